@@ -1,0 +1,1 @@
+"""All tests: unit, property, contract, replay, flow and golden."""
