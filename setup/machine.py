@@ -1,11 +1,12 @@
 """Get this checkout ready: system packages, the virtual environment, the locked Python packages.
 
-Called by the Makefile before anything is installed, so it needs nothing but Python 3.11 with `venv`:
+Called by the Makefile before anything is installed, so it needs nothing but Python 3.11 and venv:
 
     python3 setup/machine.py run         what `make demo` needs
     python3 setup/machine.py test        what `make test` needs on top
 
-It can be called any number of times and from two terminals at once; where nothing is to do it takes well under a second.
+It can be called any number of times and from two terminals at once. Where nothing is to do it takes
+well under a second; what an interrupted one left half done, the next one makes afresh.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class SystemPackage(NamedTuple):
 
 
 def say(text: str) -> None:
+    """Tell the person at the terminal, at once."""
     print(f"set-up: {text}", flush=True)
 
 
@@ -147,11 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        if sys.version_info < PYTHON_MIN:
-            raise SetupError(
-                f"Python 3.11 or newer is needed, {sys.executable} is {sys.version.split()[0]};"
-                " name another one with `make PYTHON=/path/to/python3.11 ...`"
-            )
+        require_python()
         with only_one_at_a_time() as lock_fd:
             set_up(options.section, retry=options.retry, lock_fd=lock_fd)
     except SetupError as error:
@@ -163,22 +161,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def require_python() -> None:
+    """Refuse a Python that is too old, before anything is written."""
+    if sys.version_info < PYTHON_MIN:
+        raise SetupError(
+            f"Python 3.11 or newer is needed, {sys.executable} is {sys.version.split()[0]};"
+            " name another one with `make PYTHON=/path/to/python3.11 ...`"
+        )
+
+
 def set_up(section: str, *, retry: bool, lock_fd: int) -> None:
+    """Do what is missing, in order: system packages, environment, kernels."""
     started_s = time.monotonic()
     sections = ("run", "test") if section == "test" else ("run",)
     stamp = read_stamp()
-    gave_up = [] if retry else stamp.get("not_to_be_had", [])
+    gave_up = [] if retry else not_to_be_had(stamp)
     missing = [p for p in SYSTEM_PACKAGES if p.section in sections and not p.present()]
     worked = provide_system_packages([p for p in missing if p.name not in gave_up])
     for package in missing:
         if package.name in gave_up:
-            say(
-                f"{package.name} could not be had before (`make setup` tries again): {package.without}"
-            )
+            say(f"{package.name} is still missing (`make setup` tries again): {package.without}")
     worked |= provide_environment(sections, lock_fd=lock_fd)
     still_missing = [p.name for p in SYSTEM_PACKAGES if not p.present() and p in missing]
     stamp = read_stamp()
-    if stamp.get("not_to_be_had", []) != still_missing:
+    if not_to_be_had(stamp) != still_missing:
         write_stamp({**stamp, "not_to_be_had": still_missing})
     warm_up()
     if worked:
@@ -202,7 +208,7 @@ def only_one_at_a_time() -> Iterator[int]:
                 say("another set-up works on this checkout; waiting for it")
             if waited_s >= OTHER_SETUP_WAIT_S_MAX:
                 raise SetupError(
-                    f"another set-up still holds {LOCK} after {waited_s:.0f} s; end it and try again"
+                    f"another set-up holds {LOCK} for {waited_s:.0f} s now; end it and try again"
                 )
             time.sleep(0.5)
             waited_s += 0.5
@@ -263,7 +269,7 @@ def way_to_install() -> tuple[list[str], str]:
 
 
 def apt_install(as_root: Sequence[str], packages: Sequence[SystemPackage]) -> None:
-    """Install all at once; where that fails one by one, so that one unknown name costs only itself."""
+    """Install all at once; where that fails one by one: an unknown name then costs only itself."""
     apt = [
         *as_root,
         "env",
@@ -291,7 +297,7 @@ def apt_install(as_root: Sequence[str], packages: Sequence[SystemPackage]) -> No
 
 
 def logged(command: Sequence[str], *, limit_s: float) -> bool:
-    """Return whether the command succeeded; its output goes to the log, its tail is shown on failure."""
+    """Return whether the command succeeded; its output goes to the log, its end is shown if not."""
     started_s = time.monotonic()
     with (
         APT_LOG.open("ab") as log,
@@ -320,9 +326,9 @@ def logged(command: Sequence[str], *, limit_s: float) -> bool:
 def keep_broker_service_down(as_root: Sequence[str], missing: Sequence[SystemPackage]) -> bool:
     """Return whether the unit is masked for the time of the installation.
 
-    Debian starts and enables mosquitto.service (port 1883) as it installs the package. stockhelm starts a
-    broker of its own, so a fresh installation shall not leave a second one running. Without systemd
-    (a container, a chroot) Debian starts no service by itself.
+    Debian starts and enables mosquitto.service (port 1883) as it installs the package. stockhelm
+    starts a broker of its own, so a fresh installation shall not leave a second one running.
+    Without systemd (a container, a chroot) Debian starts no service by itself.
     """
     if not Path("/run/systemd/system").is_dir():
         return False
@@ -333,6 +339,7 @@ def keep_broker_service_down(as_root: Sequence[str], missing: Sequence[SystemPac
 
 
 def release_broker_service(as_root: Sequence[str]) -> None:
+    """Leave the unit as a person would want it: off at boot, free to be switched on by hand."""
     quiet([*as_root, "systemctl", "disable", "mosquitto.service"])
     quiet([*as_root, "systemctl", "unmask", "--runtime", "mosquitto.service"])
 
@@ -369,14 +376,15 @@ def provide_environment(sections: Sequence[str], *, lock_fd: int) -> bool:
     pip(["install", "--require-hashes", "--no-deps", *wanted], lock_fd=lock_fd)
     if "run" in stale:
         make_opencv_load(lock_fd=lock_fd)
-        # No build isolation: the back end came with the lock, so a second machine gets the same one.
+        # No build isolation: the back end came with the lock and is the same everywhere.
         pip(
             ["install", "--quiet", "--no-deps", "--no-build-isolation", "-e", "."],
             lock_fd=lock_fd,
         )
-    kept = {name: stamp[name] for name in ("run", "test") if usable and name in stamp}
-    done = {section: fingerprint(section) for section in stale}
-    write_stamp({"root": str(ROOT), "python": python_of_environment(), **kept, **done})
+    fresh = dict(stamp) if usable else {}
+    fresh |= {"root": str(ROOT), "python": python_of_environment()}
+    fresh |= {section: fingerprint(section) for section in stale}
+    write_stamp(fresh)
     UNFINISHED.unlink(missing_ok=True)
     return True
 
@@ -394,7 +402,8 @@ def make_environment(*, lock_fd: int) -> None:
     ).returncode
     if code != 0:
         raise SetupError(
-            f"`{' '.join(command)}` ended with {code}; on Debian `apt-get install python3-venv` helps"
+            f"`{' '.join(command)}` ended with {code};"
+            " on Debian `apt-get install python3-venv` helps"
         )
 
 
@@ -421,8 +430,7 @@ def python_of_environment() -> str | None:
             [
                 VENV_PYTHON,
                 "-c",
-                "import importlib.util as u, sys; assert u.find_spec('pip');"
-                "print('%d.%d' % sys.version_info[:2])",
+                "import pip._internal, sys; print('%d.%d' % sys.version_info[:2])",
             ],
             env=clean_environment(),
             capture_output=True,
@@ -455,6 +463,7 @@ def imports(module: str) -> bool:
 
 
 def pip(arguments: Sequence[str], *, lock_fd: int) -> None:
+    """Run the environment's pip, its progress shown; the caller goes on only if it succeeded."""
     command = [
         str(VENV_PYTHON),
         "-m",
@@ -482,6 +491,7 @@ def pip(arguments: Sequence[str], *, lock_fd: int) -> None:
 
 
 def clean_environment() -> dict[str, str]:
+    """Return the caller's environment without what would lead pip astray."""
     return {name: value for name, value in os.environ.items() if name not in PIP_STRAYS}
 
 
@@ -511,7 +521,14 @@ def read_stamp() -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
+def not_to_be_had(stamp: Mapping[str, object]) -> list[str]:
+    """Return the system packages that an earlier set-up tried for in vain."""
+    names = stamp.get("not_to_be_had")
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
 def write_stamp(content: Mapping[str, object]) -> None:
+    """Replace the stamp in one step, so that a reader sees the old or the new one."""
     fresh = STAMP.with_suffix(".new")
     fresh.write_text(json.dumps(content, indent=2))
     fresh.replace(STAMP)
