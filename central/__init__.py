@@ -1,0 +1,1 @@
+"""The core: ledger, demand, replenishment, tasks, fleet, and the planners' desk."""

@@ -1,0 +1,1 @@
+"""How much will be wanted, per article and day."""

@@ -1,0 +1,1 @@
+"""A VDA 5050 master: assignment, paths that never meet, orders on the wire."""

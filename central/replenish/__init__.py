@@ -1,0 +1,1 @@
+"""What to move or buy, when, and why."""

@@ -1,0 +1,177 @@
+"""Central's tables: the ledger, orders, proposals, tasks, what the fleet must remember.
+
+Writers: the `store` lane writes everything but `robot_order`, which the fleet's lane owns. The desk
+only reads.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text
+
+metadata: Final = MetaData()
+_Ns = BigInteger
+
+movement = Table(
+    "movement", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("event_id", String(120), nullable=False, unique=True),
+    Column("edge_id", String(40), nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("gtin", String(14), nullable=False),
+    Column("units", BigInteger, nullable=False),
+    Column("from_place", String(64), nullable=False),
+    Column("to_place", String(64), nullable=False),
+    Column("reason", String(40), nullable=False),
+    Column("device_id", String(40), nullable=False),
+    Column("person_id", String(40), nullable=False),
+    Column("task_id", String(40), nullable=False, index=True),
+    Column("observed_at_ns", _Ns, nullable=False),
+    Column("received_at_ns", _Ns, nullable=False),
+    Column("committed_at_ns", _Ns, nullable=False),
+)  # fmt: skip
+"""Double entry: `units` left `from_place` and came to `to_place`. Rows are never changed."""
+
+balance = Table(
+    "balance", metadata,
+    Column("place", String(64), primary_key=True),
+    Column("gtin", String(14), primary_key=True),
+    Column("units", BigInteger, nullable=False),
+)  # fmt: skip
+"""Sum of all movements per place and article; suppliers and `opening:` go negative."""
+
+watermark = Table(
+    "watermark", metadata,
+    Column("edge_id", String(40), primary_key=True),
+    Column("epoch", BigInteger, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+)  # fmt: skip
+
+observation = Table(
+    "observation", metadata,
+    Column("event_id", String(120), primary_key=True),
+    Column("kind", String(20), nullable=False),  # counted, sighted
+    Column("bin_id", String(20), nullable=False),
+    Column("gtin", String(14), nullable=False),
+    Column("seen_units", BigInteger, nullable=False),
+    Column("book_units", BigInteger, nullable=False),
+    Column("device_id", String(40), nullable=False),
+    Column("task_id", String(40), nullable=False),
+    Column("observed_at_ns", _Ns, nullable=False),
+    Index("observation_bin", "bin_id", "observed_at_ns"),
+)  # fmt: skip
+"""One row per article seen in a bin (gtin empty: the bin was seen with no article label)."""
+
+customer_order = Table(
+    "customer_order", metadata,
+    Column("order_id", String(40), primary_key=True),
+    Column("status", String(20), nullable=False, index=True),  # accepted, allocated, picked, filled, refused
+    Column("ordered_at_ns", _Ns, nullable=False),
+    Column("filled_at_ns", _Ns, nullable=False, default=0),
+)  # fmt: skip
+
+order_line = Table(
+    "order_line", metadata,
+    Column("order_id", String(40), primary_key=True),
+    Column("line", Integer, primary_key=True),
+    Column("gtin", String(14), nullable=False),
+    Column("units", BigInteger, nullable=False),
+    Column("allocated_units", BigInteger, nullable=False, default=0),
+    Column("picked_units", BigInteger, nullable=False, default=0),
+)  # fmt: skip
+
+proposal = Table(
+    "proposal", metadata,
+    Column("proposal_id", String(40), primary_key=True),
+    Column("kind", String(20), nullable=False),  # refill, transfer, buy, count
+    Column("status", String(20), nullable=False, index=True),  # waiting, approved, rejected, expired, done, failed
+    Column("gtin", String(14), nullable=False),
+    Column("units", BigInteger, nullable=False),
+    Column("from_place", String(64), nullable=False),
+    Column("to_place", String(64), nullable=False),
+    Column("reason", Text, nullable=False),  # the sentence that planners read
+    Column("numbers", Text, nullable=False),  # JSON object: what recomputes the decision
+    Column("causes", Text, nullable=False),  # JSON list: ids of orders, movements, observations behind it
+    Column("decided_by", String(40), nullable=False, default=""),  # policy or a person
+    Column("decision_reason", Text, nullable=False, default=""),
+    Column("created_at_ns", _Ns, nullable=False),
+    Column("decided_at_ns", _Ns, nullable=False, default=0),
+    Column("expires_at_ns", _Ns, nullable=False),
+)  # fmt: skip
+
+task = Table(
+    "task", metadata,
+    Column("task_id", String(40), primary_key=True),
+    Column("kind", String(20), nullable=False),  # receive, putaway, refill, transfer, pick, deliver, count
+    Column("status", String(20), nullable=False, index=True),  # open, assigned, moving, done, failed, cancelled
+    Column("worker_kind", String(20), nullable=False),  # person, robot, drone
+    Column("worker_id", String(40), nullable=False, default=""),
+    Column("gtin", String(14), nullable=False),
+    Column("units", BigInteger, nullable=False),
+    Column("from_place", String(64), nullable=False),
+    Column("to_place", String(64), nullable=False),
+    Column("proposal_id", String(40), nullable=False, default="", index=True),
+    Column("order_id", String(40), nullable=False, default="", index=True),
+    Column("detail", Text, nullable=False, default=""),  # why it waits or failed; bins of a count
+    Column("created_at_ns", _Ns, nullable=False),
+    Column("due_at_ns", _Ns, nullable=False),
+    Column("assigned_at_ns", _Ns, nullable=False, default=0),
+    Column("done_at_ns", _Ns, nullable=False, default=0),
+    Column("confirmed_at_ns", _Ns, nullable=False, default=0),  # a later scan or sighting agreed
+)  # fmt: skip
+
+reservation = Table(
+    "reservation", metadata,
+    Column("task_id", String(40), primary_key=True),
+    Column("place", String(64), primary_key=True),
+    Column("gtin", String(14), primary_key=True),
+    Column("units", BigInteger, nullable=False),
+    Index("reservation_place", "place", "gtin"),
+)  # fmt: skip
+"""Units of a bin promised to a task. Never more in sum than the balance of the bin."""
+
+purchase_order = Table(
+    "purchase_order", metadata,
+    Column("po_id", String(40), primary_key=True),
+    Column("proposal_id", String(40), nullable=False, default=""),
+    Column("supplier_id", String(40), nullable=False),
+    Column("gtin", String(14), nullable=False),
+    Column("units", BigInteger, nullable=False),
+    Column("received_units", BigInteger, nullable=False, default=0),
+    Column("status", String(20), nullable=False, index=True),  # sent, confirmed, arrived, received
+    Column("ordered_at_ns", _Ns, nullable=False),
+    Column("changed_at_ns", _Ns, nullable=False),
+)  # fmt: skip
+
+demand_day = Table(
+    "demand_day", metadata,
+    Column("gtin", String(14), primary_key=True),
+    Column("day", BigInteger, primary_key=True),  # floor(UTC ns / day length)
+    Column("units", BigInteger, nullable=False),
+)  # fmt: skip
+
+forecast = Table(
+    "forecast", metadata,
+    Column("gtin", String(14), primary_key=True),
+    Column("mean_units_per_day", Float, nullable=False),
+    Column("sd_units_per_day", Float, nullable=False),
+    Column("days", Integer, nullable=False),
+    Column("made_at_ns", _Ns, nullable=False),
+)  # fmt: skip
+
+robot_order = Table(
+    "robot_order", metadata,
+    Column("robot_id", String(81), primary_key=True),  # manufacturer/serial
+    Column("order_id", String(80), nullable=False),
+    Column("order_update_id", Integer, nullable=False),
+    Column("order_header_id", BigInteger, nullable=False),
+    Column("actions_header_id", BigInteger, nullable=False),
+    Column("job_id", String(40), nullable=False, default=""),
+    Column("job", Text, nullable=False, default=""),  # JSON of the TransportJob
+    Column("stops_done", Integer, nullable=False, default=0),
+    Column("sent_nodes", Text, nullable=False, default="[]"),  # JSON: the order's nodes so far
+    Column("changed_at_ns", _Ns, nullable=False),
+)  # fmt: skip
+"""The ids a robot was sent, persisted before each publish, so that a restart goes on where it was."""

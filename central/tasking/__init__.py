@@ -1,0 +1,1 @@
+"""From orders and approved proposals to tasks for robots, people and drones."""

@@ -1,0 +1,1 @@
+"""Journal, counts and outbox in one transaction."""

@@ -1,0 +1,1 @@
+"""From barcodes to stock events: one scan session per device."""

@@ -1,0 +1,1 @@
+"""A device's bytes <-> messages: links that reconnect, and a driver per kind of device."""

@@ -1,0 +1,50 @@
+"""Time comes from outside: a clock that runs, or one that a test moves."""
+
+from __future__ import annotations
+
+import time
+from typing import Final, Protocol
+
+NS_PER_S: Final = 1_000_000_000
+
+
+class Clock(Protocol):
+    """What a stage may ask about time."""
+
+    def now_ns(self) -> int:
+        """Return UTC nanoseconds since 1970."""
+
+    def monotonic_ns(self) -> int:
+        """Return nanoseconds of a clock that never goes back; for durations and timeouts."""
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def now_ns(self) -> int:
+        """Return UTC nanoseconds since 1970."""
+        return time.time_ns()
+
+    def monotonic_ns(self) -> int:
+        """Return nanoseconds of a clock that never goes back."""
+        return time.monotonic_ns()
+
+
+class VirtualClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, start_ns: int = 1_700_000_000 * NS_PER_S) -> None:
+        self._now_ns = start_ns
+
+    def now_ns(self) -> int:
+        """Return UTC nanoseconds since 1970."""
+        return self._now_ns
+
+    def monotonic_ns(self) -> int:
+        """Return the same nanoseconds: nobody sets this clock back."""
+        return self._now_ns
+
+    def move_to(self, at_ns: int) -> None:
+        """Move the clock forward to `at_ns`."""
+        assert at_ns >= self._now_ns, "a virtual clock never goes back"
+        self._now_ns = at_ns

@@ -1,0 +1,120 @@
+"""Configuration: TOML into typed structs. An unknown key or a wrong value stops the start and is named."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class ConfigError(ValueError):
+    """The configuration is wrong; the text names file, key, value and what was expected."""
+
+
+def load_config(path: Path, kind: type[T]) -> T:
+    """Return the configuration in the TOML file at `path`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text: {error}") from error
+    return parse_config(text, kind, name=str(path))
+
+
+def parse_config(text: str, kind: type[T], *, name: str) -> T:
+    """Return the configuration in `text`; `name` stands in errors."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{name}: is not TOML: {error}") from error
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explain(name, values, kind, str(error))) from error
+
+
+def to_toml(config: msgspec.Struct) -> str:
+    """Return `config` as TOML, so that it loads again to an equal value."""
+    return "".join(_toml_lines(msgspec.to_builtins(config), ""))
+
+
+def _explain(name: str, values: dict[str, Any], kind: type[msgspec.Struct], message: str) -> str:
+    """Return msgspec's message with the key's path, its value and, for unknown keys, the known ones."""
+    text, _, where = message.partition(" - at `$")
+    path = where.rstrip("`").lstrip(".")
+    unknown = re.search(r"unknown field `(.+?)`", text)
+    missing = re.search(r"missing required field `(.+?)`", text)
+    if unknown:
+        key = f"{path}.{unknown[1]}" if path else unknown[1]
+        value = _value_at(values, key)
+        known = ", ".join(_known_keys(kind, path)) or "none"
+        return f"{name}: {key} = {value!r}: unknown key; expected one of: {known}"
+    if missing:
+        key = f"{path}.{missing[1]}" if path else missing[1]
+        return f"{name}: {key}: missing; it is required"
+    return f"{name}: {path} = {_value_at(values, path)!r}: {text}"
+
+
+def _steps(path: str) -> list[str | int]:
+    found = re.findall(r"\[(\d+)\]|([^.\[\]]+)", path)
+    return [int(index) if index else key for index, key in found]
+
+
+def _value_at(values: Any, path: str) -> Any:
+    for step in _steps(path):
+        try:
+            values = values[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return values
+
+
+def _known_keys(kind: Any, path: str) -> list[str]:
+    info = msgspec.inspect.type_info(kind)
+    for step in _steps(path):
+        if isinstance(info, msgspec.inspect.StructType) and isinstance(step, str):
+            fields = [field.type for field in info.fields if field.encode_name == step]
+            if not fields:
+                return []
+            info = fields[0]
+        elif isinstance(info, msgspec.inspect.ListType | msgspec.inspect.VarTupleType):
+            info = info.item_type
+        elif isinstance(info, msgspec.inspect.DictType):
+            info = info.value_type
+    if isinstance(info, msgspec.inspect.StructType):
+        return [field.encode_name for field in info.fields]
+    return []
+
+
+def _toml_lines(table: dict[str, Any], prefix: str) -> list[str]:
+    def is_tables(value: Any) -> bool:
+        return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+    lines = []
+    for key, value in table.items():
+        if not isinstance(value, dict) and not is_tables(value) and value is not None:
+            lines.append(f"{key} = {_toml_value(value)}\n")
+    for key, value in table.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, dict):
+            lines += [f"\n[{path}]\n", *_toml_lines(value, path + ".")]
+        elif is_tables(value):
+            for item in value:
+                lines += [f"\n[[{path}]]\n", *_toml_lines(item, path + ".")]
+    return lines
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return msgspec.json.encode(value).decode()
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
+    return repr(value)

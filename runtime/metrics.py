@@ -1,0 +1,66 @@
+"""Figures of a running process: counters by label and latencies, in memory, written down at the end."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import Final
+
+import msgspec
+import numpy as np
+
+SAMPLES_MAX: Final = 200_000
+
+
+class LatencySummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Median and tail of one latency, milliseconds."""
+
+    count: int
+    p50: float
+    p99: float
+
+
+class MetricsSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """All figures of a process at one moment. Counter keys: `name` or `name{label}`."""
+
+    counters: dict[str, int]
+    latencies_ms: dict[str, LatencySummary]
+
+
+class Metrics:
+    """Counters and latencies; any thread may write."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counters: Counter[str] = Counter()
+        self._samples: dict[str, list[float]] = {}
+        self._seen: Counter[str] = Counter()
+
+    def count(self, name: str, label: str = "", by: int = 1) -> None:
+        """Add `by` to a counter."""
+        with self._lock:
+            self._counters[f"{name}{{{label}}}" if label else name] += by
+
+    def latency(self, name: str, latency_ms: float) -> None:
+        """Keep one sample; past the limit the oldest samples are overwritten in a ring."""
+        with self._lock:
+            samples = self._samples.setdefault(name, [])
+            if len(samples) < SAMPLES_MAX:
+                samples.append(latency_ms)
+            else:
+                samples[self._seen[name] % SAMPLES_MAX] = latency_ms
+            self._seen[name] += 1
+
+    def snapshot(self) -> MetricsSnapshot:
+        """Return all figures now."""
+        with self._lock:
+            latencies = {
+                name: LatencySummary(
+                    count=self._seen[name],
+                    p50=float(np.percentile(samples, 50)),
+                    p99=float(np.percentile(samples, 99)),
+                )
+                for name, samples in self._samples.items()
+                if samples
+            }
+            return MetricsSnapshot(counters=dict(self._counters), latencies_ms=latencies)

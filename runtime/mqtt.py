@@ -1,0 +1,165 @@
+"""The bus over MQTT by paho: its network thread only fills bounded queues."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from runtime.bus import BusOptions, Incoming, topic_matches
+from runtime.clock import Clock
+from runtime.lanes import Inbox, Lane, WhenFull
+
+INFLIGHT_MAX: Final = 200
+RECONNECT_S_MIN: Final = 1
+RECONNECT_S_MAX: Final = 10
+GOODBYE_S_MAX: Final = 1.0
+log = structlog.get_logger()
+
+
+class MqttBus:
+    """One MQTT connection."""
+
+    def __init__(self, options: BusOptions, clock: Clock) -> None:
+        self._options = options
+        self._clock = clock
+        self._subscriptions: list[tuple[str, int, Inbox[Incoming]]] = []
+        self._on_connect_calls: list[tuple[Lane, Callable[[], None]]] = []
+        self._connected = False
+        self._idle = threading.Condition()
+        self._unsent = 0
+        self.refused_publishes = 0
+        self._client = self._make_client()
+
+    @property
+    def connected(self) -> bool:
+        """Return whether the broker is reached at this moment."""
+        return self._connected
+
+    def subscribe(
+        self,
+        topic_filter: str,
+        lane: Lane,
+        handler: Callable[[list[Incoming]], None],
+        *,
+        qos: int = 1,
+        size_max: int = 10_000,
+        when_full: WhenFull = WhenFull.WAIT,
+    ) -> None:
+        """Call `handler` on `lane` with what matches; subscribed again after each reconnect."""
+        inbox = lane.inbox(topic_filter, handler, size_max=size_max, when_full=when_full)
+        self._subscriptions.append((topic_filter, qos, inbox))
+        if self._connected:
+            self._client.subscribe(topic_filter, qos)
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
+        """Hand over a message; False where the outgoing queue is full (nothing was queued)."""
+        info = self._client.publish(topic, payload, qos=qos, retain=retain)
+        if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
+            self.refused_publishes += 1
+            return False
+        if qos > 0:
+            with self._idle:
+                self._unsent += 1
+        return True
+
+    def on_connect(self, lane: Lane, call: Callable[[], None]) -> None:
+        """Run `call` on `lane` after each (re)connect, once subscriptions are sent."""
+        self._on_connect_calls.append((lane, call))
+        if self._connected:
+            lane.post(call)
+
+    def start(self) -> None:
+        """Connect in the background; never fails because the broker is absent."""
+        options = self._options
+        self._client.connect_async(options.host, options.port, keepalive=options.keepalive_s)
+        self._client.loop_start()
+
+    def stop(self) -> None:
+        """Send what is queued (for a bounded time), say goodbye, free everything."""
+        if self._connected:
+            with self._idle:
+                self._idle.wait_for(lambda: self._unsent <= 0, timeout=GOODBYE_S_MAX)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _make_client(self) -> Client:
+        options = self._options
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=options.client_id,
+            clean_session=options.clean_session,
+        )
+        client.max_queued_messages_set(options.queued_messages_max)
+        client.max_inflight_messages_set(INFLIGHT_MAX)
+        client.reconnect_delay_set(RECONNECT_S_MIN, RECONNECT_S_MAX)
+        if options.username:
+            client.username_pw_set(options.username, options.password)
+        if options.will:
+            will = options.will
+            client.will_set(will.topic, will.payload, qos=will.qos, retain=will.retain)
+        client.on_connect = self._handle_connect
+        client.on_disconnect = self._handle_disconnect
+        client.on_message = self._handle_message
+        client.on_publish = self._handle_published
+        client.on_socket_open = _no_delay
+        return client
+
+    def _handle_connect(
+        self,
+        client: Client,
+        _userdata: object,
+        _flags: ConnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            log.warning("broker refused the connection", reason=str(reason))
+            return
+        if self._subscriptions:
+            client.subscribe([(topic_filter, qos) for topic_filter, qos, _ in self._subscriptions])
+        self._connected = True
+        for lane, call in self._on_connect_calls:
+            lane.post(call)
+
+    def _handle_disconnect(
+        self,
+        _client: Client,
+        _userdata: object,
+        _flags: DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        self._connected = False
+        if reason.is_failure:
+            log.warning("broker lost; reconnecting", reason=str(reason))
+
+    def _handle_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
+        incoming = Incoming(
+            topic=message.topic,
+            payload=bytes(message.payload),
+            retained=message.retain,
+            received_at_ns=self._clock.now_ns(),
+        )
+        for topic_filter, _, inbox in self._subscriptions:
+            if topic_matches(topic_filter, incoming.topic):
+                inbox.put(incoming)
+
+    def _handle_published(self, *_: Any) -> None:
+        with self._idle:
+            self._unsent -= 1
+            self._idle.notify_all()
+
+
+def _no_delay(_client: Client, _userdata: object, sock: Any) -> None:
+    """Small messages go at once: Nagle's algorithm would hold them back for 40 ms."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,0 +1,37 @@
+"""What a process is given from outside: clock, random, lanes, bus, ports, frames."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Protocol
+
+from runtime.bus import Bus, BusOptions
+from runtime.clock import Clock
+from runtime.frames import Frames
+from runtime.lanes import Lane
+from runtime.ports import Ports
+
+
+class Runtime(Protocol):
+    """The world outside a stage. `live.LiveRuntime` and `virtual.VirtualRuntime` are the two kinds."""
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock."""
+
+    @property
+    def ports(self) -> Ports:
+        """Return the serial ports."""
+
+    @property
+    def frames(self) -> Frames:
+        """Return where camera pictures come from and go to."""
+
+    def random(self, name: str) -> Random:
+        """Return a random stream of its own for `name`: the same seed and name give the same stream."""
+
+    def lane(self, name: str) -> Lane:
+        """Return a new lane."""
+
+    def bus(self, options: BusOptions) -> Bus:
+        """Return a new connection to the message broker (not connected yet: call `start`)."""

@@ -1,0 +1,77 @@
+"""The frame of a process: start, say that it is ready, wait for a signal, stop in bounded time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from runtime.live import LiveRuntime
+from runtime.log import set_up_logs
+from runtime.metrics import Metrics
+
+log = structlog.get_logger()
+
+
+class Service(Protocol):
+    """What a process runs."""
+
+    def start(self) -> None:
+        """Open everything; return when work has begun."""
+
+    def stop(self) -> None:
+        """Finish what is begun and close; called on the main thread, lanes still run."""
+
+
+def notify(state: str) -> None:
+    """Tell the supervisor (systemd's protocol: a datagram to $NOTIFY_SOCKET); silent without one."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.sendto(state.encode(), "\0" + address[1:] if address[0] == "@" else address)
+        except OSError as error:
+            log.warning("supervisor not reached", error=str(error))
+
+
+def run_service(
+    name: str,
+    build: Callable[[LiveRuntime, Metrics], Service],
+    *,
+    seed: int = 0,
+    metrics_file: Path | None = None,
+) -> int:
+    """Run one process until SIGTERM or SIGINT; return its exit code (1: a lane crashed)."""
+    set_up_logs(name)
+    runtime = LiveRuntime(seed)
+    metrics = Metrics()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        runtime.request_stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    service = build(runtime, metrics)
+    try:
+        service.start()
+        notify("READY=1")
+        log.info("ready")
+        runtime.wait()
+    finally:
+        notify("STOPPING=1")
+        if runtime.crash is None:
+            service.stop()
+        runtime.close()
+        if metrics_file is not None:
+            metrics_file.parent.mkdir(parents=True, exist_ok=True)
+            metrics_file.write_bytes(msgspec.json.encode(metrics.snapshot()))
+    log.info("stopped")
+    return 0 if runtime.crash is None else 1

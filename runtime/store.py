@@ -1,0 +1,41 @@
+"""SQLite files that survive: opened durable, checked at the start, closed clean."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+import sqlite_utils
+
+BUSY_TIMEOUT_MS: Final = 5_000
+WAL_PAGES_PER_CHECKPOINT: Final = 2_000
+
+
+class StoreError(Exception):
+    """A database cannot be used; the text says which and what to do."""
+
+
+def open_database(path: Path | None) -> sqlite_utils.Database:
+    """Return the database at `path` (None: in memory), WAL, synchronous=FULL, in autocommit mode.
+
+    Transactions are begun by hand (`BEGIN IMMEDIATE`): what one commit holds stands in one place.
+    Raises StoreError where the file is damaged.
+    """
+    name = ":memory:" if path is None else str(path)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES_PER_CHECKPOINT}")
+        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.Error as error:
+        raise StoreError(f"{name}: cannot be opened as a database: {error}") from error
+    if verdict != "ok":
+        raise StoreError(
+            f"{name}: damaged ({verdict}); move it away and rebuild from central's copy"
+        )
+    return sqlite_utils.Database(connection)

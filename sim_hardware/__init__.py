@@ -1,0 +1,1 @@
+"""A simulated floor behind the devices' real wire protocols."""

@@ -1,0 +1,1 @@
+"""The firmware side of every device."""

@@ -1,0 +1,1 @@
+"""Physical truth: what is really where, whatever the books say."""

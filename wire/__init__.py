@@ -1,0 +1,1 @@
+"""What crosses a process border: ids, messages, topics, codec. No I/O, no clock, no threads."""

@@ -1,0 +1,67 @@
+"""Messages to bytes and back: JSON, typed, bounded, unknown fields ignored."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from wire.messages import PAYLOAD_BYTES_MAX
+
+T = TypeVar("T")
+_DEPTH_MAX = 16
+_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_encoder = msgspec.json.Encoder()
+
+
+class WireError(ValueError):
+    """Bytes are not the message they should be; the text says what was expected and what came."""
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """Return `message` as JSON. Raises WireError where it would be over the size limit."""
+    payload = _encoder.encode(message)
+    if len(payload) > PAYLOAD_BYTES_MAX:
+        raise WireError(
+            f"{type(message).__name__}: {len(payload)} bytes, at most {PAYLOAD_BYTES_MAX} go on the wire"
+        )
+    return payload
+
+
+@functools.cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+def decode(payload: bytes, kind: type[T]) -> T:
+    """Return the message of type `kind` (a class or a union) in `payload`, or raise WireError."""
+    if len(payload) > PAYLOAD_BYTES_MAX:
+        raise WireError(f"payload of {len(payload)} bytes: at most {PAYLOAD_BYTES_MAX} are taken")
+    if _too_deep(payload):
+        raise WireError(f"payload nested deeper than {_DEPTH_MAX} levels")
+    try:
+        message: T = _decoder(kind).decode(payload)
+    except msgspec.ValidationError as error:
+        raise WireError(f"not a valid {_name(kind)}: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise WireError(f"not JSON: {error}; got {payload[:40]!r}") from error
+    return message
+
+
+def _too_deep(payload: bytes) -> bool:
+    """Return whether brackets nest deeper than the limit, at the speed of a few passes in C."""
+    if payload.count(b"[") + payload.count(b"{") <= _DEPTH_MAX:
+        return False
+    brackets = _QUOTED.sub(b"", payload).translate(None, delete=_NOT_BRACKETS)
+    for _ in range(_DEPTH_MAX):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+    return bool(brackets)
+
+
+def _name(kind: object) -> str:
+    return getattr(kind, "__name__", str(kind))
