@@ -1,0 +1,71 @@
+"""What tests share: a real broker, the real data, a browser; what is absent skips by name."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from stockhelm.broker import BrokerConfig, BrokerProcess, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# No deadline: a slow machine is not a failure. HYPOTHESIS_PROFILE=night digs deeper.
+settings.register_profile("gate", deadline=None, max_examples=50)
+settings.register_profile(
+    "night", deadline=None, max_examples=2_000, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
+
+
+class Address(NamedTuple):
+    """Where a server of a test listens."""
+
+    host: str
+    port: int
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Address]:
+    """Yield the address of a real MQTT broker of this test's own: mosquitto, else the embedded."""
+    config = BrokerConfig(directory=str(tmp_path / "broker"), port=free_port())
+    with BrokerProcess(config) as process:
+        yield Address(process.host, process.port)
+
+
+@pytest.fixture
+def data_dir() -> Path:
+    """Return the folder of real data: STOCKHELM_DATA, or shared/data beside the project."""
+    told = os.environ.get("STOCKHELM_DATA")
+    folder = Path(told) if told else ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder} (STOCKHELM_DATA names another folder)")
+    return folder
+
+
+@pytest.fixture
+def chromium() -> str:
+    """Return the path of the system's Chromium, for playwright's `executable_path`."""
+    return program("chromium", "chromium-browser", why="the tests of the live page")
+
+
+@pytest.fixture
+def node() -> str:
+    """Return the path of Node.js."""
+    return program("node", why="the tests against vehicles that we did not write")
+
+
+def program(*names: str, why: str) -> str:
+    """Return where one of these programs is; skip the test by name where none is installed."""
+    for name in names:
+        found = shutil.which(name)
+        if found:
+            return found
+    pytest.skip(f"{names[0]} is not installed: it runs {why}")
