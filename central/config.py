@@ -55,7 +55,7 @@ class TaskingConfig(Section, frozen=True, kw_only=True):
 
     task_due_s: Annotated[float, Meta(ge=1)] = 900.0
     record_after_s: Annotated[float, Meta(ge=0.5)] = 5.0
-    """A robot's finished action without its journal event is sent to the edge as a command after this."""
+    """How long a robot's finished action may lack its journal event before the edge is told."""
     open_tasks_per_person_max: Annotated[int, Meta(ge=1, le=50)] = 6
 
 

@@ -1,4 +1,4 @@
-"""Configuration: TOML into typed structs. An unknown key or a wrong value stops the start and is named."""
+"""Configuration: TOML into typed structs. An unknown key or wrong value stops the start, named."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def to_toml(config: msgspec.Struct) -> str:
 
 
 def _explain(name: str, values: dict[str, Any], kind: type[msgspec.Struct], message: str) -> str:
-    """Return msgspec's message with the key's path, its value and, for unknown keys, the known ones."""
+    """Return msgspec's message with the key's path, its value and, for unknown keys, known ones."""
     text, _, where = message.partition(" - at `$")
     path = where.rstrip("`").lstrip(".")
     unknown = re.search(r"unknown field `(.+?)`", text)

@@ -16,7 +16,7 @@ class FrameSource(Protocol):
     def request(
         self, on_frame: Callable[[bytes, int], None], on_error: Callable[[str], None]
     ) -> bool:
-        """Ask for one picture (JPEG bytes, UTC ns when it was complete); False while one is on its way."""
+        """Ask for one picture (JPEG, UTC ns when complete); False while one is on its way."""
 
     def close(self) -> None:
         """Stop; nothing is called any more."""
@@ -29,4 +29,4 @@ class Frames(Protocol):
         """Return the camera at `url`; its answers are called on `lane`."""
 
     def serve(self, url: str, lane: Lane, render: Callable[[], bytes]) -> None:
-        """Serve the JPEG that `render` returns (called on `lane`) at `url`; for simulated cameras."""
+        """Serve the JPEG that `render` returns (called on `lane`) at `url`: a simulated camera."""

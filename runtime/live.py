@@ -1,4 +1,4 @@
-"""The live runtime: lanes are threads, time is the machine's, the bus is MQTT, ports are pyserial's."""
+"""The live runtime: lanes are threads, time is the machine's, the bus MQTT, ports pyserial's."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class LiveInbox(Generic[T]):
         return self._dropped
 
     def put(self, item: T) -> bool:
-        """Add `item`; waits for room where the inbox is of that kind. False when the lane is closed."""
+        """Add `item`; may wait for room (WhenFull). False when the lane is closed."""
         lane = self._lane
         with lane.changed:
             if len(self._items) >= self._size_max:
@@ -131,7 +131,7 @@ class LiveLane:
         return LiveInbox(self, handler, size_max, batch_max, when_full)
 
     def post(self, call: Callable[[], None]) -> None:
-        """Run `call` on this lane soon; waits for room from another thread when far too much is queued."""
+        """Run `call` on this lane soon; another thread waits while far too much is queued."""
         with self.changed:
             if threading.current_thread() is not self.thread:
                 self.changed.wait_for(lambda: len(self._calls) < CALLS_MAX or self.closed)
@@ -165,7 +165,7 @@ class LiveLane:
         return timer
 
     def _next(self) -> Callable[[], None] | None:
-        """Wait for the next call; None when the lane is closed. A due timer goes before queued calls."""
+        """Wait for the next call, due timers first; None when the lane is closed."""
         with self.changed:
             while not self.closed:
                 now_ns = self._clock.monotonic_ns()
@@ -243,7 +243,7 @@ class LiveRuntime:
         self._stopped.set()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until somebody asks to stop or a lane crashed; return whether that happened in time."""
+        """Wait until somebody asks to stop or a lane crashed; return whether it came in time."""
         return self._stopped.wait(timeout_s)
 
     def run_on(self, lane: LiveLane, call: Callable[[], None], timeout_s: float = 5.0) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import http.server
 import queue
 import threading
@@ -58,10 +59,9 @@ class HttpFrameSource:
                 picture = self._fetch()
             except (OSError, ValueError) as error:
                 reason = f"{self._url}: no picture: {error}"
-                self._answer(lambda call=on_error, text=reason: call(text))
+                self._answer(functools.partial(on_error, reason))
             else:
-                at_ns = self._clock.now_ns()
-                self._answer(lambda call=on_frame, data=picture, at=at_ns: call(data, at))
+                self._answer(functools.partial(on_frame, picture, self._clock.now_ns()))
 
     def _answer(self, call: Callable[[], None]) -> None:
         self._busy = False

@@ -1,4 +1,4 @@
-"""A broker in memory with MQTT 3.1.1 semantics, for virtual time: wildcards, retained, last will, sessions."""
+"""A broker in memory with MQTT 3.1.1 semantics, for virtual time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Session:
 
 
 class MemoryBroker:
-    """The broker. `fail` and `recover` take it down with all its sessions, as a kill without a disk does."""
+    """The broker. `fail` takes it down with all its sessions, as a kill without a disk does."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -83,14 +83,14 @@ class MemoryBroker:
         session.subscriptions[topic_filter] = qos
         for topic, payload in sorted(self._retained.items()):
             if topic_matches(topic_filter, topic):
-                client.deliver(Incoming(topic, payload, True, self._clock.now_ns()), topic_filter)
+                client.deliver(_incoming(topic, payload, self._clock, retained=True), topic_filter)
 
     def deliver_waiting(self, client: MemoryBus) -> None:
         """Deliver what came for a lasting session while its client was away."""
         session = self._sessions[client.options.client_id]
         while session.waiting:
             topic, payload = session.waiting.popleft()
-            client.deliver(Incoming(topic, payload, False, self._clock.now_ns()))
+            client.deliver(_incoming(topic, payload, self._clock))
 
     def route(self, topic: str, payload: bytes, qos: int, *, retain: bool) -> None:
         """Give a message to every session that subscribed."""
@@ -104,7 +104,7 @@ class MemoryBroker:
             if not granted:
                 continue
             if session.client is not None:
-                session.client.deliver(Incoming(topic, payload, False, self._clock.now_ns()))
+                session.client.deliver(_incoming(topic, payload, self._clock))
             elif min(qos, max(granted)) > 0:
                 session.waiting.append((topic, payload))
 
@@ -143,7 +143,7 @@ class MemoryBus:
             self._broker.subscribe(self, topic_filter, qos)
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
-        """Hand over a message; QoS 1 waits for the broker up to the queue's limit, QoS 0 does not."""
+        """Hand over a message; QoS 1 waits for the broker up to the queue's limit."""
         if self._connected:
             self._broker.route(topic, payload, qos, retain=retain)
             return True
@@ -191,7 +191,7 @@ class MemoryBus:
         self._broker.detach(self, say_will=True)
 
     def handle_lost(self) -> None:
-        """The broker or a client of the same id ended this connection."""
+        """Note that the broker or a client of the same id ended this connection."""
         self._connected = False
 
     def deliver(self, message: Incoming, only: str = "") -> None:
@@ -199,3 +199,7 @@ class MemoryBus:
         for topic_filter, _, inbox in self._subscriptions:
             if (not only or topic_filter == only) and topic_matches(topic_filter, message.topic):
                 inbox.put(message)
+
+
+def _incoming(topic: str, payload: bytes, clock: Clock, *, retained: bool = False) -> Incoming:
+    return Incoming(topic, payload, retained, clock.now_ns())

@@ -1,4 +1,4 @@
-"""Figures of a running process: counters by label and latencies, in memory, written down at the end."""
+"""Figures of a running process: counters by label and latencies, written down at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serial ports: the host's end that a driver opens, and the device's end that a simulated device makes."""
+"""Serial ports: the host's end that a driver opens, the device's end that a simulated one makes."""
 
 from __future__ import annotations
 

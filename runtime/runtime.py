@@ -13,7 +13,7 @@ from runtime.ports import Ports
 
 
 class Runtime(Protocol):
-    """The world outside a stage. `live.LiveRuntime` and `virtual.VirtualRuntime` are the two kinds."""
+    """The world outside a stage: `live.LiveRuntime` or `virtual.VirtualRuntime`."""
 
     @property
     def clock(self) -> Clock:
@@ -28,7 +28,7 @@ class Runtime(Protocol):
         """Return where camera pictures come from and go to."""
 
     def random(self, name: str) -> Random:
-        """Return a random stream of its own for `name`: the same seed and name give the same stream."""
+        """Return a random stream of its own for `name`: seed and name decide it."""
 
     def lane(self, name: str) -> Lane:
         """Return a new lane."""

@@ -1,4 +1,4 @@
-"""Random streams: one seed, a stream of its own for each name, the same on every machine and run."""
+"""Random streams: one seed, a stream of its own for each name, the same on every machine."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from random import Random
 
 
 def stream(seed: int, name: str) -> Random:
-    """Return the stream of `name` under `seed`; independent of PYTHONHASHSEED and of other streams."""
+    """Return the stream of `name` under `seed`, whatever PYTHONHASHSEED and other streams do."""
     digest = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest()
     return Random(int.from_bytes(digest, "big"))

@@ -1,4 +1,4 @@
-"""Serial ports live: pyserial and a reader thread on the host's side, pseudo-terminals on the device's."""
+"""Serial ports live: pyserial and a reader thread for the host, pseudo-terminals for devices."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class DevicePort:
         self._thread.start()
 
     def write(self, data: bytes) -> None:
-        """Write all of `data` in bounded time; what a host that does not read leaves over is lost."""
+        """Write all of `data` in bounded time. Raises PortLostError where the host does not read."""
         view = memoryview(data)
         while view:
             try:

@@ -31,7 +31,7 @@ class Service(Protocol):
 
 
 def notify(state: str) -> None:
-    """Tell the supervisor (systemd's protocol: a datagram to $NOTIFY_SOCKET); silent without one."""
+    """Tell the supervisor, as systemd does: a datagram to $NOTIFY_SOCKET; silent without one."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return

@@ -1,7 +1,7 @@
 """The virtual runtime: one loop, a clock that jumps to the next thing due, everything in memory.
 
-All lanes share the loop, so a whole site runs single-threaded and the same every time. What is due at
-the same nanosecond happens in the order in which it was asked for.
+All lanes share the loop, so a whole site runs single-threaded and the same every time. What is
+due at the same nanosecond happens in the order in which it was asked for.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class VirtualLoop:
 
 
 class VirtualInbox(Generic[T]):
-    """A bounded queue in front of a lane. Nobody can wait in a single thread: WAIT grows and counts it."""
+    """A bounded queue in front of a lane. A single thread cannot wait: WAIT grows and counts it."""
 
     def __init__(
         self,

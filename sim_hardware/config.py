@@ -69,7 +69,7 @@ class SimConfig(Section, frozen=True, kw_only=True):
     site_dir: str
     gln: Annotated[str, Meta(pattern=r"^[0-9]{13}$")]
     truth_file: str
-    """Where the physical truth is written, on SIGUSR1 (the world then stands still) and at the end."""
+    """Where the truth is written, on SIGUSR1 (the world then stands still) and at the end."""
     broker: SimBroker = SimBroker()
     seed: int = 0
     speed: Annotated[float, Meta(gt=0, le=100)] = 4.0
@@ -79,6 +79,6 @@ class SimConfig(Section, frozen=True, kw_only=True):
     drones: tuple[SimDrone, ...] = ()
     orders: SimOrders = SimOrders()
     stray_scan_share: Annotated[float, Meta(ge=0, le=1)] = 0.03
-    """Share of scans in which a person first hits a label that is no GS1 code (a poster, a parcel)."""
+    """Share of scans that first hit a label which is no GS1 code (a poster, a parcel)."""
     robot_max_speed_mps: Annotated[float, Meta(gt=0, le=10)] = 1.5
     battery_hours: Annotated[float, Meta(gt=0)] = 8.0

@@ -26,7 +26,8 @@ def encode(message: msgspec.Struct) -> bytes:
     payload = _encoder.encode(message)
     if len(payload) > PAYLOAD_BYTES_MAX:
         raise WireError(
-            f"{type(message).__name__}: {len(payload)} bytes, at most {PAYLOAD_BYTES_MAX} go on the wire"
+            f"{type(message).__name__}: {len(payload)} bytes;"
+            f" at most {PAYLOAD_BYTES_MAX} go on the wire"
         )
     return payload
 
@@ -42,8 +43,9 @@ def decode(payload: bytes, kind: type[T]) -> T:
         raise WireError(f"payload of {len(payload)} bytes: at most {PAYLOAD_BYTES_MAX} are taken")
     if _too_deep(payload):
         raise WireError(f"payload nested deeper than {_DEPTH_MAX} levels")
+    hashable: Any = kind
     try:
-        message: T = _decoder(kind).decode(payload)
+        message: T = _decoder(hashable).decode(payload)
     except msgspec.ValidationError as error:
         raise WireError(f"not a valid {_name(kind)}: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

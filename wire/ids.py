@@ -13,7 +13,7 @@ PersonId = NewType("PersonId", str)
 BinId = NewType("BinId", str)
 Gtin14 = NewType("Gtin14", str)
 Location = NewType("Location", str)
-"""Where units are: `bin:A-01-02-1`, `robot:agv-1`, `tote:T17`, `supplier:S1`, `customer:O12`, `loss:`..."""
+"""Where units are: `bin:A-01-02-1`, `robot:agv-1`, `tote:O17`, `supplier:S1`, `loss:`..."""
 
 NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 BIN_PATTERN: Final = re.compile(r"[A-Z0-9][A-Z0-9-]{0,19}")
@@ -35,7 +35,7 @@ class IdError(ValueError):
 
 
 def gs1_check_digit(digits: str) -> int:
-    """Return the mod-10 check digit for `digits` (without one). Source: GS1 General Spec., 7.9.1."""
+    """Return the mod-10 check digit for `digits`. Source: GS1 General Specifications, 7.9.1."""
     total = sum(int(d) * (3 if i % 2 == 0 else 1) for i, d in enumerate(reversed(digits)))
     return (10 - total % 10) % 10
 
@@ -53,7 +53,7 @@ def parse_gtin(text: str) -> Gtin14:
 
 
 def parse_bin(text: str) -> BinId:
-    """Return `text` as a bin id: up to 20 capital letters, digits and hyphens (GS1 AI 254 holds 20)."""
+    """Return `text` as a bin id: up to 20 capital letters, digits, hyphens (AI 254 holds 20)."""
     if not BIN_PATTERN.fullmatch(text):
         raise IdError(f"bin {text!r}: expected 1 to 20 capital letters, digits or hyphens")
     return BinId(text)

@@ -89,7 +89,7 @@ class Movement(Message, frozen=True, kw_only=True):
 
 
 class BinCounted(Message, frozen=True, kw_only=True):
-    """Somebody counted one article in one bin. An observation: the ledger decides what to believe."""
+    """Somebody counted an article in a bin. An observation: the ledger decides what to believe."""
 
     event_id: EventId
     bin_id: Bin
@@ -155,11 +155,11 @@ class JournalAck(Message, frozen=True, kw_only=True):
     watermark_seq: Epoch
 
 
-# --- central -> edge: commands, repeated until their event is in the ledger ------------------------
+# --- central -> edge: commands, repeated until their event is in the ledger ------------------
 
 
 class RecordMove(Message, frozen=True, kw_only=True):
-    """Write this movement unless its event id is in the journal already (repeats change nothing)."""
+    """Write this movement unless its event id is in the journal already."""
 
     command_id: Name
     expires_at_ns: TimeNs
@@ -179,7 +179,7 @@ class FlyMission(Message, frozen=True, kw_only=True):
 EdgeCommand = RecordMove | FlyMission
 
 
-# --- central -> people ------------------------------------------------------------------------------
+# --- central -> people ------------------------------------------------------------------------
 
 
 class PersonTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,7 +202,7 @@ class PersonTasks(Message, frozen=True, kw_only=True):
     tasks: Annotated[tuple[PersonTask, ...], Meta(max_length=50)]
 
 
-# --- shop, suppliers, planners ---------------------------------------------------------------------
+# --- shop, suppliers, planners ----------------------------------------------------------------
 
 
 class OrderLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,10 +1,10 @@
-"""A site's master data: bins, articles, floor, robots, people. Parsed from the CSV texts of a site folder.
+"""A site's master data: bins, articles, floor, robots, people, from the CSV texts of a folder.
 
 A site is a folder of plain CSV files that a shop can write with a spreadsheet:
 
 | file | columns |
 |---|---|
-| `bins.csv` | bin_id, edge_id, kind (dock, reserve, pick, pack), x_m, y_m, z_m, node_id, gtin, capacity_units |
+| `bins.csv` | bin_id, edge_id, kind, x_m, y_m, z_m, node_id, gtin, capacity_units |
 | `articles.csv` | gtin, sku, name, case_units, price_cents, supplier_id |
 | `nodes.csv` | node_id, x_m, y_m, kind (way, station, charger) |
 | `edges.csv` | from_node, to_node (driven in this direction; a two-way lane has two rows) |
@@ -13,7 +13,8 @@ A site is a folder of plain CSV files that a shop can write with a spreadsheet:
 | `opening.csv` | bin_id, gtin, units (stock on the first day) |
 | `suppliers.csv` | supplier_id, name, lead_time_d |
 
-`gtin` in `bins.csv` is the article slotted there (a pick face has one), empty where anything may stand.
+A bin's kind is dock, reserve, pick or pack; its gtin is the article slotted there (a pick face
+has one), empty where anything may stand.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ GtinText = str
 
 
 class SiteError(ValueError):
-    """The site's files contradict themselves; the text says file, line, value and what was expected."""
+    """The site's files are wrong; the text says file, line, value and what was expected."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

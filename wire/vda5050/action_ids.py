@@ -1,8 +1,8 @@
-"""Action ids that say what moves: a robot's finished action is a stock movement for whoever reads its state.
+"""Action ids that say what moves: a finished action is a stock movement for who reads the state.
 
-VDA 5050 echoes `actionId` in every state, also after restarts on either side, so an edge agent that
-reads robot telemetry needs no memory of the order to book the movement, exactly once: the action id is
-the event id.
+VDA 5050 echoes `actionId` in every state, also after restarts on either side, so an edge agent
+that reads robot telemetry needs no memory of the order to book the movement, exactly once: the
+action id is the event id.
 
 Form: `{verb}/{task_id}/{bin_id}/{gtin}/{units}`, verb `pick` or `drop`.
 """
