@@ -273,14 +273,13 @@ def test_a_kept_session_gets_what_came_while_it_was_away(any_broker: Broker) -> 
     first.leave()
     for i in range(30):
         giver.publish("journal/a", b"away-%d" % i)
-    giver.publish("journal/a", b"not kept", qos=0)
     second = any_broker.peer("keeper", clean=False)
     assert second.session_present
     got = [second.next() for _ in range(30)]
     assert [message.payload for message in got] == [b"away-%d" % i for i in range(30)]
     assert not any(message.retain for message in got)
     giver.publish("journal/a", b"after")
-    assert b"after" in {second.next().payload, *(m.payload for m in second.inbox.queue)}
+    assert second.next().payload == b"after"
 
 
 def test_a_clean_session_gets_nothing_of_what_came_while_it_was_away(any_broker: Broker) -> None:
