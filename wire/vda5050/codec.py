@@ -1,0 +1,61 @@
+"""VDA 5050 messages to bytes and back, within the limits of every message here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+from wire import codec
+from wire.vda5050.messages import Action, ActionParameter, Header, InstantActions, Value
+
+T = TypeVar("T", bound=Header)
+WireError = codec.WireError
+
+
+class _OldInstantActions(InstantActions, frozen=True, kw_only=True):
+    """The key of version 1.1, which some software still writes under a 2.0.0 header."""
+
+    instant_actions: tuple[Action, ...] = ()
+
+
+def encode(message: Header) -> bytes:
+    """Return `message` as JSON. Raises WireError where it would be over the size limit."""
+    return codec.encode(message)
+
+
+def decode(payload: bytes, kind: type[T]) -> T:
+    """Return the message of type `kind` in `payload`, or raise WireError saying what is wrong."""
+    return codec.decode(payload, kind)
+
+
+def decode_instant_actions(payload: bytes) -> InstantActions:
+    """Return the instant actions in `payload`: key `actions`, or `instantActions` as it once was."""
+    found = codec.decode(payload, _OldInstantActions)
+    return InstantActions(
+        header_id=found.header_id,
+        timestamp=found.timestamp,
+        version=found.version,
+        manufacturer=found.manufacturer,
+        serial_number=found.serial_number,
+        actions=found.actions or found.instant_actions,
+    )
+
+
+def parameters(values: Mapping[str, Value]) -> tuple[ActionParameter, ...]:
+    """Return action parameters in the order of `values`."""
+    return tuple(ActionParameter(key=key, value=value) for key, value in values.items())
+
+
+def parameter(action: Action, key: str) -> Value:
+    """Return the value of one parameter of `action`; None where it has none of that key."""
+    for found in action.action_parameters or ():
+        if found.key == key:
+            return found.value
+    return None
+
+
+def text_of(value: str | msgspec.UnsetType | None) -> str:
+    """Return an optional text of a message; empty where it is absent."""
+    return value or ""

@@ -1,0 +1,308 @@
+"""VDA 5050 2.0.0 messages: strictly valid out, lenient in.
+
+Required fields of the standard are always written; an optional field that is UNSET is left out.
+On the way in any field may be missing, unknown fields are ignored and unknown words in enumerations
+stay plain text, because vehicles differ and a state that is nearly right still says where one is.
+Field names and meanings: VDA 5050 version 2.0.0, chapters 6.6 to 6.15.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final, TypedDict
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+VERSION: Final = "2.0.0"
+ITEMS_MAX: Final = 2_000
+"""Longest array taken from a vehicle; 64 KiB hold fewer anyway."""
+
+Id = Annotated[str, Meta(max_length=200)]
+Value = str | bool | int | float | list[Any] | dict[str, Any] | None
+OptText = str | UnsetType | None
+OptNumber = float | UnsetType | None
+OptBool = bool | UnsetType | None
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A piece of a message."""
+
+
+class HeaderFields(TypedDict):
+    """The five fields that every message begins with, ready for `Order(**header, ...)`."""
+
+    header_id: int
+    timestamp: str
+    version: str
+    manufacturer: str
+    serial_number: str
+
+
+class Header(Part, frozen=True, kw_only=True):
+    """What every message begins with. `header_id` counts up by one per topic, without gaps."""
+
+    header_id: int = 0
+    timestamp: str = ""
+    version: str = ""
+    manufacturer: str = ""
+    serial_number: str = ""
+
+
+def header(manufacturer: str, serial: str, *, header_id: int, now_ns: int) -> HeaderFields:
+    """Return the header of a message to or from one vehicle."""
+    return HeaderFields(
+        header_id=header_id,
+        timestamp=format_time(now_ns),
+        version=VERSION,
+        manufacturer=manufacturer,
+        serial_number=serial,
+    )
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def format_time(at_ns: int) -> str:
+    """Return UTC nanoseconds as ISO 8601 with milliseconds: `2026-01-31T08:05:09.120Z`."""
+    at = _EPOCH + timedelta(milliseconds=at_ns // 1_000_000)
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+def parse_time(text: str) -> int | None:
+    """Return UTC nanoseconds of an ISO 8601 time; None where it is none. Without a zone: UTC."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return (at - _EPOCH) // timedelta(microseconds=1) * 1_000
+
+
+# --- order, instantActions: master -> vehicle -----------------------------------------
+
+
+class ActionParameter(Part, frozen=True, kw_only=True):
+    """One parameter of an action."""
+
+    key: str
+    value: Value
+
+
+class Action(Part, frozen=True, kw_only=True):
+    """Something to do at a node, along an edge or at once."""
+
+    action_type: str
+    action_id: Id
+    action_description: OptText = UNSET
+    blocking_type: str = "HARD"  # NONE, SOFT, HARD
+    action_parameters: tuple[ActionParameter, ...] | UnsetType | None = UNSET
+
+
+class NodePosition(Part, frozen=True, kw_only=True):
+    """Where a node is, metres and radians in the map's frame."""
+
+    x: float
+    y: float
+    theta: OptNumber = UNSET
+    allowed_deviation_xy: OptNumber = msgspec.field(default=UNSET, name="allowedDeviationXY")
+    allowed_deviation_theta: OptNumber = UNSET
+    map_id: str = ""
+    map_description: OptText = UNSET
+
+
+class Node(Part, frozen=True, kw_only=True):
+    """A node of an order: even sequence ids. Released: part of the base, never taken back."""
+
+    node_id: Id
+    sequence_id: int
+    node_description: OptText = UNSET
+    released: bool
+    node_position: NodePosition | UnsetType | None = UNSET
+    actions: tuple[Action, ...] = ()
+
+
+class Edge(Part, frozen=True, kw_only=True):
+    """An edge of an order: odd sequence ids, between two nodes."""
+
+    edge_id: Id
+    sequence_id: int
+    edge_description: OptText = UNSET
+    released: bool
+    start_node_id: Id
+    end_node_id: Id
+    max_speed: OptNumber = UNSET
+    max_height: OptNumber = UNSET
+    min_height: OptNumber = UNSET
+    orientation: OptNumber = UNSET
+    orientation_type: OptText = UNSET
+    direction: OptText = UNSET
+    rotation_allowed: OptBool = UNSET
+    max_rotation_speed: OptNumber = UNSET
+    length: OptNumber = UNSET
+    trajectory: dict[str, Any] | UnsetType | None = UNSET
+    actions: tuple[Action, ...] = ()
+
+
+class Order(Header, frozen=True, kw_only=True):
+    """Where to drive and what to do there; an update starts at the last base node before it."""
+
+    order_id: Id
+    order_update_id: int
+    zone_set_id: OptText = UNSET
+    nodes: Annotated[tuple[Node, ...], Meta(max_length=ITEMS_MAX)]
+    edges: Annotated[tuple[Edge, ...], Meta(max_length=ITEMS_MAX)]
+
+
+class InstantActions(Header, frozen=True, kw_only=True):
+    """Actions to do at once, whatever the order says."""
+
+    actions: tuple[Action, ...] = ()
+
+
+# --- state, visualization, connection, factsheet: vehicle -> master ----------------------
+
+
+class NodeState(Part, frozen=True, kw_only=True):
+    """A node that the vehicle still has to reach."""
+
+    node_id: Id = ""
+    sequence_id: int = 0
+    node_description: OptText = UNSET
+    node_position: NodePosition | UnsetType | None = UNSET
+    released: bool = True
+
+
+class EdgeState(Part, frozen=True, kw_only=True):
+    """An edge that the vehicle still has to drive."""
+
+    edge_id: Id = ""
+    sequence_id: int = 0
+    edge_description: OptText = UNSET
+    released: bool = True
+    trajectory: dict[str, Any] | UnsetType | None = UNSET
+
+
+class ActionState(Part, frozen=True, kw_only=True):
+    """How far an action is: WAITING, INITIALIZING, RUNNING, PAUSED, FINISHED, FAILED."""
+
+    action_id: Id = ""
+    action_type: OptText = UNSET
+    action_description: OptText = UNSET
+    action_status: str = "WAITING"
+    result_description: OptText = UNSET
+
+
+class AgvPosition(Part, frozen=True, kw_only=True):
+    """Where the vehicle is, metres and radians in the map's frame."""
+
+    x: float = 0.0
+    y: float = 0.0
+    theta: float = 0.0
+    map_id: str = ""
+    map_description: OptText = UNSET
+    position_initialized: bool = True
+    localization_score: OptNumber = UNSET
+    deviation_range: OptNumber = UNSET
+
+
+class Velocity(Part, frozen=True, kw_only=True):
+    """Speed in the vehicle's own frame, metres and radians per second."""
+
+    vx: OptNumber = UNSET
+    vy: OptNumber = UNSET
+    omega: OptNumber = UNSET
+
+
+class Load(Part, frozen=True, kw_only=True):
+    """What the vehicle carries."""
+
+    load_id: OptText = UNSET
+    load_type: OptText = UNSET
+    load_position: OptText = UNSET
+    bounding_box_reference: dict[str, Any] | UnsetType | None = UNSET
+    load_dimensions: dict[str, Any] | UnsetType | None = UNSET
+    weight: OptNumber = UNSET
+
+
+class BatteryState(Part, frozen=True, kw_only=True):
+    """The battery: charge in per cent."""
+
+    battery_charge: float = 100.0
+    battery_voltage: OptNumber = UNSET
+    battery_health: OptNumber = UNSET
+    charging: bool = False
+    reach: OptNumber = UNSET
+
+
+class Reference(Part, frozen=True, kw_only=True):
+    """What an error or information is about."""
+
+    reference_key: str = ""
+    reference_value: str = ""
+
+
+class VehicleError(Part, frozen=True, kw_only=True):
+    """Something is wrong: WARNING goes away by itself, FATAL needs a person."""
+
+    error_type: str = ""
+    error_references: tuple[Reference, ...] | UnsetType | None = UNSET
+    error_description: OptText = UNSET
+    error_level: str = "WARNING"
+
+
+class SafetyState(Part, frozen=True, kw_only=True):
+    """Emergency stop (AUTOACK, MANUAL, REMOTE, NONE) and protective field."""
+
+    e_stop: str = "NONE"
+    field_violation: bool = False
+
+
+class State(Header, frozen=True, kw_only=True):
+    """Everything a vehicle says of itself. `order_id` empty: it never had an order."""
+
+    order_id: Id = ""
+    order_update_id: int = 0
+    zone_set_id: OptText = UNSET
+    last_node_id: Id = ""
+    last_node_sequence_id: int = 0
+    driving: bool = False
+    paused: OptBool = UNSET
+    new_base_request: OptBool = UNSET
+    distance_since_last_node: OptNumber = UNSET
+    operating_mode: str = "AUTOMATIC"
+    node_states: Annotated[tuple[NodeState, ...], Meta(max_length=ITEMS_MAX)] = ()
+    edge_states: Annotated[tuple[EdgeState, ...], Meta(max_length=ITEMS_MAX)] = ()
+    agv_position: AgvPosition | UnsetType | None = UNSET
+    velocity: Velocity | UnsetType | None = UNSET
+    loads: tuple[Load, ...] | UnsetType | None = UNSET
+    action_states: Annotated[tuple[ActionState, ...], Meta(max_length=ITEMS_MAX)] = ()
+    battery_state: BatteryState = BatteryState()
+    errors: tuple[VehicleError, ...] = ()
+    information: tuple[dict[str, Any], ...] | UnsetType | None = UNSET
+    safety_state: SafetyState = SafetyState()
+
+
+class Visualization(Header, frozen=True, kw_only=True):
+    """Position and speed, often and without a promise."""
+
+    agv_position: AgvPosition | UnsetType | None = UNSET
+    velocity: Velocity | UnsetType | None = UNSET
+
+
+class Connection(Header, frozen=True, kw_only=True):
+    """ONLINE, OFFLINE (said goodbye) or CONNECTIONBROKEN (the last will); retained."""
+
+    connection_state: str = ""
+
+
+class Factsheet(Header, frozen=True, kw_only=True):
+    """What a vehicle is and can do. Its sections stay as they come: few of their fields matter."""
+
+    type_specification: dict[str, Any] = {}
+    physical_parameters: dict[str, Any] = {}
+    protocol_limits: dict[str, Any] = {}
+    protocol_features: dict[str, Any] = {}
+    agv_geometry: dict[str, Any] = {}
+    load_specification: dict[str, Any] = {}
+    localization_parameters: dict[str, Any] | UnsetType | None = UNSET
