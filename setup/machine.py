@@ -370,7 +370,7 @@ def provide_environment(sections: Sequence[str], *, lock_fd: int) -> bool:
     STAMP.unlink(missing_ok=True)
     files = [name for section in stale for name in LOCK_FILES[section]]
     say(f"installing the Python packages of {', '.join(files)}")
-    if "run" in stale:
+    if "run" in stale and any(VENV.glob("lib/*/site-packages/opencv_python_headless-*.dist-info")):
         pip(["uninstall", "--yes", "--quiet", "opencv-python-headless"], lock_fd=lock_fd)
     wanted = [word for name in files for word in ("-r", name)]
     pip(["install", "--require-hashes", "--no-deps", *wanted], lock_fd=lock_fd)
