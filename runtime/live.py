@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
+import os
+import select
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -204,7 +207,9 @@ class LiveRuntime:
         self._buses: list[Bus] = []
         self._ports = SerialPorts(self._clock)
         self._frames = HttpFrames(self._clock)
-        self._stopped = threading.Event()
+        # A pipe, not an Event: a signal handler may write to it whatever lock its thread holds.
+        self._wake_read, self._wake_write = os.pipe()
+        self._stop_asked = False
         self.crash: tuple[str, BaseException] | None = None
 
     @property
@@ -239,12 +244,22 @@ class LiveRuntime:
         return bus
 
     def request_stop(self) -> None:
-        """Let `wait` return; may be called from a signal handler."""
-        self._stopped.set()
+        """Let `wait` return; may be called from a signal handler and from any thread."""
+        self._stop_asked = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Let `wait` look up once; may be called from a signal handler."""
+        with contextlib.suppress(OSError):
+            os.write(self._wake_write, b"!")
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until somebody asks to stop or a lane crashed; return whether it came in time."""
-        return self._stopped.wait(timeout_s)
+        """Wait for a stop, a crash or a `wake`; return whether the process shall stop."""
+        if not self._stop_asked:
+            ready, _, _ = select.select([self._wake_read], [], [], timeout_s)
+            if ready:
+                os.read(self._wake_read, 64)
+        return self._stop_asked
 
     def run_on(self, lane: LiveLane, call: Callable[[], None], timeout_s: float = 5.0) -> bool:
         """Run `call` on `lane` and wait for its end; False where it did not end in time."""
@@ -268,8 +283,10 @@ class LiveRuntime:
         for lane in self._lanes:
             if lane.thread is not threading.current_thread():
                 lane.thread.join(timeout=2.0)
+        os.close(self._wake_read)
+        os.close(self._wake_write)
 
     def _on_crash(self, lane: str, error: BaseException) -> None:
         self.crash = self.crash or (lane, error)
         log.error("lane crashed; the process ends", lane=lane, exc_info=error)
-        self._stopped.set()
+        self.request_stop()

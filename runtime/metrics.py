@@ -25,6 +25,8 @@ class MetricsSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     counters: dict[str, int]
     latencies_ms: dict[str, LatencySummary]
+    samples_ms: dict[str, list[float]] = {}
+    """What is behind the latencies, where asked for: several processes can be joined."""
 
 
 class Metrics:
@@ -51,7 +53,7 @@ class Metrics:
                 samples[self._seen[name] % SAMPLES_MAX] = latency_ms
             self._seen[name] += 1
 
-    def snapshot(self) -> MetricsSnapshot:
+    def snapshot(self, *, with_samples: bool = False) -> MetricsSnapshot:
         """Return all figures now."""
         with self._lock:
             latencies = {
@@ -63,4 +65,8 @@ class Metrics:
                 for name, samples in self._samples.items()
                 if samples
             }
-            return MetricsSnapshot(counters=dict(self._counters), latencies_ms=latencies)
+            return MetricsSnapshot(
+                counters=dict(self._counters),
+                latencies_ms=latencies,
+                samples_ms={n: list(s) for n, s in self._samples.items()} if with_samples else {},
+            )

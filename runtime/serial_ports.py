@@ -109,7 +109,7 @@ class DevicePort:
         self._thread.start()
 
     def write(self, data: bytes) -> None:
-        """Write all of `data` in bounded time. Raises PortLostError where the host does not read."""
+        """Write all of `data` in bounded time. PortLostError where the host does not read."""
         view = memoryview(data)
         while view:
             try:

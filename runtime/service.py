@@ -48,8 +48,12 @@ def run_service(
     *,
     seed: int = 0,
     metrics_file: Path | None = None,
+    on_user_signal: Callable[[], None] | None = None,
 ) -> int:
-    """Run one process until SIGTERM or SIGINT; return its exit code (1: a lane crashed)."""
+    """Run one process until SIGTERM or SIGINT; return its exit code (1: a lane crashed).
+
+    `on_user_signal` is called on the main thread after each SIGUSR1.
+    """
     set_up_logs(name)
     runtime = LiveRuntime(seed)
     metrics = Metrics()
@@ -57,14 +61,25 @@ def run_service(
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         runtime.request_stop()
 
+    user_signals: list[int] = []
+
+    def on_user(number: int, _frame: FrameType | None) -> None:
+        user_signals.append(number)
+        runtime.wake()
+
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
+    if on_user_signal is not None:
+        signal.signal(signal.SIGUSR1, on_user)
     service = build(runtime, metrics)
     try:
         service.start()
         notify("READY=1")
         log.info("ready")
-        runtime.wait()
+        while not runtime.wait():
+            while user_signals and on_user_signal is not None:
+                user_signals.pop()
+                on_user_signal()
     finally:
         notify("STOPPING=1")
         if runtime.crash is None:
@@ -72,6 +87,6 @@ def run_service(
         runtime.close()
         if metrics_file is not None:
             metrics_file.parent.mkdir(parents=True, exist_ok=True)
-            metrics_file.write_bytes(msgspec.json.encode(metrics.snapshot()))
+            metrics_file.write_bytes(msgspec.json.encode(metrics.snapshot(with_samples=True)))
     log.info("stopped")
     return 0 if runtime.crash is None else 1
