@@ -1,0 +1,162 @@
+"""The command `stockhelm`: each command calls one function that tests call too."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import msgspec
+import typer
+from rich.console import Console
+
+from runtime.config import ConfigError, load_config
+from wire.site import SiteError
+
+app = typer.Typer(
+    help="Every bin true, every move explained: a warehouse controller.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+T = TypeVar("T", bound=msgspec.Struct)
+ConfigFile = Annotated[Path, typer.Option("--config", help="TOML file of this process.")]
+MetricsFile = Annotated[
+    Path | None, typer.Option("--metrics", help="Write the figures of the run here at the end.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def main() -> None:
+    """Run the command line; a wrong configuration ends it with code 1 and says what is wrong."""
+    try:
+        app()
+    except (ConfigError, SiteError) as error:
+        typer.echo(f"stockhelm: {error}", err=True)
+        sys.exit(1)
+
+
+def _group(name: str, text: str) -> typer.Typer:
+    group = typer.Typer(help=text, no_args_is_help=True)
+    app.add_typer(group, name=name)
+    return group
+
+
+edge_app = _group("edge", "The agent beside the racks, one per zone.")
+central_app = _group("central", "Ledger, planning, tasks and fleet.")
+desk_app = _group("desk", "The planners' pages.")
+broker_app = _group("broker", "The message broker.")
+sim_app = _group("sim", "The simulated floor.")
+ledger_app = _group("ledger", "Check and rebuild counts.")
+
+
+@app.command()
+def demo(
+    *,
+    headless: Annotated[bool, typer.Option(help="No person: run, measure, report, end.")] = False,
+    seconds: Annotated[
+        float, typer.Option(min=0, help="How long; 0: until Ctrl-C (headless: 60).")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Decides the site and all chance.")] = 7,
+    speed: Annotated[
+        float, typer.Option(min=0.1, max=20, help="How much faster than real the world moves.")
+    ] = 4.0,
+    orders: Annotated[
+        Path | None, typer.Option(help="Real sales (date,sku,quantity) in place of drawn orders.")
+    ] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Of the live page (8000; headless: a free one).")
+    ] = 0,
+    report: Annotated[Path | None, typer.Option(help="Write the figures here as JSON.")] = None,
+    directory: Annotated[
+        Path | None, typer.Option(help="Keep all files of the run here (default: nowhere).")
+    ] = None,
+) -> None:
+    """Run one site with simulated devices and the whole product, and show it on a live page."""
+    from stockhelm.demo import DemoOptions, run_demo
+
+    options = DemoOptions(
+        headless=headless,
+        seconds=seconds,
+        seed=seed,
+        speed=speed,
+        orders=orders,
+        port=port,
+        report=report,
+        directory=directory,
+    )
+    raise typer.Exit(run_demo(options, Console(highlight=False)))
+
+
+@edge_app.command("run")
+def edge_run(config: ConfigFile, metrics: MetricsFile = None) -> None:
+    """Run the agent of one zone until SIGTERM or Ctrl-C."""
+    from edge.agent import build_edge
+    from edge.config import EdgeConfig
+    from runtime.service import run_service
+
+    settings = load_config(config, EdgeConfig)
+    raise typer.Exit(
+        run_service(
+            f"edge-{settings.edge_id}",
+            lambda runtime, figures: build_edge(runtime, figures, settings),
+            metrics_file=metrics,
+        )
+    )
+
+
+@central_app.command("run")
+def central_run(config: ConfigFile, metrics: MetricsFile = None) -> None:
+    """Run ledger, planning, tasks and fleet until SIGTERM or Ctrl-C."""
+    from central.agent import build_central
+    from central.config import CentralConfig
+    from runtime.service import run_service
+
+    settings = load_config(config, CentralConfig)
+    raise typer.Exit(
+        run_service(
+            "central",
+            lambda runtime, figures: build_central(runtime, figures, settings),
+            metrics_file=metrics,
+        )
+    )
+
+
+@desk_app.command("run")
+def desk_run(config: ConfigFile, metrics: MetricsFile = None) -> None:
+    """Run the planners' pages until SIGTERM or Ctrl-C."""
+    from central.config import DeskConfig
+    from central.desk.service import build_desk
+    from runtime.service import run_service
+
+    settings = load_config(config, DeskConfig)
+    raise typer.Exit(
+        run_service(
+            "desk",
+            lambda runtime, figures: build_desk(runtime, figures, settings),
+            metrics_file=metrics,
+        )
+    )
+
+
+@broker_app.command("run")
+def broker_run(config: ConfigFile) -> None:
+    """Run a message broker with generated settings until SIGTERM or Ctrl-C."""
+    from stockhelm.broker import BrokerConfig, run_broker
+
+    raise typer.Exit(run_broker(load_config(config, BrokerConfig)))
+
+
+@sim_app.command("floor")
+def sim_floor(config: ConfigFile) -> None:
+    """Run a simulated floor in real time: its devices, people, suppliers and customers."""
+    from stockhelm.floor import run_floor
+
+    raise typer.Exit(run_floor(config))
+
+
+@app.command()
+def doctor(*, as_json: AsJson = False) -> None:
+    """Say what this machine has, what it lacks, what for, and how to get it."""
+    from stockhelm.doctor import run_doctor
+
+    raise typer.Exit(run_doctor(json_out=as_json))

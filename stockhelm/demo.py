@@ -1,0 +1,242 @@
+"""`stockhelm demo`: one site with simulated devices, the whole product, one live page."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import msgspec
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from runtime.clock import NS_PER_S, Clock, SystemClock
+from stockhelm.broker import BrokerConfig, BrokerError, BrokerProcess, free_port
+from stockhelm.demo_report import is_settled, make_report, peek
+from stockhelm.demo_site import DemoSite, Ports, SalesFileError, read_sales, write_demo
+from stockhelm.processes import Process, ProcessError, Restart, Supervisor
+
+LOOK_EVERY_S: Final = 0.25
+STATUS_EVERY_S: Final = 5.0
+SETTLE_S_MAX: Final = 20.0
+QUIET_LOOKS: Final = 8
+INTERRUPTED: Final = 130
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """What the command line says."""
+
+    headless: bool = False
+    seconds: float = 0.0
+    """How long to run; 0: until Ctrl-C (headless: 60 s)."""
+    seed: int = 7
+    speed: float = 4.0
+    orders: Path | None = None
+    port: int = 0
+    """Of the live page; 0: 8000, headless any free one."""
+    report: Path | None = None
+    directory: Path | None = None
+    """Where everything is kept; none: a temporary folder that goes with the demo."""
+
+
+class _Stop:
+    """Remembers Ctrl-C and SIGTERM."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before = {
+            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked = True
+
+    def restore(self) -> None:
+        """Give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def run_demo(options: DemoOptions, console: Console) -> int:
+    """Run the demo; return the exit code."""
+    clock = SystemClock()
+    stop = _Stop()
+    try:
+        with _directory(options.directory) as directory:
+            return _Demo(options, directory, clock, console, stop).run()
+    except (BrokerError, ProcessError, SalesFileError) as error:
+        console.print(f"[red]{type(error).__name__}:[/red] {error}", highlight=False)
+        return 1
+    finally:
+        stop.restore()
+
+
+@contextlib.contextmanager
+def _directory(given: Path | None) -> Iterator[Path]:
+    if given is not None:
+        given.mkdir(parents=True, exist_ok=True)
+        yield given.resolve()
+        return
+    directory = Path(tempfile.mkdtemp(prefix="stockhelm-demo-"))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+class _Demo:
+    """One run of the demo."""
+
+    def __init__(
+        self, options: DemoOptions, directory: Path, clock: Clock, console: Console, stop: _Stop
+    ) -> None:
+        self._options = options
+        self._directory = directory
+        self._clock = clock
+        self._console = console
+        self._stop = stop
+        self._supervisor = Supervisor(directory, clock)
+
+    def run(self) -> int:
+        """Start everything, run, measure, stop everything."""
+        options = self._options
+        sales = read_sales(options.orders) if options.orders else None
+        ports = self._ports()
+        demo = write_demo(
+            self._directory, seed=options.seed, speed=options.speed, ports=ports, sales=sales
+        )
+        broker = BrokerProcess(
+            BrokerConfig(directory=str(self._directory / "broker"), port=ports.broker)
+        )
+        self._console.print(f"seed {options.seed}, speed x{options.speed:g}, site {demo.directory}")
+        with broker:
+            self._console.print(f"broker: {broker.describe()} on 127.0.0.1:{ports.broker}")
+            try:
+                self._start(demo)
+                self._console.print(
+                    f"The live page: http://127.0.0.1:{ports.desk}/  (Ctrl-C ends everything)",
+                    highlight=False,
+                )
+                seconds = self._run(demo)
+                if self._stop.asked:
+                    self._console.print("stopped before its time: no report")
+                    return INTERRUPTED if options.headless else 0
+                settled = self._freeze(demo)
+            finally:
+                self._supervisor.stop()
+            report = make_report(
+                demo, seconds=seconds, broker=broker.describe(), seed=options.seed, settled=settled
+            )
+        payload = msgspec.json.format(msgspec.json.encode(report), indent=2)
+        if options.report is not None:
+            options.report.write_bytes(payload + b"\n")
+            self._console.print(f"report: {options.report}")
+        if options.headless and options.report is None:
+            self._console.print_json(payload.decode())
+        return 0
+
+    def _ports(self) -> Ports:
+        """Choose the ports; a busy port 8000 is reported before anything starts."""
+        wanted = self._options.port or (free_port() if self._options.headless else 8000)
+        try:
+            bind_once(wanted)
+        except OSError as error:
+            raise ProcessError(
+                f"port {wanted} on 127.0.0.1 is taken: {error.strerror}. End the program that holds"
+                f" it (`ss -ltnp 'sport = :{wanted}'` names it), or take another port for the live"
+                f" page: --port {wanted + 80}"
+            ) from error
+        return Ports(broker=free_port(), desk=wanted, pictures=free_port())
+
+    def _start(self, demo: DemoSite) -> None:
+        """Start all processes side by side, with progress; the floor comes last."""
+        central = Process(name="central", arguments=self._command(demo, "central", "central"))
+        product = (
+            *(
+                Process(name=f"edge-{e}", arguments=self._command(demo, "edge", f"edge-{e}"))
+                for e in demo.edges
+            ),
+            central,
+            Process(name="desk", arguments=self._command(demo, "desk", "desk")),
+        )
+        floor = Process(
+            name="sim",
+            arguments=("sim", "floor", "--config", str(demo.config("sim"))),
+            restart=Restart.NEVER,
+        )
+        with Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=not self._options.headless,
+        ) as progress:
+            names = [p.name for p in (*product, floor)]
+            bars = {name: progress.add_task(f"starting {name}", total=1) for name in names}
+            self._note_compiling(progress)
+
+            def done(name: str) -> None:
+                progress.update(bars[name], completed=1, description=f"{name} is ready")
+
+            self._supervisor.start((*product, floor), done)
+
+    def _note_compiling(self, progress: Progress) -> None:
+        progress.console.print(
+            "numba kernels: compiled at the first start (about a minute), cached afterwards"
+        )
+
+    def _command(self, demo: DemoSite, command: str, name: str) -> tuple[str, ...]:
+        metrics = demo.data(name) / "metrics.json"
+        config = str(demo.config(name))
+        return (command, "run", "--config", config, "--metrics", str(metrics))
+
+    def _run(self, demo: DemoSite) -> float:
+        """Run until time is up or somebody stops it; return the seconds it ran."""
+        options = self._options
+        seconds_max = options.seconds or (60.0 if options.headless else 0.0)
+        started_ns = self._clock.monotonic_ns()
+        next_status_s = STATUS_EVERY_S
+        while True:
+            pause(LOOK_EVERY_S)
+            ran_s = (self._clock.monotonic_ns() - started_ns) / NS_PER_S
+            if self._stop.asked or (seconds_max and ran_s >= seconds_max):
+                return ran_s
+            for line in self._supervisor.watch():
+                self._console.print(f"[yellow]{line}[/yellow]", highlight=False)
+            if ran_s >= next_status_s:
+                next_status_s += STATUS_EVERY_S
+                self._console.print(f"{ran_s:5.0f} s  {peek(demo)}", highlight=False)
+
+    def _freeze(self, demo: DemoSite) -> bool:
+        """Let the world stand still and the books catch up; return whether they did in time."""
+        self._supervisor.send_signal("sim", signal.SIGUSR1)
+        quiet = 0
+        before = ""
+        for _ in range(round(SETTLE_S_MAX / LOOK_EVERY_S)):
+            pause(LOOK_EVERY_S)
+            drained, state = is_settled(demo)
+            quiet = quiet + 1 if drained and state == before else 0
+            before = state
+            if quiet >= QUIET_LOOKS:
+                return True
+        return False
+
+
+def bind_once(port: int) -> None:
+    """Raise OSError where `port` cannot be listened on."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
+
+
+def pause(seconds: float) -> None:
+    """Wait, or until a signal comes."""
+    signal.sigtimedwait((), seconds)

@@ -1,0 +1,245 @@
+"""What a demo did, in figures: the books compared with each other and with the physical truth."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from central.ledger.verify import verify_ledger
+from central.store import open_engine
+from edge.counting.store import verify_counts
+from runtime.metrics import MetricsSnapshot
+from runtime.store import open_database
+from stockhelm.demo_site import DemoSite
+from wire.ids import bin_of
+
+ROBOT_KINDS: Final = ("refill", "transfer", "deliver")
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """Median and tail, milliseconds."""
+
+    p50: float
+    p99: float
+
+
+class Truth(msgspec.Struct, frozen=True, kw_only=True):
+    """What the simulated floor wrote: where every unit physically is."""
+
+    stock: list[tuple[str, str, int]]
+    in_flight_bins: list[str]
+    robot_conflicts: int
+
+
+class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of one run."""
+
+    seconds: float
+    seed: int
+    broker: str
+    events_accepted: int
+    events_acknowledged: int
+    scans_accepted: int
+    scans_refused: dict[str, int]
+    scan_to_durable_ms: Latency
+    scan_to_central_ms: Latency
+    tasks_created: dict[str, int]
+    tasks_done: dict[str, int]
+    orders_created: int
+    orders_filled: int
+    robots: dict[str, int]
+    """Tasks done by each robot."""
+    robot_conflicts: int
+    sightings: int
+    drone_missions_done: int
+    proposals: dict[str, int]
+    """By status; `waiting` ones want a person."""
+    bins: int
+    bins_in_flight: int
+    bins_book_differs_from_truth: int
+    differences: list[str]
+    ledger_balanced: bool
+    counts_rebuild_equal: bool
+    settled: bool
+    """Whether the books had come to rest when they were compared."""
+
+
+def make_report(
+    demo: DemoSite, *, seconds: float, broker: str, seed: int, settled: bool
+) -> DemoReport:
+    """Return the figures of a run whose processes have ended."""
+    truth = msgspec.json.decode(demo.truth_file.read_bytes(), type=Truth)
+    edges = [_metrics(demo, f"edge-{edge}") for edge in demo.edges]
+    central = _metrics(demo, "central")
+    in_flight = set(truth.in_flight_bins)
+    differences = _differences(demo, truth, in_flight)
+    with closing(_read(demo.data("central") / "central.db")) as db:
+        done = dict(_rows(db, "SELECT kind, count(*) FROM task WHERE status='done' GROUP BY kind"))
+        robots = dict(
+            _rows(
+                db,
+                "SELECT worker_id, count(*) FROM task WHERE status='done' AND worker_kind='robot'"
+                " GROUP BY worker_id",
+            )
+        )
+        return DemoReport(
+            seconds=round(seconds, 1),
+            seed=seed,
+            broker=broker,
+            events_accepted=sum(_journal_rows(demo, edge) for edge in demo.edges),
+            events_acknowledged=sum(_acknowledged(db, edge) for edge in demo.edges),
+            scans_accepted=sum(m.counters.get("scans_accepted", 0) for m in edges),
+            scans_refused=_labels(edges, "scans_refused"),
+            scan_to_durable_ms=_latency(edges, "scan_to_durable_ms"),
+            scan_to_central_ms=_latency([central], "scan_to_central_ms"),
+            tasks_created=dict(_rows(db, "SELECT kind, count(*) FROM task GROUP BY kind")),
+            tasks_done=done,
+            orders_created=_one(db, "SELECT count(*) FROM customer_order"),
+            orders_filled=_one(db, "SELECT count(*) FROM customer_order WHERE status='filled'"),
+            robots={
+                robot.serial: _of_robot(robots, robot.manufacturer, robot.serial)
+                for robot in demo.site.robots
+            },
+            robot_conflicts=truth.robot_conflicts,
+            sightings=_one(
+                db, "SELECT count(DISTINCT event_id) FROM observation WHERE kind='sighted'"
+            ),
+            drone_missions_done=done.get("count", 0),
+            proposals=dict(_rows(db, "SELECT status, count(*) FROM proposal GROUP BY status")),
+            bins=len(demo.site.bins),
+            bins_in_flight=len(in_flight),
+            bins_book_differs_from_truth=len({line.partition(" ")[0] for line in differences}),
+            differences=differences[:50],
+            ledger_balanced=verify_ledger(open_engine(demo.database_url)).balanced,
+            counts_rebuild_equal=all(
+                not verify_counts(open_database(_edge_file(demo, edge))) for edge in demo.edges
+            ),
+            settled=settled,
+        )
+
+
+def peek(demo: DemoSite) -> str:
+    """Return one line on what has happened so far, for people who watch the terminal."""
+    try:
+        with closing(_read(demo.data("central") / "central.db")) as db:
+            done = Counter(
+                dict(_rows(db, "SELECT kind, count(*) FROM task WHERE status='done' GROUP BY kind"))
+            )
+            waiting = _one(db, "SELECT count(*) FROM proposal WHERE status='waiting'")
+            orders = _one(db, "SELECT count(*) FROM customer_order")
+            filled = _one(db, "SELECT count(*) FROM customer_order WHERE status='filled'")
+            movements = _one(db, "SELECT count(*) FROM movement")
+    except sqlite3.Error as error:
+        return f"central's database is not readable yet: {error}"
+    kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(done.items())) or "none yet"
+    return (
+        f"orders {filled}/{orders} filled; movements {movements}; tasks done: {kinds};"
+        f" proposals waiting for a person: {waiting}"
+    )
+
+
+def is_settled(demo: DemoSite) -> tuple[bool, str]:
+    """Return whether nothing is on its way to central, and a mark that changes with the books."""
+    if not demo.truth_file.exists():
+        return False, ""
+    waiting = 0
+    marks = []
+    for edge in demo.edges:
+        with closing(_read(_edge_file(demo, edge))) as db:
+            waiting += _one(db, "SELECT count(*) FROM outbox")
+            marks.append(str(_one(db, "SELECT count(*) FROM journal")))
+    with closing(_read(demo.data("central") / "central.db")) as db:
+        marks.append(str(_one(db, "SELECT count(*) FROM movement")))
+    return waiting == 0, "/".join(marks)
+
+
+def _differences(demo: DemoSite, truth: Truth, in_flight: set[str]) -> list[str]:
+    """Return one line per bin and article where edge, central and the physical truth disagree."""
+    physical = _by_bin((place, gtin, units) for place, gtin, units in truth.stock)
+    at_edges: dict[tuple[str, str], int] = {}
+    for edge in demo.edges:
+        with closing(_read(_edge_file(demo, edge))) as db:
+            at_edges |= _by_bin(_rows(db, "SELECT place, gtin, units FROM counts"))
+    with closing(_read(demo.data("central") / "central.db")) as db:
+        at_central = _by_bin(_rows(db, "SELECT place, gtin, units FROM balance"))
+    lines = []
+    for key in sorted(physical.keys() | at_edges.keys() | at_central.keys()):
+        bin_id, gtin = key
+        found = (physical.get(key, 0), at_edges.get(key, 0), at_central.get(key, 0))
+        if bin_id not in in_flight and len(set(found)) > 1:
+            lines.append(
+                f"{bin_id} {gtin}: physically {found[0]}, edge {found[1]}, central {found[2]}"
+            )
+    return lines
+
+
+def _by_bin(rows: Iterable[tuple[str, str, int]]) -> dict[tuple[str, str], int]:
+    found = {}
+    for place, gtin, units in rows:
+        bin_id = bin_of(place)
+        if bin_id is not None and units:
+            found[bin_id, gtin] = units
+    return found
+
+
+def _edge_file(demo: DemoSite, edge: str) -> Path:
+    return demo.data(f"edge-{edge}") / "edge.db"
+
+
+def _journal_rows(demo: DemoSite, edge: str) -> int:
+    with closing(_read(_edge_file(demo, edge))) as db:
+        return _one(db, "SELECT count(*) FROM journal")
+
+
+def _acknowledged(db: sqlite3.Connection, edge: str) -> int:
+    return int(
+        db.execute(
+            "SELECT coalesce(sum(seq), 0) FROM watermark WHERE edge_id=?", (edge,)
+        ).fetchone()[0]
+    )
+
+
+def _metrics(demo: DemoSite, name: str) -> MetricsSnapshot:
+    return msgspec.json.decode(
+        (demo.data(name) / "metrics.json").read_bytes(), type=MetricsSnapshot
+    )
+
+
+def _labels(snapshots: list[MetricsSnapshot], name: str) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for snapshot in snapshots:
+        for key, count in snapshot.counters.items():
+            if key.startswith(name + "{"):
+                found[key[len(name) + 1 : -1]] += count
+    return dict(sorted(found.items()))
+
+
+def _latency(snapshots: list[MetricsSnapshot], name: str) -> Latency:
+    samples = [x for snapshot in snapshots for x in snapshot.samples_ms.get(name, [])]
+    if not samples:
+        return Latency(p50=float("nan"), p99=float("nan"))
+    p50, p99 = np.percentile(samples, [50, 99])
+    return Latency(p50=round(float(p50), 3), p99=round(float(p99), 3))
+
+
+def _of_robot(done: dict[str, int], manufacturer: str, serial: str) -> int:
+    return done.get(f"{manufacturer}/{serial}", done.get(serial, 0))
+
+
+def _read(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)
+
+
+def _rows(db: sqlite3.Connection, query: str) -> list[tuple[Any, ...]]:
+    return db.execute(query).fetchall()
+
+
+def _one(db: sqlite3.Connection, query: str) -> int:
+    return int(db.execute(query).fetchone()[0])

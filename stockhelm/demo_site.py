@@ -1,0 +1,310 @@
+"""The demo's site on disk: master data, and one configuration per process."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Final
+
+from central.config import (
+    BrokerConfig as CentralBroker,
+)
+from central.config import (
+    CentralConfig,
+    DeskConfig,
+    DroneHome,
+    FleetConfig,
+    PlanningConfig,
+    PolicyConfig,
+    TaskingConfig,
+)
+from edge.config import BrokerConfig as EdgeBroker
+from edge.config import CameraConfig, DroneConfig, EdgeConfig, ScannerConfig
+from runtime.config import to_toml
+from sim_hardware.config import (
+    SimBroker,
+    SimCamera,
+    SimConfig,
+    SimDrone,
+    SimOrders,
+    SimScanner,
+)
+from sim_hardware.world.generate import generate_site
+from wire.site import Site, parse_site
+
+SITE_ID: Final = "FC1"
+GLN: Final = "9521321000018"
+"""A GLN from the range that GS1 keeps for demonstrations and examples (prefix 952)."""
+DAY_S: Final = 60.0
+HISTORY_DAYS: Final = 56
+CAMERA_BINS: Final = 4
+ORIGIN: Final = (50.0, 8.0)
+SERIAL_SCANNERS: Final = 4
+DAYS_MIN: Final = 2
+
+
+class SalesFileError(ValueError):
+    """The file given as --orders cannot be used; the text says where and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """The network ports of one demo."""
+
+    broker: int
+    desk: int
+    pictures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoSite:
+    """Where everything of one demo lies."""
+
+    directory: Path
+    site: Site
+    edges: tuple[str, ...]
+
+    def config(self, name: str) -> Path:
+        """Return the configuration of one process."""
+        return self.directory / "config" / f"{name}.toml"
+
+    def data(self, name: str) -> Path:
+        """Return the data folder of one process."""
+        return self.directory / "data" / name
+
+    @property
+    def truth_file(self) -> Path:
+        """Return where the simulated floor writes the physical truth."""
+        return self.directory / "truth.json"
+
+    @property
+    def database_url(self) -> str:
+        """Return the URL of central's database."""
+        return f"sqlite:///{self.data('central')}/central.db"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sales:
+    """Real sales: the articles, the days before the demo, and the first day that it replays."""
+
+    path: Path
+    skus: tuple[str, ...]
+    history: tuple[tuple[int, str, int], ...]
+    """(day, sku, units), days -1, -2, ... before the first replayed one."""
+    first_date: str
+
+
+def read_sales(path: Path, *, articles_max: int = 40) -> Sales:
+    """Return the best-selling articles of a file `date,sku,quantity`, its first part as history.
+
+    The demo replays what comes after the first eight weeks (or after half of a shorter file).
+    Raises SalesFileError with the line of the first bad row.
+    """
+    totals: dict[str, int] = {}
+    rows: list[tuple[date, str, int]] = []
+    for day, sku, units in _sales_rows(path):
+        totals[sku] = totals.get(sku, 0) + units
+        rows.append((day, sku, units))
+    days = sorted({day for day, _, _ in rows})
+    if len(days) < DAYS_MIN:
+        raise SalesFileError(f"{path}: expected at least {DAYS_MIN} days of sales, found {len(days)}")
+    first = min(days[0] + timedelta(days=HISTORY_DAYS), days[len(days) // 2])
+    best = sorted(totals, key=lambda sku: (-totals[sku], sku))[:articles_max]
+    kept = frozenset(best)
+    history = tuple(
+        ((day - first).days, sku, units) for day, sku, units in rows if sku in kept and day < first
+    )
+    return Sales(path=path, skus=tuple(best), history=history, first_date=first.isoformat())
+
+
+def _sales_rows(path: Path) -> list[tuple[date, str, int]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SalesFileError(f"{path}: cannot be read: {error}") from error
+    reader = csv.DictReader(text.splitlines())
+    wanted = ("date", "sku", "quantity")
+    missing = [name for name in wanted if name not in (reader.fieldnames or ())]
+    if missing:
+        raise SalesFileError(
+            f"{path} line 1: expected the columns {','.join(wanted)}; missing: {', '.join(missing)}"
+        )
+    found = []
+    for line, row in enumerate(reader, start=2):
+        try:
+            day, units = date.fromisoformat(row["date"]), int(row["quantity"])
+        except (TypeError, ValueError) as error:
+            raise SalesFileError(
+                f"{path} line {line}: expected a date YYYY-MM-DD and a whole quantity: {error}"
+            ) from error
+        if units < 1 or not row["sku"]:
+            raise SalesFileError(
+                f"{path} line {line}: expected a sku and a quantity of at least 1, got"
+                f" {row['sku']!r}, {units}"
+            )
+        found.append((day, row["sku"], units))
+    return found
+
+
+def write_demo(
+    directory: Path, *, seed: int, speed: float, ports: Ports, sales: Sales | None
+) -> DemoSite:
+    """Write the site and all configurations under `directory`; return where they lie."""
+    texts = generate_site(
+        seed,
+        skus=sales.skus if sales else None,
+        history=sales.history if sales else None,
+    )
+    site_dir = directory / "site"
+    site_dir.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (site_dir / name).write_text(text, encoding="utf-8")
+    site = parse_site(texts)
+    edges = tuple(sorted({row.edge_id for row in site.bins.values()}))
+    demo = DemoSite(directory=directory, site=site, edges=edges)
+    scanners = _scanners(demo)
+    drone_edge = edges[0]
+    configs = {
+        **{f"edge-{e}": _edge_config(demo, e, scanners, ports, drone_edge) for e in edges},
+        "central": _central_config(demo, ports, drone_edge),
+        "desk": DeskConfig(
+            site_id=SITE_ID,
+            site_dir=str(site_dir),
+            data_dir=str(demo.data("desk")),
+            database_url=demo.database_url,
+            port=ports.desk,
+            broker=CentralBroker(port=ports.broker),
+        ),
+        "sim": _sim_config(demo, scanners, ports, seed=seed, speed=speed, sales=sales),
+    }
+    demo.config("sim").parent.mkdir(parents=True, exist_ok=True)
+    for name, config in configs.items():
+        demo.config(name).write_text(to_toml(config), encoding="utf-8")
+    return demo
+
+
+def _scanners(demo: DemoSite) -> dict[str, list[ScannerConfig]]:
+    """Return one scanner per person, by edge: four on serial lines, the others over MQTT."""
+    found: dict[str, list[ScannerConfig]] = {edge: [] for edge in demo.edges}
+    for number, person in enumerate(demo.site.people.values(), start=1):
+        serial = number <= SERIAL_SCANNERS
+        path = str(demo.directory / "ports" / f"scanner-{number}") if serial else ""
+        found[person.edge_id].append(
+            ScannerConfig(device_id=f"scanner-{number}", person_id=person.person_id, path=path)
+        )
+    return found
+
+
+def _picture_url(ports: Ports, name: str) -> str:
+    return f"http://127.0.0.1:{ports.pictures}/{name}.jpg"
+
+
+def _camera_bins(demo: DemoSite) -> tuple[str, tuple[str, ...]]:
+    """Return the edge and the bins that the fixed camera looks at: some pick faces in a row."""
+    faces = [row for row in demo.site.bins.values() if row.kind == "pick"]
+    first = faces[0]
+    row = [f for f in faces if (f.y_m, f.z_m) == (first.y_m, first.z_m)]
+    row.sort(key=lambda f: abs(f.x_m - first.x_m))
+    return first.edge_id, tuple(f.bin_id for f in row[:CAMERA_BINS])
+
+
+def _drone_port(demo: DemoSite) -> str:
+    return str(demo.directory / "ports" / "drone-1")
+
+
+def _edge_config(
+    demo: DemoSite,
+    edge_id: str,
+    scanners: dict[str, list[ScannerConfig]],
+    ports: Ports,
+    drone_edge: str,
+) -> EdgeConfig:
+    camera_edge, _ = _camera_bins(demo)
+    camera = CameraConfig(camera_id="camera-1", url=_picture_url(ports, "camera-1"))
+    drone = DroneConfig(
+        drone_id="drone-1",
+        path=_drone_port(demo),
+        camera_url=_picture_url(ports, "drone-1"),
+        origin_lat_deg=ORIGIN[0],
+        origin_lon_deg=ORIGIN[1],
+        mission_timeout_s=120.0,
+    )
+    return EdgeConfig(
+        site_id=SITE_ID,
+        edge_id=edge_id,
+        site_dir=str(demo.directory / "site"),
+        data_dir=str(demo.data(f"edge-{edge_id}")),
+        gln=GLN,
+        broker=EdgeBroker(port=ports.broker),
+        scanners=tuple(scanners[edge_id]),
+        cameras=(camera,) if edge_id == camera_edge else (),
+        drones=(drone,) if edge_id == drone_edge else (),
+    )
+
+
+def _central_config(demo: DemoSite, ports: Ports, drone_edge: str) -> CentralConfig:
+    return CentralConfig(
+        site_id=SITE_ID,
+        site_dir=str(demo.directory / "site"),
+        data_dir=str(demo.data("central")),
+        database_url=demo.database_url,
+        broker=CentralBroker(port=ports.broker),
+        drones=(DroneHome(drone_id="drone-1", edge_id=drone_edge),),
+        planning=PlanningConfig(
+            day_s=DAY_S,
+            review_s=3.0,
+            refill_lead_time_d=0.5,
+            forward_cover_d=3.0,
+            buy_review_d=1.0,
+            count_every_s=20.0,
+        ),
+        policy=PolicyConfig(auto_units_max=60, auto_buy_cents_max=500_000),
+        tasking=TaskingConfig(task_due_s=120.0, record_after_s=3.0),
+        fleet=FleetConfig(),
+    )
+
+
+def _sim_config(
+    demo: DemoSite,
+    scanners: dict[str, list[ScannerConfig]],
+    ports: Ports,
+    *,
+    seed: int,
+    speed: float,
+    sales: Sales | None,
+) -> SimConfig:
+    _, camera_bins = _camera_bins(demo)
+    orders = SimOrders(day_s=DAY_S)
+    if sales is not None:
+        orders = SimOrders(
+            kind="file", day_s=DAY_S, path=str(sales.path), first_date=sales.first_date
+        )
+    return SimConfig(
+        site_id=SITE_ID,
+        site_dir=str(demo.directory / "site"),
+        gln=GLN,
+        truth_file=str(demo.truth_file),
+        broker=SimBroker(port=ports.broker),
+        seed=seed,
+        speed=speed,
+        scanners=tuple(
+            SimScanner(device_id=s.device_id, person_id=s.person_id, path=s.path)
+            for row in scanners.values()
+            for s in row
+        ),
+        cameras=(
+            SimCamera(camera_id="camera-1", url=_picture_url(ports, "camera-1"), bins=camera_bins),
+        ),
+        drones=(
+            SimDrone(
+                drone_id="drone-1",
+                path=_drone_port(demo),
+                camera_url=_picture_url(ports, "drone-1"),
+                origin_lat_deg=ORIGIN[0],
+                origin_lon_deg=ORIGIN[1],
+            ),
+        ),
+        orders=orders,
+    )
