@@ -109,7 +109,9 @@ def read_sales(path: Path, *, articles_max: int = 40) -> Sales:
         rows.append((day, sku, units))
     days = sorted({day for day, _, _ in rows})
     if len(days) < DAYS_MIN:
-        raise SalesFileError(f"{path}: expected at least {DAYS_MIN} days of sales, found {len(days)}")
+        raise SalesFileError(
+            f"{path}: expected at least {DAYS_MIN} days of sales, found {len(days)}"
+        )
     first = min(days[0] + timedelta(days=HISTORY_DAYS), days[len(days) // 2])
     best = sorted(totals, key=lambda sku: (-totals[sku], sku))[:articles_max]
     kept = frozenset(best)
