@@ -67,9 +67,12 @@ observation = Table(
 customer_order = Table(
     "customer_order", metadata,
     Column("order_id", String(40), primary_key=True),
-    Column("status", String(20), nullable=False, index=True),  # accepted, allocated, picked, filled, refused
+    Column("status", String(20), nullable=False, index=True),
+    # accepted, allocated, picked, filled, refused
     Column("ordered_at_ns", _Ns, nullable=False),
     Column("filled_at_ns", _Ns, nullable=False, default=0),
+    Column("hand_bin", String(20), nullable=False, default=""),  # where its tote stands
+    Column("detail", Text, nullable=False, default=""),  # why it was refused
 )  # fmt: skip
 
 order_line = Table(
@@ -86,14 +89,15 @@ proposal = Table(
     "proposal", metadata,
     Column("proposal_id", String(40), primary_key=True),
     Column("kind", String(20), nullable=False),  # refill, transfer, buy, count
-    Column("status", String(20), nullable=False, index=True),  # waiting, approved, rejected, expired, done, failed
+    Column("status", String(20), nullable=False, index=True),
+    # waiting, approved, rejected, expired, done, failed
     Column("gtin", String(14), nullable=False),
     Column("units", BigInteger, nullable=False),
     Column("from_place", String(64), nullable=False),
     Column("to_place", String(64), nullable=False),
     Column("reason", Text, nullable=False),  # the sentence that planners read
     Column("numbers", Text, nullable=False),  # JSON object: what recomputes the decision
-    Column("causes", Text, nullable=False),  # JSON list: ids of orders, movements, observations behind it
+    Column("causes", Text, nullable=False),  # JSON list: ids of orders, movements, observations
     Column("decided_by", String(40), nullable=False, default=""),  # policy or a person
     Column("decision_reason", Text, nullable=False, default=""),
     Column("created_at_ns", _Ns, nullable=False),
@@ -104,10 +108,12 @@ proposal = Table(
 task = Table(
     "task", metadata,
     Column("task_id", String(40), primary_key=True),
-    Column("kind", String(20), nullable=False),  # receive, putaway, refill, transfer, pick, deliver, count
-    Column("status", String(20), nullable=False, index=True),  # open, assigned, moving, done, failed, cancelled
+    Column("kind", String(20), nullable=False),
+    # receive, putaway, refill, transfer, pick, deliver, count
+    Column("status", String(20), nullable=False, index=True),
+    # open, assigned, moving, done, failed, cancelled
     Column("worker_kind", String(20), nullable=False),  # person, robot, drone
-    Column("worker_id", String(40), nullable=False, default=""),
+    Column("worker_id", String(81), nullable=False, default=""),
     Column("gtin", String(14), nullable=False),
     Column("units", BigInteger, nullable=False),
     Column("from_place", String(64), nullable=False),
@@ -120,6 +126,12 @@ task = Table(
     Column("assigned_at_ns", _Ns, nullable=False, default=0),
     Column("done_at_ns", _Ns, nullable=False, default=0),
     Column("confirmed_at_ns", _Ns, nullable=False, default=0),  # a later scan or sighting agreed
+    Column("line", Integer, nullable=False, default=0),  # of its order
+    Column("po_id", String(40), nullable=False, default="", index=True),
+    Column("tries", Integer, nullable=False, default=1),  # how often it was given to somebody
+    Column("moved_units", BigInteger, nullable=False, default=0),  # in the ledger at `to_place`
+    Column("stops_done", Integer, nullable=False, default=0),  # what the fleet reported
+    Index("task_target", "to_place", "gtin"),
 )  # fmt: skip
 
 reservation = Table(
@@ -143,6 +155,7 @@ purchase_order = Table(
     Column("status", String(20), nullable=False, index=True),  # sent, confirmed, arrived, received
     Column("ordered_at_ns", _Ns, nullable=False),
     Column("changed_at_ns", _Ns, nullable=False),
+    Column("arrived_units", BigInteger, nullable=False, default=0),  # as the supplier says
 )  # fmt: skip
 
 demand_day = Table(
@@ -174,4 +187,55 @@ robot_order = Table(
     Column("sent_nodes", Text, nullable=False, default="[]"),  # JSON: the order's nodes so far
     Column("changed_at_ns", _Ns, nullable=False),
 )  # fmt: skip
-"""The ids a robot was sent, persisted before each publish, so that a restart goes on where it was."""
+"""The ids a robot was sent, persisted before each publish: a restart goes on where it was."""
+
+edge_command = Table(
+    "edge_command", metadata,
+    Column("command_id", String(40), primary_key=True),
+    Column("kind", String(20), nullable=False),  # record, fly
+    Column("status", String(20), nullable=False, index=True),  # open, done, dropped
+    Column("edge_id", String(40), nullable=False),
+    Column("task_id", String(40), nullable=False, index=True),
+    Column("event_id", String(120), nullable=False, unique=True),  # ends it; a mission's id for fly
+    Column("body", Text, nullable=False),  # JSON of the Movement; bins of a mission
+    Column("drone_id", String(40), nullable=False, default=""),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("next_at_ns", _Ns, nullable=False),
+    Column("expires_at_ns", _Ns, nullable=False, default=0),  # 0: what happened must be recorded
+)  # fmt: skip
+"""What an edge is told, again and again with growing pauses, until `event_id` is in the ledger."""
+
+mission_end = Table(
+    "mission_end", metadata,
+    Column("event_id", String(120), primary_key=True),
+    Column("mission_id", String(40), nullable=False, index=True),
+    Column("drone_id", String(40), nullable=False),
+    Column("ok", Integer, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("bins_seen", Text, nullable=False),  # JSON list
+    Column("observed_at_ns", _Ns, nullable=False),
+)  # fmt: skip
+
+decision = Table(
+    "decision", metadata,
+    Column("command_id", String(40), primary_key=True),
+    Column("proposal_id", String(40), nullable=False),
+    Column("person_id", String(40), nullable=False),
+    Column("ok", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("at_ns", _Ns, nullable=False),
+)  # fmt: skip
+"""What planners decided and what they were answered: a repeated command gets the same answer."""
+
+counter = Table(
+    "counter", metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)  # fmt: skip
+
+setting = Table(
+    "setting", metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", Text, nullable=False),
+)  # fmt: skip
+"""What the database knows about itself: version of its tables, birth mark, what was imported."""

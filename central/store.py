@@ -1,0 +1,159 @@
+"""The central database: SQLite by default, PostgreSQL by URL; durable, checked, with its tables.
+
+A transaction that writes begins with the write lock (`BEGIN IMMEDIATE` on SQLite), so that what it
+read is still true when it writes. A reader asks for `reading(engine)`: one steady picture, no lock.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DatabaseError
+
+from central.tables import counter, metadata, setting
+from runtime.clock import NS_PER_S
+from runtime.store import BUSY_TIMEOUT_MS, WAL_PAGES_PER_CHECKPOINT, StoreError
+
+SCHEMA: Final = "1"
+_ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+_READING: Final = "stockhelm_reading"
+
+Values = Mapping[str, Any]
+
+
+def open_engine(url: str, *, synchronous: str = "FULL") -> Engine:
+    """Return the engine of the database at `url`, with all tables made. Raises StoreError."""
+    engine = _make_engine(url, synchronous)
+    try:
+        with engine.begin() as conn:
+            if conn.dialect.name == "sqlite":
+                verdict = conn.execute(text("PRAGMA quick_check(1)")).scalar_one()
+                if verdict != "ok":
+                    raise StoreError(
+                        f"{url}: damaged ({verdict}); move it away and restore a copy of it"
+                    )
+            metadata.create_all(conn)
+            _check_schema(conn, url)
+    except DatabaseError as error:
+        engine.dispose()
+        raise StoreError(f"{url}: cannot be used as central's database: {error.orig}") from error
+    return engine
+
+
+def _make_engine(url: str, synchronous: str) -> Engine:
+    try:
+        target = make_url(url)
+    except ArgumentError as error:
+        raise StoreError(
+            f"database_url {url!r}: expected sqlite:///FILE or postgresql+psycopg://..."
+        ) from error
+    if target.get_backend_name() != "sqlite":
+        return create_engine(target)
+    if target.database:
+        Path(target.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(target)
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # the driver begins nothing by itself
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+        connection.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES_PER_CHECKPOINT}")
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(conn: Connection) -> None:
+        reads = conn.get_execution_options().get(_READING, False)
+        conn.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _check_schema(conn: Connection, url: str) -> None:
+    found = read_setting(conn, "schema")
+    if found is None:
+        write_setting(conn, "schema", SCHEMA)
+    elif found != SCHEMA:
+        raise StoreError(
+            f"{url}: has tables of version {found}, this program expects {SCHEMA}; "
+            "start it with the program that made it"
+        )
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection that sees one moment of the database and never waits for the writer."""
+    with engine.connect() as conn:
+        options: dict[str, Any] = {_READING: True}
+        if conn.dialect.name == "postgresql":
+            options["isolation_level"] = "REPEATABLE READ"
+        reader = conn.execution_options(**options)
+        with reader.begin():
+            yield reader
+
+
+def insert_new(conn: Connection, table: Table, rows: Sequence[Values]) -> int:
+    """Insert the rows whose key is not there yet; return how many were."""
+    if not rows:
+        return 0
+    if conn.dialect.name == "postgresql":
+        return conn.execute(postgresql.insert(table).on_conflict_do_nothing(), rows).rowcount
+    return conn.execute(sqlite.insert(table).on_conflict_do_nothing(), rows).rowcount
+
+
+def upsert_statement(
+    conn: Connection, table: Table, *, add: Sequence[str] = (), replace: Sequence[str] = ()
+) -> Any:
+    """Return an insert that, where the key exists, adds to some columns and replaces others."""
+    insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+    statement: Any = insert(table)
+    changes = {name: table.c[name] + statement.excluded[name] for name in add}
+    changes |= {name: statement.excluded[name] for name in replace}
+    return statement.on_conflict_do_update(
+        index_elements=[column.name for column in table.primary_key], set_=changes
+    )
+
+
+def read_setting(conn: Connection, name: str) -> str | None:
+    """Return what the database remembers under `name`, or None."""
+    return conn.execute(select(setting.c.value).where(setting.c.name == name)).scalar_one_or_none()
+
+
+def write_setting(conn: Connection, name: str, value: str) -> None:
+    """Remember `value` under `name`."""
+    conn.execute(
+        upsert_statement(conn, setting, replace=("value",)), {"name": name, "value": value}
+    )
+
+
+def birth_mark(conn: Connection, now_ns: int) -> str:
+    """Return the mark of this database in all its ids, made when it was first asked for.
+
+    A database that is begun anew must not give out ids that an edge's journal knows already.
+    """
+    found = read_setting(conn, "birth")
+    if found is None:
+        found = _base36(now_ns // NS_PER_S)
+        write_setting(conn, "birth", found)
+    return found
+
+
+def next_numbers(conn: Connection, name: str, count: int) -> range:
+    """Return the next `count` numbers of the counter `name`; a rollback gives them back."""
+    statement = upsert_statement(conn, counter, add=("value",)).returning(counter.c.value)
+    last = int(conn.execute(statement, {"name": name, "value": count}).scalar_one())
+    return range(last - count + 1, last + 1)
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _ALPHABET[digit] + digits
+    return digits or "0"
