@@ -235,8 +235,9 @@ def provide_system_packages(missing: Sequence[SystemPackage]) -> bool:
         return False
     as_root, why_not = way_to_install()
     if why_not:
+        say(f"these system packages are missing, and {why_not}:")
         for package in missing:
-            say(f"{package.name} is not installed ({why_not}): {package.without}")
+            say(f"    {package.name:<14} {package.without}")
         return False
     say(f"installing with {' '.join([*as_root, 'apt-get'])}:")
     for package in missing:
@@ -265,7 +266,7 @@ def way_to_install() -> tuple[list[str], str]:
         probe = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
         if probe.returncode == 0:
             return ["sudo", "-n"], ""
-    return [], "this user is not root and sudo wants a password"
+    return [], "this user is not root and has no sudo without a password"
 
 
 def apt_install(as_root: Sequence[str], packages: Sequence[SystemPackage]) -> None:
