@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from central.config import PlanningConfig
+from central.demand.service import Forecast
 from wire.site import Site
 
 PlaceGtin = tuple[str, str]
@@ -82,27 +83,6 @@ class Proposal:
     def bins(self) -> tuple[str, ...]:
         """Return the bins of a count, in the order of the flight."""
         return tuple(str(self.numbers.get("bins", "")).split())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
-    """What one article is expected to sell per day from today on."""
-
-    gtin: str
-    mean_units_per_day: float
-    """Level without the weekday's factor; raised where today is a surge."""
-    sd_units_per_day: float
-    """Root mean square of the one-step errors."""
-    days: int
-    """Whole days of history behind it."""
-    method: str
-    """ses, sba, tsb, or none (nothing sold yet)."""
-    alpha: float
-    """Smoothing constant with the least one-step error."""
-    weekday_factors: tuple[float, ...]
-    """Seven factors of mean 1 by day index mod 7."""
-    surge: bool = False
-    """Today sold more than the forecast's distribution allows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
