@@ -12,7 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, select, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Table,
+    create_engine,
+    event,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DatabaseError
 
@@ -105,6 +115,18 @@ def insert_new(conn: Connection, table: Table, rows: Sequence[Values]) -> int:
     if conn.dialect.name == "postgresql":
         return conn.execute(postgresql.insert(table).on_conflict_do_nothing(), rows).rowcount
     return conn.execute(sqlite.insert(table).on_conflict_do_nothing(), rows).rowcount
+
+
+def insert_returning(
+    conn: Connection, table: Table, rows: Sequence[Values], returned: Column[str]
+) -> list[str]:
+    """Insert the rows whose key is not there yet; return `returned` of those that were."""
+    if not rows:
+        return []
+    insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+    statement: Any = insert(table)
+    statement = statement.on_conflict_do_nothing().returning(returned)
+    return list(conn.execute(statement, rows).scalars())
 
 
 def upsert_statement(

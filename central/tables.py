@@ -51,7 +51,7 @@ watermark = Table(
 
 observation = Table(
     "observation", metadata,
-    Column("event_id", String(120), primary_key=True),
+    Column("event_id", String(140), primary_key=True),
     Column("kind", String(20), nullable=False),  # counted, sighted
     Column("bin_id", String(20), nullable=False),
     Column("gtin", String(14), nullable=False),
@@ -59,7 +59,7 @@ observation = Table(
     Column("book_units", BigInteger, nullable=False),
     Column("device_id", String(40), nullable=False),
     Column("task_id", String(40), nullable=False),
-    Column("observed_at_ns", _Ns, nullable=False),
+    Column("observed_at_ns", _Ns, nullable=False, index=True),
     Index("observation_bin", "bin_id", "observed_at_ns"),
 )  # fmt: skip
 """One row per article seen in a bin (gtin empty: the bin was seen with no article label)."""
@@ -70,7 +70,7 @@ customer_order = Table(
     Column("status", String(20), nullable=False, index=True),
     # accepted, allocated, picked, filled, refused
     Column("ordered_at_ns", _Ns, nullable=False),
-    Column("filled_at_ns", _Ns, nullable=False, default=0),
+    Column("filled_at_ns", _Ns, nullable=False, default=0, index=True),
     Column("hand_bin", String(20), nullable=False, default=""),  # where its tote stands
     Column("detail", Text, nullable=False, default=""),  # why it was refused
 )  # fmt: skip
@@ -101,7 +101,7 @@ proposal = Table(
     Column("decided_by", String(40), nullable=False, default=""),  # policy or a person
     Column("decision_reason", Text, nullable=False, default=""),
     Column("created_at_ns", _Ns, nullable=False),
-    Column("decided_at_ns", _Ns, nullable=False, default=0),
+    Column("decided_at_ns", _Ns, nullable=False, default=0, index=True),
     Column("expires_at_ns", _Ns, nullable=False),
 )  # fmt: skip
 
@@ -124,7 +124,7 @@ task = Table(
     Column("created_at_ns", _Ns, nullable=False),
     Column("due_at_ns", _Ns, nullable=False),
     Column("assigned_at_ns", _Ns, nullable=False, default=0),
-    Column("done_at_ns", _Ns, nullable=False, default=0),
+    Column("done_at_ns", _Ns, nullable=False, default=0, index=True),
     Column("confirmed_at_ns", _Ns, nullable=False, default=0),  # a later scan or sighting agreed
     Column("line", Integer, nullable=False, default=0),  # of its order
     Column("po_id", String(40), nullable=False, default="", index=True),

@@ -1,0 +1,230 @@
+"""Journal batches into the ledger: each row once, and what it changes in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from sqlalchemy import BindParameter, Connection, bindparam, select, tuple_, update
+
+from central.ledger.core import PlaceGtin, Watermarks, balance_changes
+from central.ledger.reservations import cut_to_balance, settle_reservations
+from central.store import insert_returning, upsert_statement
+from central.tables import balance, mission_end, movement, observation, task, watermark
+from wire.ids import bin_location, bin_of
+from wire.messages import (
+    BinCounted,
+    BinSighted,
+    JournalAck,
+    JournalBatch,
+    MissionEnded,
+    Movement,
+    StockEvent,
+)
+
+ArrivedRow = tuple[str, int, int, StockEvent]
+"""(edge, epoch, seq, event)."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Applied:
+    """What came of some batches; it holds once the transaction is committed."""
+
+    acks: list[JournalAck]
+    events: list[StockEvent] = field(default_factory=list)
+    """Rows taken in: those that were not in the ledger before."""
+    duplicates: int = 0
+    gaps: int = 0
+    """Batches that began beyond the watermark: nothing of them was taken."""
+    cut_tasks: list[str] = field(default_factory=list)
+    """Tasks that lost their reservation, since the stock left the bin otherwise."""
+
+    def tables(self) -> set[str]:
+        """Return the names of the tables that changed."""
+        kinds = {type(event) for event in self.events}
+        names = {"movement", "balance"} if Movement in kinds else set()
+        return names | ({"observation"} if kinds & {BinCounted, BinSighted} else set())
+
+
+def apply_batches(conn: Connection, batches: Sequence[JournalBatch], now_ns: int) -> Applied:
+    """Take in every row of `batches` that is next in its journal and not known yet.
+
+    The caller commits, and only then sends the acks. A batch beyond the watermark changes nothing;
+    its ack repeats the watermark, so the edge sends again from there.
+    """
+    marks, before = _read_watermarks(conn, batches)
+    applied = Applied(acks=[])
+    rows: list[ArrivedRow] = []
+    for batch in batches:
+        fresh = marks.fresh_rows(batch)
+        if fresh is None:
+            applied.gaps += 1
+            continue
+        applied.duplicates += len(batch.events) - len(fresh)
+        rows += [(batch.edge_id, batch.epoch, seq, event) for seq, event in fresh]
+    moves = _insert_movements(conn, rows, now_ns)
+    _apply_moves(conn, moves, applied)
+    seen = _insert_observations(conn, rows)
+    ended = _insert_mission_ends(conn, rows)
+    applied.events += [*moves, *seen, *ended]
+    applied.duplicates += len(rows) - len(applied.events)
+    applied.acks += _write_watermarks(conn, marks, before)
+    return applied
+
+
+def _apply_moves(conn: Connection, moves: Sequence[Movement], applied: Applied) -> None:
+    changes = balance_changes(moves)
+    if not changes:
+        return
+    conn.execute(
+        upsert_statement(conn, balance, add=("units",)),
+        [{"place": p, "gtin": g, "units": units} for (p, g), units in sorted(changes.items())],
+    )
+    settle_reservations(conn, {move.task_id for move in moves if move.task_id})
+    applied.cut_tasks += cut_to_balance(conn, (key for key in changes if bin_of(key[0])))
+
+
+def _read_watermarks(
+    conn: Connection, batches: Sequence[JournalBatch]
+) -> tuple[Watermarks, dict[tuple[str, int], int]]:
+    keys = sorted({(batch.edge_id, batch.epoch) for batch in batches})
+    found = conn.execute(
+        select(watermark).where(tuple_(watermark.c.edge_id, watermark.c.epoch).in_(keys))
+    )
+    seqs = dict.fromkeys(keys, 0) | {(row.edge_id, row.epoch): row.seq for row in found}
+    return Watermarks(dict(seqs)), seqs
+
+
+def _write_watermarks(
+    conn: Connection, marks: Watermarks, before: dict[tuple[str, int], int]
+) -> list[JournalAck]:
+    rows = [
+        {"edge_id": edge_id, "epoch": epoch, "seq": seq}
+        for (edge_id, epoch), seq in marks.seqs.items()
+        if seq > before[edge_id, epoch]
+    ]
+    if rows:
+        conn.execute(upsert_statement(conn, watermark, replace=("seq",)), rows)
+    return [
+        JournalAck(edge_id=edge_id, epoch=epoch, watermark_seq=seq)
+        for (edge_id, epoch), seq in marks.seqs.items()
+    ]
+
+
+def _insert_movements(
+    conn: Connection, arrived: Iterable[ArrivedRow], now_ns: int
+) -> list[Movement]:
+    """Insert what is new and return it: balances come from rows really inserted."""
+    moves: dict[str, Movement] = {}
+    rows: list[dict[str, Any]] = []
+    for edge_id, epoch, seq, move in arrived:
+        if isinstance(move, Movement) and move.event_id not in moves:
+            moves[move.event_id] = move
+            place = {"edge_id": edge_id, "epoch": epoch, "seq": seq, "committed_at_ns": now_ns}
+            rows.append(msgspec.structs.asdict(move) | place)
+    inserted = insert_returning(conn, movement, rows, movement.c.event_id)
+    return [moves[event_id] for event_id in inserted]
+
+
+def _insert_observations(
+    conn: Connection, arrived: Iterable[ArrivedRow]
+) -> list[BinCounted | BinSighted]:
+    looks = [e for *_, e in arrived if isinstance(e, BinCounted | BinSighted)]
+    if not looks:
+        return []
+    book = _bin_units(conn, {look.bin_id for look in looks})
+    rows: dict[str, dict[str, Any]] = {}
+    for look in looks:
+        for row in _observation_rows(look, book):
+            rows.setdefault(row["event_id"], row)
+    inserted = set(insert_returning(conn, observation, [*rows.values()], observation.c.event_id))
+    _confirm_tasks(conn, [rows[event_id] for event_id in inserted])
+    new: dict[str, BinCounted | BinSighted] = {}
+    for look in looks:
+        if any(row["event_id"] in inserted for row in _observation_rows(look, book)):
+            new.setdefault(look.event_id, look)
+    return list(new.values())
+
+
+def _bin_units(conn: Connection, bins: Collection[str]) -> dict[PlaceGtin, int]:
+    rows = conn.execute(
+        select(balance).where(balance.c.place.in_([bin_location(bin_id) for bin_id in bins]))
+    )
+    return {(row.place, row.gtin): row.units for row in rows}
+
+
+def _observation_rows(
+    look: BinCounted | BinSighted, book: dict[PlaceGtin, int]
+) -> list[dict[str, Any]]:
+    """Return one row per article seen; one with an empty article where only the bin was."""
+    base = {
+        "event_id": look.event_id,
+        "bin_id": look.bin_id,
+        "device_id": look.device_id,
+        "task_id": look.task_id,
+        "observed_at_ns": look.observed_at_ns,
+    }
+    if isinstance(look, BinCounted):
+        counts = {"seen_units": look.counted_units, "book_units": look.book_units}
+        return [base | counts | {"kind": "counted", "gtin": look.gtin}]
+    if not look.articles:
+        return [base | {"kind": "sighted", "gtin": "", "seen_units": 0, "book_units": 0}]
+    return [
+        base
+        | {
+            "event_id": f"{look.event_id}/{article.gtin}",
+            "kind": "sighted",
+            "gtin": article.gtin,
+            "seen_units": article.labels,
+            "book_units": book.get((bin_location(look.bin_id), article.gtin), 0),
+        }
+        for article in look.articles
+    ]
+
+
+def _confirm_tasks(conn: Connection, rows: Iterable[dict[str, Any]]) -> None:
+    """Note the done tasks whose target bin shows their article now."""
+    seen = [
+        {
+            "place": bin_location(row["bin_id"]),
+            "seen_gtin": row["gtin"],
+            "at_ns": row["observed_at_ns"],
+        }
+        for row in rows
+        if row["gtin"] and row["seen_units"] > 0
+    ]
+    if not seen:
+        return
+    at_ns: BindParameter[int] = bindparam("at_ns")
+    conn.execute(
+        update(task)
+        .where(
+            task.c.to_place == bindparam("place"),
+            task.c.gtin == bindparam("seen_gtin"),
+            task.c.status == "done",
+            task.c.confirmed_at_ns == 0,
+            task.c.done_at_ns <= at_ns,
+        )
+        .values(confirmed_at_ns=at_ns),
+        seen,
+    )
+
+
+def _insert_mission_ends(conn: Connection, arrived: Iterable[ArrivedRow]) -> list[MissionEnded]:
+    ends = {e.event_id: e for *_, e in arrived if isinstance(e, MissionEnded)}
+    rows = [
+        {
+            "event_id": end.event_id,
+            "mission_id": end.mission_id,
+            "drone_id": end.drone_id,
+            "ok": int(end.ok),
+            "detail": end.detail,
+            "bins_seen": msgspec.json.encode(end.bins_seen).decode(),
+            "observed_at_ns": end.observed_at_ns,
+        }
+        for end in ends.values()
+    ]
+    inserted = insert_returning(conn, mission_end, rows, mission_end.c.event_id)
+    return [ends[event_id] for event_id in inserted]

@@ -1,0 +1,111 @@
+"""Is the ledger whole? What it says, held against the sum of its own movements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, union_all
+
+from central.ledger.core import PlaceGtin
+from central.store import reading
+from central.tables import balance, movement, reservation
+
+DIFFERENCES_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerReport:
+    """What a check of the whole ledger found. Lists stop at DIFFERENCES_MAX rows."""
+
+    movements: int
+    places: int
+    wrong_balances: tuple[tuple[PlaceGtin, int, int], ...]
+    """(place and article, balance kept, sum of the movements) where the two differ."""
+    unbalanced_gtins: tuple[tuple[str, int], ...]
+    """Articles whose balances over all places are not zero, and what is over."""
+    over_reserved: tuple[tuple[PlaceGtin, int, int], ...]
+    """(place and article, units promised, units there) where more is promised than there."""
+
+    @property
+    def ok(self) -> bool:
+        """Return whether nothing is wrong."""
+        return not (self.wrong_balances or self.unbalanced_gtins or self.over_reserved)
+
+    def text(self) -> str:
+        """Return the report in words."""
+        if self.ok:
+            return f"whole: {self.movements} movements give the balances of {self.places} places"
+        lines = [f"not whole ({self.movements} movements, {self.places} places):"]
+        for (place, gtin), kept, summed in self.wrong_balances:
+            lines.append(f"  {place} {gtin}: balance {kept}, its movements sum up to {summed}")
+        lines += [f"  {gtin}: {units} units too many" for gtin, units in self.unbalanced_gtins]
+        for (place, gtin), promised, there in self.over_reserved:
+            lines.append(f"  {place} {gtin}: {promised} units promised, {there} there")
+        if self.wrong_balances:
+            lines.append("rebuild the balances from the movements: stockhelm ledger rebuild")
+        return "\n".join(lines)
+
+
+def verify_ledger(engine: Engine) -> LedgerReport:
+    """Return what a check of the whole ledger finds; reads one moment, changes nothing."""
+    with reading(engine) as conn:
+        kept = {(row.place, row.gtin): row.units for row in conn.execute(select(balance))}
+        summed = _sum_movements(conn)
+        wrong = [
+            (key, kept.get(key, 0), summed.get(key, 0))
+            for key in sorted(kept.keys() | summed.keys())
+            if kept.get(key, 0) != summed.get(key, 0)
+        ]
+        per_gtin = conn.execute(
+            select(balance.c.gtin, func.sum(balance.c.units))
+            .group_by(balance.c.gtin)
+            .having(func.sum(balance.c.units) != 0)
+            .order_by(balance.c.gtin)
+            .limit(DIFFERENCES_MAX)
+        ).all()
+        return LedgerReport(
+            movements=conn.execute(select(func.count()).select_from(movement)).scalar_one(),
+            places=len(kept),
+            wrong_balances=tuple(wrong[:DIFFERENCES_MAX]),
+            unbalanced_gtins=tuple((gtin, int(units)) for gtin, units in per_gtin),
+            over_reserved=tuple(_over_reserved(conn)),
+        )
+
+
+def rebuild_balances(conn: Connection) -> int:
+    """Make the balances again from the movements; return how many rows that are."""
+    summed = _sum_movements(conn)
+    conn.execute(delete(balance))
+    rows = [{"place": p, "gtin": g, "units": units} for (p, g), units in sorted(summed.items())]
+    if rows:
+        conn.execute(insert(balance), rows)
+    return len(rows)
+
+
+def _sum_movements(conn: Connection) -> dict[PlaceGtin, int]:
+    sides = union_all(
+        select(movement.c.to_place.label("place"), movement.c.gtin, movement.c.units),
+        select(movement.c.from_place, movement.c.gtin, -movement.c.units),
+    ).subquery()
+    rows = conn.execute(
+        select(sides.c.place, sides.c.gtin, func.sum(sides.c.units)).group_by(
+            sides.c.place, sides.c.gtin
+        )
+    )
+    return {(place, gtin): int(units) for place, gtin, units in rows}
+
+
+def _over_reserved(conn: Connection) -> list[tuple[PlaceGtin, int, int]]:
+    promised = func.sum(reservation.c.units)
+    there = func.coalesce(func.max(balance.c.units), 0)
+    rows = conn.execute(
+        select(reservation.c.place, reservation.c.gtin, promised, there)
+        .outerjoin(
+            balance,
+            and_(balance.c.place == reservation.c.place, balance.c.gtin == reservation.c.gtin),
+        )
+        .group_by(reservation.c.place, reservation.c.gtin)
+        .having(promised > there)
+        .limit(DIFFERENCES_MAX)
+    )
+    return [((place, gtin), int(units), int(held)) for place, gtin, units, held in rows]
