@@ -94,7 +94,7 @@ def _known_keys(kind: Any, path: str) -> list[str]:
 
 def _toml_lines(table: dict[str, Any], prefix: str) -> list[str]:
     def is_tables(value: Any) -> bool:
-        return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+        return isinstance(value, list | tuple) and bool(value) and isinstance(value[0], dict)
 
     lines = []
     for key, value in table.items():
