@@ -45,6 +45,8 @@ LOCK_FILES: Final = {
 }
 HEADLESS_LOCK: Final = "requirements-headless.lock"
 
+APT_UNKNOWN_NAME: Final = ("Unable to locate package", "no installation candidate")
+
 OTHER_SETUP_WAIT_S_MAX: Final = 1_800.0
 APT_UPDATE_S_MAX: Final = 300.0
 APT_INSTALL_S_MAX: Final = 1_200.0
@@ -270,7 +272,7 @@ def way_to_install() -> tuple[list[str], str]:
 
 
 def apt_install(as_root: Sequence[str], packages: Sequence[SystemPackage]) -> None:
-    """Install all at once; where that fails one by one: an unknown name then costs only itself."""
+    """Install all at once; where one name is unknown here one by one, so that it costs only itself."""
     apt = [
         *as_root,
         "env",
@@ -293,8 +295,9 @@ def apt_install(as_root: Sequence[str], packages: Sequence[SystemPackage]) -> No
     names = [package.name for package in packages]
     if logged([*install, *names], limit_s=APT_INSTALL_S_MAX) or len(names) == 1:
         return
-    for name in names:
-        logged([*install, name], limit_s=APT_INSTALL_S_MAX)
+    if any(words in APT_LOG.read_text(errors="replace") for words in APT_UNKNOWN_NAME):
+        for name in names:
+            logged([*install, name], limit_s=APT_INSTALL_S_MAX)
 
 
 def logged(command: Sequence[str], *, limit_s: float) -> bool:
