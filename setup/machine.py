@@ -272,7 +272,7 @@ def way_to_install() -> tuple[list[str], str]:
 
 
 def apt_install(as_root: Sequence[str], packages: Sequence[SystemPackage]) -> None:
-    """Install all at once; one by one where a name is unknown here, which then costs only itself."""
+    """Install all at once, and one by one where a name is unknown: it then costs only itself."""
     apt = [
         *as_root,
         "env",
