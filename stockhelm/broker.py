@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 import msgspec
 import typer
 
+from runtime.service import notify
 from stockhelm.dies_with_parent import with_parent
 
 if TYPE_CHECKING:
@@ -304,6 +305,7 @@ def run_broker(config: BrokerConfig) -> int:
     try:
         with BrokerProcess(config) as broker:
             typer.echo(f"{broker.describe()} listens on {broker.host}:{broker.port}")
+            notify("READY=1")
             while not asked:
                 code = broker.wait(WATCH_S)
                 if code is not None:

@@ -90,11 +90,12 @@ def demo(
 @edge_app.command("run")
 def edge_run(config: ConfigFile, metrics: MetricsFile = None) -> None:
     """Run the agent of one zone until SIGTERM or Ctrl-C."""
-    from edge.agent import build_edge
     from edge.config import EdgeConfig
-    from runtime.service import run_service
 
     settings = load_config(config, EdgeConfig)
+    from edge.agent import build_edge
+    from runtime.service import run_service
+
     raise typer.Exit(
         run_service(
             f"edge-{settings.edge_id}",
@@ -107,11 +108,12 @@ def edge_run(config: ConfigFile, metrics: MetricsFile = None) -> None:
 @central_app.command("run")
 def central_run(config: ConfigFile, metrics: MetricsFile = None) -> None:
     """Run ledger, planning, tasks and fleet until SIGTERM or Ctrl-C."""
-    from central.agent import build_central
     from central.config import CentralConfig
-    from runtime.service import run_service
 
     settings = load_config(config, CentralConfig)
+    from central.agent import build_central
+    from runtime.service import run_service
+
     raise typer.Exit(
         run_service(
             "central",
@@ -125,10 +127,11 @@ def central_run(config: ConfigFile, metrics: MetricsFile = None) -> None:
 def desk_run(config: ConfigFile, metrics: MetricsFile = None) -> None:
     """Run the planners' pages until SIGTERM or Ctrl-C."""
     from central.config import DeskConfig
+
+    settings = load_config(config, DeskConfig)
     from central.desk.service import build_desk
     from runtime.service import run_service
 
-    settings = load_config(config, DeskConfig)
     raise typer.Exit(
         run_service(
             "desk",

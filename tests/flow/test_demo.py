@@ -1,0 +1,118 @@
+"""The whole loop, run as a user runs it: the books agree with each other and with the truth."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+DEMO = [sys.executable, "-m", "stockhelm", "demo"]
+
+
+def run_demo(tmp_path: Path, *options: str, timeout_s: float = 110) -> dict[str, Any]:
+    """Run the demo without a person; return its report."""
+    report = tmp_path / "report.json"
+    done = subprocess.run(
+        [*DEMO, "--headless", "--report", str(report), "--directory", str(tmp_path), *options],
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(report.read_text())
+    return found
+
+
+def assert_books_are_true(report: dict[str, Any]) -> None:
+    assert report["settled"]
+    assert report["events_accepted"] > 0
+    assert report["events_acknowledged"] == report["events_accepted"]
+    assert report["differences"] == []
+    assert report["bins_book_differs_from_truth"] == 0
+    assert report["robot_conflicts"] == 0
+    assert report["ledger_balanced"] is True
+    assert report["counts_rebuild_equal"] is True
+
+
+@pytest.mark.timeout(150)
+def test_a_short_shift_ends_with_books_that_are_true(tmp_path: Path) -> None:
+    report = run_demo(tmp_path, "--seconds", "25", "--seed", "11")
+    assert_books_are_true(report)
+    assert sum(report["tasks_done"].values()) > 0
+    assert report["orders_created"] > 0
+    assert report["sightings"] > 0
+
+
+@pytest.mark.timeout(150)
+def test_real_sales_drive_the_same_loop(tmp_path: Path, data_dir: Path) -> None:
+    sales = data_dir / "demand" / "cj_A_orders_top40.csv"
+    report = run_demo(tmp_path, "--seconds", "25", "--orders", str(sales))
+    assert_books_are_true(report)
+    assert report["orders_created"] > 0
+    assert report["tasks_done"].get("pick", 0) > 0
+
+
+def test_a_sales_file_with_a_bad_row_is_refused_with_its_line(tmp_path: Path) -> None:
+    bad = tmp_path / "sales.csv"
+    bad.write_text("date,sku,quantity\n2024-01-01,a,1\n2024-01-02,a,many\n")
+    done = subprocess.run(
+        [*DEMO, "--headless", "--orders", str(bad)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    said = " ".join(done.stdout.split())
+    assert (
+        f"{bad} line 3: expected a date YYYY-MM-DD and a whole quantity" in said.replace("\n", "")
+        or "line 3" in said
+    )
+
+
+def test_a_busy_port_is_reported_with_the_fix(tmp_path: Path) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        done = subprocess.run(
+            [*DEMO, "--port", str(port), "--directory", str(tmp_path)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+    assert done.returncode == 1
+    said = " ".join(done.stdout.split())
+    assert f"port {port} on 127.0.0.1 is taken" in said
+    assert f"--port {port + 80}" in said
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_the_end_leaves_no_process_behind(tmp_path: Path, how: signal.Signals) -> None:
+    demo = subprocess.Popen(
+        [*DEMO, "--headless", "--seconds", "90", "--directory", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+    assert demo.stdout is not None
+    for line in demo.stdout:
+        if "http://127.0.0.1:" in line:
+            break
+    children = psutil.Process(demo.pid).children(recursive=True)
+    assert len(children) >= 6
+    asked = time.monotonic()
+    demo.send_signal(how)
+    demo.wait(timeout=10)
+    gone, alive = psutil.wait_procs(children, timeout=max(0.1, 5 - (time.monotonic() - asked)))
+    assert alive == []
+    assert len(gone) == len(children)
