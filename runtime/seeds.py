@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from random import Random
 
+__all__ = ["Random", "stream"]
+
 
 def stream(seed: int, name: str) -> Random:
     """Return the stream of `name` under `seed`, whatever PYTHONHASHSEED and other streams do."""
