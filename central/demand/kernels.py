@@ -100,7 +100,7 @@ def ses(
 
     The gain is max(alpha, 1 / (t + 1)): a plain mean until alpha takes over, so that no start value
     has to be guessed. Errors count from day `warm` on, in units per day. O(n).
-    Source: Hyndman & Athanasopoulos, Forecasting: Principles and Practice, 3rd ed., eq. 8.1.
+    Source: Hyndman & Athanasopoulos, Forecasting: Principles and Practice, 3rd ed., section 8.1.
     """
     level = 0.0
     squares = 0.0
@@ -120,7 +120,7 @@ def sba(
     """Return (level, mean squared one-step error) of Croston with the Syntetos-Boylan correction.
 
     level = (1 - alpha / 2) * size / interval, both smoothed when a demand comes. Shapes, gain and
-    errors as in `ses`. Source: Syntetos & Boylan, Int. J. of Forecasting 21 (2005), eq. 5.
+    errors as in `ses`. Source: Syntetos & Boylan, Int. J. of Forecasting 21 (2005) 303-314.
     """
     size = 0.0
     interval = 1.0
@@ -153,7 +153,7 @@ def tsb(
 
     level = probability * size; the probability falls on every day without demand, so that an
     article that dies is seen to die. Shapes, gain and errors as in `ses`.
-    Source: Teunter, Syntetos & Babai, Eur. J. Oper. Res. 214 (2011), eq. 3.
+    Source: Teunter, Syntetos & Babai, Eur. J. Oper. Res. 214 (2011) 606-615.
     """
     size = 0.0
     probability = 0.0
@@ -238,6 +238,15 @@ def fit_all(
         methods[i], levels[i], sds[i], alphas[i] = fit_one(series, first_days[i], factors[i])
 
 
+@njit("float64(float64, float64, float64)", cache=True)
+def normal_level(mean: float, variance: float, z: float) -> float:
+    """Return mean + z * sqrt(variance), units: the level a normal demand stays under.
+
+    Source: Silver, Pyke & Thomas, Inventory and Production Management, 4th ed., chapter 6.
+    """
+    return mean + z * math.sqrt(max(0.0, variance))
+
+
 @njit("float64(float64, float64, float64, float64)", cache=True)
 def demand_quantile(mean: float, variance: float, p: float, z: float) -> float:
     """Return the least whole demand that is not exceeded with probability `p`, units.
@@ -246,13 +255,12 @@ def demand_quantile(mean: float, variance: float, p: float, z: float) -> float:
     More spread than Poisson (variance > mean): negative binomial, summed term by term up to a mean
     of 500, beyond it the gamma of the same two moments by Wilson & Hilferty (1931). Otherwise
     normal. Worked: mean 4, variance 8 (r = 4, 1/2): P(D <= 9) = 0.9539 >= 0.95 > P(D <= 8): 9.
-    Source: Silver, Pyke & Thomas, Inventory and Production Management, 4th ed., section 6.7.14;
-    Johnson, Kemp & Kotz, Univariate Discrete Distributions, 3rd ed., eq. 5.1 and 5.31.
+    Source: Johnson, Kemp & Kotz, Univariate Discrete Distributions, 3rd ed., chapter 5.
     """
     if mean <= 0.0:
         return 0.0
     if variance <= mean:
-        return float(max(0.0, math.ceil(mean + z * math.sqrt(max(0.0, variance)) - 1e-9)))
+        return float(max(0.0, math.ceil(normal_level(mean, variance, z) - 1e-9)))
     if mean > EXACT_MEAN_MAX:
         shape = mean * mean / variance
         root = 1.0 - 1.0 / (9.0 * shape) + z / (3.0 * math.sqrt(shape))

@@ -1,0 +1,443 @@
+"""The plan: `plan(snapshot)` returns what to move, buy and count now, each with its reason.
+
+Pure: the same snapshot gives the same plan. `recompute(numbers)` gives a proposal's units again
+from nothing but the numbers it carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Final
+
+import numpy as np
+
+from central.demand.service import Forecast, forecast_all
+from central.replenish import reasons
+from central.replenish.kernels import lead_variance, levels, whole_cases
+from central.replenish.places import Stock
+from central.replenish.types import Note, Numbers, Plan, PlanningSnapshot, Proposal, ProposalKind
+from runtime.clock import NS_PER_S
+from wire.ids import bin_location, location
+from wire.site import BinRow
+
+FACE_COVER_D: Final = 1.0
+"""A refill covers one day beyond the reorder point: one trip a day where demand is steady."""
+TRIPS_MAX: Final = 4
+"""Proposals for one bin (or zone) and article in one plan; the next review goes on."""
+CAUSES_MAX: Final = 10
+NO_LIMIT: Final = 2**40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """The (s, S) levels of one place and article and what they were computed from, units."""
+
+    lead_mean: float
+    lead_variance: float
+    cover_mean: float
+    reorder_point: int
+    up_to: int
+
+
+class Round:
+    """One pass of the planner; the phases add proposals and notes."""
+
+    def __init__(self, snapshot: PlanningSnapshot) -> None:
+        config = snapshot.config
+        self.snapshot = snapshot
+        self.site = snapshot.site
+        self.config = config
+        self.stock = Stock(snapshot)
+        day_ns = config.day_s * NS_PER_S
+        elapsed = (snapshot.now_ns - snapshot.day * day_ns) / day_ns
+        self.review_d = config.review_s / config.day_s
+        self.forecasts = forecast_all(
+            sorted(snapshot.site.articles),
+            snapshot.history,
+            first_day=snapshot.first_day,
+            day=snapshot.day,
+            elapsed_share=min(max(elapsed, 0.0), 1.0),
+        )
+        self.faces: dict[str, list[BinRow]] = {}
+        for row in sorted(self.site.bins.values(), key=lambda row: row.bin_id):
+            if row.kind == "pick" and row.gtin:
+                self.faces.setdefault(row.gtin, []).append(row)
+        self.face_levels: dict[str, Levels] = {}
+        self.starved: set[str] = set()
+        self.proposals: list[Proposal] = []
+        self.notes: list[Note] = []
+
+    def add(
+        self, kind: ProposalKind, gtin: str, units: int, places: tuple[str, str], numbers: Numbers,
+        reason: str,
+    ) -> None:  # fmt: skip
+        """Add a proposal, with the orders behind it."""
+        causes = self.snapshot.causes.get(gtin, ())[:CAUSES_MAX] if gtin else ()
+        self.proposals.append(
+            Proposal(
+                kind=kind,
+                gtin=gtin,
+                units=units,
+                from_place=places[0],
+                to_place=places[1],
+                reason=reason,
+                numbers={**numbers, "units": units},
+                causes=causes,
+            )
+        )
+
+    def refused(self, kind: ProposalKind, gtin: str, to_place: str) -> bool:
+        """Return whether a person has just said no to this."""
+        return (kind, gtin, to_place) in self.snapshot.refused
+
+    def levels(self, wanted: Iterable[tuple[Forecast, float, float, int]]) -> list[Levels]:
+        """Return the levels for each (forecast, lead time and review d, cover d, shared by n)."""
+        rows = []
+        for forecast, lead_d, cover_d, shared in wanted:
+            mean, _ = forecast.over(lead_d)
+            both, _ = forecast.over(lead_d + cover_d)
+            variance = lead_variance(
+                forecast.mean_units_per_day, forecast.sd_units_per_day, lead_d, 0.0
+            )
+            rows.append((mean / shared, variance / shared, (both - mean) / shared))
+        means, variances, covers = np.array(rows, dtype=np.float64).reshape(-1, 3).T.copy()
+        return [
+            Levels(lead_mean=float(m), lead_variance=float(v), cover_mean=float(c),
+                   reorder_point=s, up_to=top)
+            for m, v, c, (s, top) in zip(
+                means, variances, covers,
+                _levels(means, variances, covers, self.config.service_level), strict=True,
+            )
+        ]  # fmt: skip
+
+
+def plan(snapshot: PlanningSnapshot) -> Plan:
+    """Return what to do now: refills, transfers, purchases, counts, in this order of claim."""
+    work = Round(snapshot)
+    for phase in PHASES:
+        phase(work)
+    return Plan(
+        proposals=tuple(work.proposals),
+        forecasts=tuple(work.forecasts.values()),
+        notes=tuple(work.notes),
+    )
+
+
+def refill_faces(work: Round) -> None:
+    """Bring every pick face whose position is at or below s up to S, from reserve bins.
+
+    position = on hand + inbound - reserved - backordered (an article's backorders count once, at
+    its first face). An article with several faces shares its demand evenly.
+    """
+    faces = [(row, len(rows)) for rows in work.faces.values() for row in rows]
+    lead_d = work.config.refill_lead_time_d + work.review_d
+    found = work.levels(
+        (work.forecasts[row.gtin], lead_d, FACE_COVER_D, shared) for row, shared in faces
+    )
+    for (row, _), level in zip(faces, found, strict=True):
+        work.face_levels[row.bin_id] = level
+        first = work.faces[row.gtin][0] is row
+        backordered = work.snapshot.backordered.get(row.gtin, 0) if first else 0
+        numbers = _bin_numbers(work, row, backordered, level, lead_d, FACE_COVER_D)
+        _refill(work, row, level, numbers)
+
+
+def _refill(work: Round, row: BinRow, level: Levels, numbers: Numbers) -> None:
+    position = int(numbers["position_units"])
+    target = bin_location(row.bin_id)
+    if position > level.reorder_point or work.refused("refill", row.gtin, target):
+        return
+    want = level.up_to - position
+    sources = work.stock.sources(row.gtin, want, row)
+    if not sources:
+        work.starved.add(row.gtin)
+        on_order = work.snapshot.on_order.get(row.gtin, 0)
+        work.notes.append(
+            Note(
+                gtin=row.gtin,
+                place=target,
+                text=reasons.starved(row.bin_id, numbers, on_order),
+            )
+        )
+        return
+    _bring(work, "refill", row.gtin, want, numbers, [row], sources)
+
+
+def feed_forward(work: Round) -> None:
+    """Bring stock from other zones into the reserve bins of a zone with pick faces.
+
+    Where the zone's position (faces and reserve together) no longer suffices to fill its faces to
+    their S, it is brought up to that plus the demand of `forward_cover_d`. An edge with a face of
+    its own for the article gives nothing away.
+    """
+    cover_d = work.config.forward_cover_d
+    for gtin, faces in work.faces.items():
+        edges = sorted({row.edge_id for row in faces})
+        for edge_id in edges:
+            mine = [row for row in faces if row.edge_id == edge_id]
+            numbers = _zone_numbers(work, gtin, edge_id, mine, cover_d, len(edges))
+            position = int(numbers["position_units"])
+            want = int(numbers["order_up_to_units"]) - position
+            if position > int(numbers["reorder_point_units"]):
+                continue
+            targets = [
+                row
+                for row in work.stock.reserve_bins_with_room(gtin, mine[0], edge_id)
+                if not work.refused("transfer", gtin, bin_location(row.bin_id))
+            ]
+            sources = [
+                row for row in work.stock.sources(gtin, want, mine[0]) if row.edge_id not in edges
+            ]
+            _bring(work, "transfer", gtin, want, numbers, targets, sources)
+
+
+def _bring(
+    work: Round, kind: ProposalKind, gtin: str, want: int, numbers: Numbers,
+    targets: list[BinRow], sources: list[BinRow],
+) -> None:  # fmt: skip
+    """Propose moves from `sources` to `targets`, both best first, until `want` units are met.
+
+    A target without room for what a source can give is passed over, and so is a source.
+    """
+    article = work.site.articles[gtin]
+    already = 0
+    trips = 0
+    for target in targets:
+        for source in sources:
+            if trips == TRIPS_MAX or already >= want:
+                return
+            room = work.stock.room(target.bin_id)
+            free = work.stock.free(source.bin_id, gtin)
+            units = int(
+                whole_cases(want - already, article.case_units, room, free, target.capacity_units)
+            )
+            if units == 0:
+                continue
+            found: Numbers = {
+                **numbers,
+                "already_units": already,
+                "room_units": room,
+                "source_free_units": free,
+                "case_units": article.case_units,
+                "capacity_units": target.capacity_units,
+            }
+            text = reasons.move(kind, target.bin_id, source.bin_id, units, found)
+            places = (bin_location(source.bin_id), bin_location(target.bin_id))
+            work.add(kind, gtin, units, places, found, text)
+            work.stock.move(gtin, units, from_bin=source.bin_id, to_bin=target.bin_id)
+            already += units
+            trips += 1
+
+
+def buy(work: Round) -> None:
+    """Order from the supplier where the site's position is at or below s.
+
+    position = on the site + on order - allocated - backordered. s covers the supplier's lead time
+    and one review, S one review more; whole cases; never more than the reserve bins can hold. An
+    article nobody has ever asked for is not bought.
+    """
+    docks = sorted(row.bin_id for row in work.site.bins.values() if row.kind == "dock")
+    room = work.stock.reserve_room() - sum(work.snapshot.on_order.values())
+    for gtin, forecast in work.forecasts.items():
+        asked = forecast.mean_units_per_day > 0.0 or work.snapshot.backordered.get(gtin, 0) > 0
+        if not docks or not asked:
+            continue
+        supplier_id = work.site.articles[gtin].supplier_id
+        if supplier_id not in work.site.suppliers:
+            text = reasons.no_supplier(gtin, supplier_id)
+            work.notes.append(Note(gtin=gtin, place="", text=text))
+            continue
+        room -= _buy(work, gtin, bin_location(docks[0]), room)
+
+
+def _buy(work: Round, gtin: str, target: str, room: int) -> int:
+    """Propose to buy one article where it is time; return the units."""
+    found, article = work.snapshot, work.site.articles[gtin]
+    supplier, forecast = work.site.suppliers[article.supplier_id], work.forecasts[gtin]
+    review_d = work.config.buy_review_d
+    lead_d = supplier.lead_time_d + review_d
+    (level,) = work.levels([(forecast, lead_d, review_d, 1)])
+    on_site, on_order = work.stock.site_units(gtin), found.on_order.get(gtin, 0)
+    allocated, backordered = found.allocated.get(gtin, 0), found.backordered.get(gtin, 0)
+    position = on_site + on_order - allocated - backordered
+    if position > level.reorder_point or work.refused("buy", gtin, target):
+        return 0
+    want = level.up_to - position
+    units = int(whole_cases(want, article.case_units, max(0, room), NO_LIMIT, NO_LIMIT))
+    if units == 0:
+        text = reasons.no_room(gtin, want, room)
+        work.notes.append(Note(gtin=gtin, place="", text=text))
+        return 0
+    numbers: Numbers = {
+        "on_hand_units": on_site,
+        "on_order_units": on_order,
+        "allocated_units": allocated,
+        "backordered_units": backordered,
+        "position_units": position,
+        **_level_numbers(work, forecast, level, lead_d, review_d),
+        "already_units": 0,
+        "room_units": room,
+        "source_free_units": NO_LIMIT,
+        "case_units": article.case_units,
+        "capacity_units": NO_LIMIT,
+        "cost_cents": units * article.price_cents,
+        "urgent": int(gtin in work.starved),
+    }
+    text = reasons.purchase(supplier.supplier_id, units, numbers)
+    source = location("supplier", supplier.supplier_id)
+    work.add("buy", gtin, units, (source, target), numbers, text)
+    return units
+
+
+def count(work: Round) -> None:
+    """Propose one round of counts: bins in doubt first, then those not seen for longest."""
+    found = work.snapshot
+    since_ns = found.now_ns - found.last_count_round_ns
+    if found.open_count or since_ns < work.config.count_every_s * NS_PER_S:
+        return
+    rows = [
+        row
+        for row in work.site.bins.values()
+        if (row.bin_id in found.countable_bins if found.countable_bins else row.kind == "reserve")
+    ]
+
+    def rank(row: BinRow) -> tuple[bool, int, str]:
+        seen_ns = found.last_seen_ns.get(row.bin_id, 0)
+        return (row.bin_id not in found.doubtful_bins, seen_ns, row.bin_id)
+
+    chosen = sorted(rows, key=rank)[: work.config.count_bins_max]
+    target = location("bin", "")
+    if not chosen or work.refused("count", "", target):
+        return
+    doubtful = [row.bin_id for row in chosen if row.bin_id in found.doubtful_bins]
+    seen = [found.last_seen_ns.get(row.bin_id, 0) for row in chosen]
+    oldest_s = (found.now_ns - min(seen)) / NS_PER_S if min(seen) > 0 else -1.0
+    flight = sorted(chosen, key=lambda row: (row.x_m, row.y_m, row.z_m, row.bin_id))
+    numbers: Numbers = {
+        "bins": " ".join(row.bin_id for row in flight),
+        "eligible_bins": len(rows),
+        "count_bins_max": work.config.count_bins_max,
+        "doubtful_bins": len(doubtful),
+        "never_seen_bins": sum(at == 0 for at in seen),
+        "oldest_unseen_s": oldest_s,
+        "count_every_s": work.config.count_every_s,
+    }
+    work.add("count", "", len(chosen), (target, target), numbers, reasons.count(numbers, doubtful))
+
+
+PHASES: Final = (refill_faces, feed_forward, buy, count)
+
+
+def recompute(numbers: Numbers) -> int:
+    """Return a proposal's units again, from nothing but the numbers it carries."""
+    if "bins" in numbers:
+        return min(int(numbers["eligible_bins"]), int(numbers["count_bins_max"]))
+    if "faces_up_to_units" in numbers:
+        reorder_point = int(numbers["faces_up_to_units"])
+        up_to = _zone_up_to(reorder_point, float(numbers["cover_demand_units"]))
+    else:
+        ((reorder_point, up_to),) = _levels(
+            np.array([float(numbers["lead_demand_units"])]),
+            np.array([float(numbers["lead_demand_variance"])]),
+            np.array([float(numbers["cover_demand_units"])]),
+            float(numbers["service_level"]),
+        )
+    position = int(numbers["position_units"])
+    if position > reorder_point:
+        return 0
+    return int(
+        whole_cases(
+            up_to - position - int(numbers["already_units"]),
+            int(numbers["case_units"]),
+            int(numbers["room_units"]),
+            int(numbers["source_free_units"]),
+            int(numbers["capacity_units"]),
+        )
+    )
+
+
+def _levels(
+    means: np.ndarray, variances: np.ndarray, covers: np.ndarray, service_level: float
+) -> list[tuple[int, int]]:
+    """Return (s, S) for each row of the arrays."""
+    reorder_points = np.zeros(len(means), dtype=np.int64)
+    up_to = np.zeros(len(means), dtype=np.int64)
+    z = NormalDist().inv_cdf(service_level)
+    levels(means, variances, covers, service_level, z, reorder_points, up_to)
+    return list(zip(reorder_points.tolist(), up_to.tolist(), strict=True))
+
+
+def _zone_up_to(faces_up_to: int, cover_mean: float) -> int:
+    return faces_up_to + max(1, int(np.ceil(cover_mean - 1e-9)))
+
+
+def _level_numbers(
+    work: Round, forecast: Forecast, level: Levels, lead_d: float, cover_d: float
+) -> Numbers:
+    return {
+        "mean_units_per_day": forecast.mean_units_per_day,
+        "sd_units_per_day": forecast.sd_units_per_day,
+        "forecast_days": forecast.days,
+        "forecast_method": forecast.method,
+        "surge": int(forecast.surge),
+        "service_level": work.config.service_level,
+        "lead_time_d": lead_d,
+        "lead_demand_units": level.lead_mean,
+        "lead_demand_variance": level.lead_variance,
+        "cover_d": cover_d,
+        "cover_demand_units": level.cover_mean,
+        "reorder_point_units": level.reorder_point,
+        "order_up_to_units": level.up_to,
+    }
+
+
+def _bin_numbers(
+    work: Round, row: BinRow, backordered: int, level: Levels, lead_d: float, cover_d: float
+) -> Numbers:
+    stock = work.stock
+    return {
+        "on_hand_units": stock.on_hand(row.bin_id, row.gtin),
+        "inbound_units": stock.inbound(row.bin_id, row.gtin),
+        "reserved_units": stock.promised(row.bin_id, row.gtin),
+        "backordered_units": backordered,
+        "position_units": stock.position(row.bin_id, row.gtin) - backordered,
+        **_level_numbers(work, work.forecasts[row.gtin], level, lead_d, cover_d),
+    }
+
+
+def _zone_numbers(
+    work: Round, gtin: str, edge_id: str, faces: list[BinRow], cover_d: float, shared: int
+) -> Numbers:
+    stock, forecast = work.stock, work.forecasts[gtin]
+    rows = [
+        row
+        for row in work.site.bins.values()
+        if row.edge_id == edge_id and (row.kind == "reserve" or row in faces)
+    ]
+    first = work.faces[gtin][0] in faces
+    backordered = work.snapshot.backordered.get(gtin, 0) if first else 0
+    lead_d = work.config.refill_lead_time_d + work.review_d
+    before, _ = forecast.over(lead_d)
+    after, _ = forecast.over(lead_d + cover_d)
+    cover_mean = (after - before) / shared
+    faces_up_to = sum(min(row.capacity_units, work.face_levels[row.bin_id].up_to) for row in faces)
+    return {
+        "zone": edge_id,
+        "on_hand_units": sum(stock.on_hand(row.bin_id, gtin) for row in rows),
+        "inbound_units": sum(stock.inbound(row.bin_id, gtin) for row in rows),
+        "reserved_units": sum(stock.promised(row.bin_id, gtin) for row in rows),
+        "backordered_units": backordered,
+        "position_units": sum(stock.position(row.bin_id, gtin) for row in rows) - backordered,
+        "mean_units_per_day": forecast.mean_units_per_day,
+        "sd_units_per_day": forecast.sd_units_per_day,
+        "forecast_days": forecast.days,
+        "forecast_method": forecast.method,
+        "surge": int(forecast.surge),
+        "cover_d": cover_d,
+        "cover_demand_units": cover_mean,
+        "faces_up_to_units": faces_up_to,
+        "reorder_point_units": faces_up_to,
+        "order_up_to_units": _zone_up_to(faces_up_to, cover_mean),
+    }
