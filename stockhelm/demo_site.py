@@ -14,7 +14,7 @@ from central.config import (
 from central.config import (
     CentralConfig,
     DeskConfig,
-    DroneHome,
+    DroneAtEdge,
     FleetConfig,
     PlanningConfig,
     PolicyConfig,
@@ -253,7 +253,7 @@ def _central_config(demo: DemoSite, ports: Ports, drone_edge: str) -> CentralCon
         data_dir=str(demo.data("central")),
         database_url=demo.database_url,
         broker=CentralBroker(port=ports.broker),
-        drones=(DroneHome(drone_id="drone-1", edge_id=drone_edge),),
+        drones=(DroneAtEdge(drone_id="drone-1", edge_id=drone_edge),),
         planning=PlanningConfig(
             day_s=DAY_S,
             review_s=3.0,
