@@ -1,0 +1,115 @@
+"""A planner's decision on its way: published to central, answered within a bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from runtime.bus import Bus, Incoming
+from runtime.clock import Clock
+from runtime.lanes import Lane
+from runtime.metrics import Metrics
+from wire import topics
+from wire.codec import WireError, decode, encode
+from wire.messages import DecideProposal, DecisionResult
+
+ANSWER_S_MAX: Final = 5.0
+WAITING_MAX: Final = 200
+log = structlog.get_logger()
+
+
+class DecisionUnansweredError(Exception):
+    """Nobody answered; the text says who is missing and what to do."""
+
+
+class Decisions:
+    """Sends decisions and gives each asker central's answer. `decide` runs on the server's loop."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        bus: Bus,
+        site_id: str,
+        post: Callable[[Callable[[], None]], bool],
+    ) -> None:
+        self._lane = lane
+        self._metrics = metrics
+        self._bus = bus
+        self._site_id = site_id
+        self._post = post
+        self._waiting: dict[str, asyncio.Future[DecisionResult]] = {}
+        # Central answers a repeated command id with its first answer: no two starts share one.
+        self._epoch = clock.now_ns()
+        self._asked = 0
+
+    def listen(self) -> None:
+        """Subscribe to central's answers."""
+        topic = topics.DESK_RESULT.of(site=self._site_id)
+        self._bus.subscribe(topic, self._lane, self._answers_came)
+
+    async def decide(
+        self, proposal_id: str, *, approve: bool, units: int, reason: str, person_id: str
+    ) -> DecisionResult:
+        """Return central's answer. Raises DecisionUnansweredError where none comes in time."""
+        if not self._bus.connected:
+            raise DecisionUnansweredError(
+                "the message broker is not reached, so nothing was sent: start it and try again"
+            )
+        if len(self._waiting) >= WAITING_MAX:
+            raise DecisionUnansweredError(
+                f"{WAITING_MAX} decisions wait for central's answer, so this one was not sent:"
+                " try again when they are through"
+            )
+        self._asked += 1
+        command = DecideProposal(
+            command_id=f"desk-{self._epoch:x}-{self._asked}",
+            proposal_id=proposal_id,
+            approve=approve,
+            person_id=person_id,
+            reason=reason,
+            units=units,
+        )
+        answer = asyncio.get_running_loop().create_future()
+        self._waiting[command.command_id] = answer
+        try:
+            async with asyncio.timeout(ANSWER_S_MAX):
+                if not self._bus.publish(
+                    topics.DESK_COMMAND.of(site=self._site_id), encode(command)
+                ):
+                    raise DecisionUnansweredError(
+                        "the outgoing queue is full, so nothing was sent: try again"
+                    )
+                result: DecisionResult = await answer
+        except TimeoutError:
+            self._metrics.count("desk_decisions_unanswered")
+            raise DecisionUnansweredError(
+                f"central did not answer within {ANSWER_S_MAX:.0f} s: is it running? The decision"
+                " is with the broker and may still be taken; look at the proposal's status before"
+                " deciding again"
+            ) from None
+        finally:
+            del self._waiting[command.command_id]
+        self._metrics.count("desk_decisions", "taken" if result.ok else "refused")
+        return result
+
+    def _answers_came(self, batch: list[Incoming]) -> None:
+        for message in batch:
+            try:
+                result = decode(message.payload, DecisionResult)
+            except WireError as error:
+                self._metrics.count("wire_refused", "decision")
+                log.warning("message refused", topic=message.topic, reason=str(error)[:300])
+                continue
+            self._post(functools.partial(self._resolve, result))
+
+    def _resolve(self, result: DecisionResult) -> None:
+        answer = self._waiting.get(result.command_id)
+        if answer is not None and not answer.done():
+            answer.set_result(result)

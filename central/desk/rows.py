@@ -1,0 +1,227 @@
+"""What the pages and the API show: one frozen row type per thing, times in UTC milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArticleRef:
+    """An article as people call it."""
+
+    gtin: str
+    sku: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What the plan wants, why, and what was decided."""
+
+    proposal_id: str
+    kind: str
+    status: str
+    article: ArticleRef
+    units: int
+    from_place: str
+    to_place: str
+    reason: str
+    numbers: dict[str, Any]
+    causes: list[str]
+    decided_by: str
+    decision_reason: str
+    created_at_ms: int
+    decided_at_ms: int
+    expires_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One thing that a robot, a person or a drone does."""
+
+    task_id: str
+    kind: str
+    status: str
+    worker_kind: str
+    worker_id: str
+    worker: str
+    article: ArticleRef
+    units: int
+    from_place: str
+    to_place: str
+    proposal_id: str
+    order_id: str
+    waits: str
+    created_at_ms: int
+    due_at_ms: int
+    assigned_at_ms: int
+    done_at_ms: int
+    confirmed_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLine:
+    """So many units of one article, and how far they are."""
+
+    article: ArticleRef
+    units: int
+    allocated_units: int
+    picked_units: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A customer's order."""
+
+    order_id: str
+    status: str
+    lines: list[OrderLine]
+    units: int
+    picked_units: int
+    ordered_at_ms: int
+    filled_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing in the ledger: units moved, or somebody looked at a bin."""
+
+    event_id: str
+    kind: str
+    """moved, counted or sighted."""
+    article: ArticleRef
+    units: int
+    book_units: int
+    from_place: str
+    to_place: str
+    reason: str
+    device_id: str
+    person_id: str
+    task_id: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BinStock:
+    """One article in one bin."""
+
+    article: ArticleRef
+    units: int
+    reserved_units: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """A bin and what the books say is in it."""
+
+    bin_id: str
+    kind: str
+    edge_id: str
+    slot: ArticleRef | None
+    capacity_units: int
+    """0 where no limit is known."""
+    units: int
+    reserved_units: int
+    inbound_units: int
+    stock: list[BinStock]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BinDetail:
+    """A bin with what happened there lately and what will."""
+
+    bin: Bin
+    events: list[Event]
+    open_tasks: list[Task]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """One thing that a proposal was made for."""
+
+    id: str
+    kind: str
+    """order, moved, counted, sighted, task, purchase or other (the books do not know the id)."""
+    text: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalWhy:
+    """A proposal with its causes before it and its tasks and movements after it."""
+
+    proposal: Proposal
+    causes: list[Cause]
+    tasks: list[Task]
+    events: list[Event]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFigures:
+    """How many tasks of one kind stand where."""
+
+    kind: str
+    open: int
+    done: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """The numbers on top of the page."""
+
+    orders_waiting: int
+    orders_filled: int
+    orders_refused: int
+    proposals_waiting: int
+    tasks: list[TaskFigures]
+    events: int
+    units_in_bins: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Robot:
+    """A robot as it last spoke (what changes with every message goes in binary frames)."""
+
+    robot_id: str
+    index: int
+    manufacturer: str
+    serial: str
+    online: bool
+    mode: str
+    node_id: str
+    task_id: str
+    carries: str
+    errors: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Figures, robots and who can be reached."""
+
+    site_id: str
+    figures: Figures
+    robots_online: int
+    robots_known: int
+    broker_connected: bool
+    edges_online: list[str]
+    edges_offline: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionAnswer:
+    """Central's answer to a planner."""
+
+    proposal_id: str
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Whether the desk can do its work."""
+
+    status: str
+    books: str
+    broker_connected: bool
