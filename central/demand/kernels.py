@@ -92,84 +92,97 @@ def weekday_factors(values: Floats, first_day: int) -> Floats:
     return mean_one
 
 
-@njit("UniTuple(float64, 2)(float64[::1], int64, float64[::1], float64, int64)", cache=True)
-def ses(
-    values: Floats, first_day: int, factors: Floats, alpha: float, warm: int
-) -> tuple[float, float]:
-    """Return (level, mean squared one-step error) of simple exponential smoothing.
+@njit("void(float64[::1], int64, float64[::1], float64, float64[::1])", cache=True)
+def ses(values: Floats, first_day: int, factors: Floats, alpha: float, path: Floats) -> None:
+    """Fill `path` with the levels of simple exponential smoothing, units per day.
 
+    values : (n,).  factors : (7,) weekday factors, taken out before smoothing.  path : (n + 1,);
+    path[t] is the level known at the start of day t, path[n] the forecast. O(n).
     The gain is max(alpha, 1 / (t + 1)): a plain mean until alpha takes over, so that no start value
-    has to be guessed. Errors count from day `warm` on, in units per day. O(n).
+    has to be guessed.
     Source: Hyndman & Athanasopoulos, Forecasting: Principles and Practice, 3rd ed., section 8.1.
     """
     level = 0.0
-    squares = 0.0
     for t in range(len(values)):
+        path[t] = level
         factor = factors[(first_day + t) % 7]
-        if t >= warm:
-            error = values[t] - level * factor
-            squares += error * error
         level += max(alpha, 1.0 / (t + 1)) * (values[t] / factor - level)
-    return level, squares / max(1, len(values) - warm)
+    path[len(values)] = level
 
 
-@njit("UniTuple(float64, 2)(float64[::1], int64, float64[::1], float64, int64)", cache=True)
-def sba(
-    values: Floats, first_day: int, factors: Floats, alpha: float, warm: int
-) -> tuple[float, float]:
-    """Return (level, mean squared one-step error) of Croston with the Syntetos-Boylan correction.
+@njit("void(float64[::1], int64, float64[::1], float64, float64[::1])", cache=True)
+def sba(values: Floats, first_day: int, factors: Floats, alpha: float, path: Floats) -> None:
+    """Fill `path` with the levels of Croston's method with the Syntetos-Boylan correction.
 
-    level = (1 - alpha / 2) * size / interval, both smoothed when a demand comes. Shapes, gain and
-    errors as in `ses`. Source: Syntetos & Boylan, Int. J. of Forecasting 21 (2005) 303-314.
+    level = (1 - alpha / 2) * size / interval, both smoothed when a demand comes. Shapes and gain as
+    in `ses`. Source: Syntetos & Boylan, Int. J. of Forecasting 21 (2005) 303-314.
     """
     size = 0.0
     interval = 1.0
     waited = 1.0
     demands = 0
     level = 0.0
-    squares = 0.0
     for t in range(len(values)):
-        factor = factors[(first_day + t) % 7]
-        if t >= warm:
-            error = values[t] - level * factor
-            squares += error * error
+        path[t] = level
         if values[t] > 0.0:
             demands += 1
             gain = max(alpha, 1.0 / demands)
-            size += gain * (values[t] / factor - size)
+            size += gain * (values[t] / factors[(first_day + t) % 7] - size)
             interval += gain * (waited - interval)
             level = (1.0 - alpha / 2.0) * size / interval
             waited = 1.0
         else:
             waited += 1.0
-    return level, squares / max(1, len(values) - warm)
+    path[len(values)] = level
 
 
-@njit("UniTuple(float64, 2)(float64[::1], int64, float64[::1], float64, int64)", cache=True)
-def tsb(
-    values: Floats, first_day: int, factors: Floats, alpha: float, warm: int
-) -> tuple[float, float]:
-    """Return (level, mean squared one-step error) of Teunter-Syntetos-Babai smoothing.
+@njit("void(float64[::1], int64, float64[::1], float64, float64[::1])", cache=True)
+def tsb(values: Floats, first_day: int, factors: Floats, alpha: float, path: Floats) -> None:
+    """Fill `path` with the levels of Teunter-Syntetos-Babai smoothing.
 
     level = probability * size; the probability falls on every day without demand, so that an
-    article that dies is seen to die. Shapes, gain and errors as in `ses`.
+    article that dies is seen to die. Shapes and gain as in `ses`.
     Source: Teunter, Syntetos & Babai, Eur. J. Oper. Res. 214 (2011) 606-615.
     """
     size = 0.0
     probability = 0.0
     demands = 0
-    squares = 0.0
     for t in range(len(values)):
-        factor = factors[(first_day + t) % 7]
-        if t >= warm:
-            error = values[t] - probability * size * factor
-            squares += error * error
+        path[t] = probability * size
         sold = 1.0 if values[t] > 0.0 else 0.0
         probability += max(alpha, 1.0 / (t + 1)) * (sold - probability)
         if sold > 0.0:
             demands += 1
-            size += max(alpha, 1.0 / demands) * (values[t] / factor - size)
-    return probability * size, squares / max(1, len(values) - warm)
+            gain = max(alpha, 1.0 / demands)
+            size += gain * (values[t] / factors[(first_day + t) % 7] - size)
+    path[len(values)] = probability * size
+
+
+@njit("float64(float64[::1], int64, float64[::1], float64[::1], int64, int64)", cache=True)
+def squared_error(
+    values: Floats, first_day: int, factors: Floats, path: Floats, warm: int, window: int
+) -> float:
+    """Return the mean squared error of the forecasts for the next `window` days' sum, units^2.
+
+    Origins run from day `warm` on while `window` days follow; 0 where there is none. Shapes as in
+    `ses`. O(n): sums are slid, not made anew.
+    """
+    n = len(values)
+    if n - warm < window:
+        return 0.0
+    sold = 0.0
+    weight = 0.0
+    for t in range(warm, warm + window):
+        sold += values[t]
+        weight += factors[(first_day + t) % 7]
+    squares = 0.0
+    for t in range(warm, n - window + 1):
+        error = sold - path[t] * weight
+        squares += error * error
+        if t + window < n:
+            sold += values[t + window] - values[t]
+            weight += factors[(first_day + t + window) % 7] - factors[(first_day + t) % 7]
+    return squares / (n - window + 1 - warm)
 
 
 @njit("Tuple((int64, float64, float64, float64))(float64[::1], int64, float64[::1])", cache=True)
@@ -179,35 +192,39 @@ def fit_one(values: Floats, first_day: int, factors: Floats) -> tuple[int, float
     Smooth and erratic series (ADI < 1.32) take SES. Among the others, intermittent ones
     (CV2 < 0.49) take SBA; lumpy ones SBA or TSB; so does an intermittent one that has been silent
     for three times its usual interval. Between candidates and over the grid of constants the least
-    mean squared one-step error wins. With fewer than 14 errors the variance leans on Poisson's:
-    the missing errors count as `level` each.
+    squared error of the coming week's sum wins: plans are made for sums of days, and the error of
+    the next day alone picks constants that are too nervous for them. sd is that of the next day's
+    errors; with fewer than 14 of them the missing ones count as Poisson's, `level` each.
     """
     n = len(values)
     adi, cv2 = intermittence(values)
     if adi > n:
         return NONE, 0.0, 0.0, 0.0
-    warm = min(WARM_DAYS, n // 3)
     silent = 0
     while values[n - 1 - silent] <= 0.0:
         silent += 1
     may_die = cv2 >= CV2_CUT or silent > 3.0 * adi
-    method, level, error, alpha = NONE, 0.0, math.inf, 0.0
+    warm = max(1, min(WARM_DAYS, n // 3))
+    window = max(1, min(7, (n - warm) // 2))
+    path = np.empty(n + 1)
+    method, level, least, alpha, variance = NONE, 0.0, math.inf, 0.0, 0.0
     for candidate in ALPHAS:
-        if adi < ADI_CUT:
-            found, squared = ses(values, first_day, factors, candidate, warm)
-            kind = SES
-        else:
-            found, squared = sba(values, first_day, factors, candidate, warm)
-            kind = SBA
-            if may_die:
-                dying, dying_squared = tsb(values, first_day, factors, candidate, warm)
-                if dying_squared < squared:
-                    found, squared, kind = dying, dying_squared, TSB
-        if squared < error:
-            method, level, error, alpha = kind, found, squared, candidate
+        for kind in (SES, SBA, TSB):
+            if (kind == SES) != (adi < ADI_CUT) or (kind == TSB and not may_die):
+                continue
+            if kind == SES:
+                ses(values, first_day, factors, candidate, path)
+            elif kind == SBA:
+                sba(values, first_day, factors, candidate, path)
+            else:
+                tsb(values, first_day, factors, candidate, path)
+            error = squared_error(values, first_day, factors, path, warm, window)
+            if error < least:
+                method, level, least, alpha = kind, path[n], error, candidate
+                variance = squared_error(values, first_day, factors, path, warm, 1)
     errors = n - warm
     missing = max(0, WARM_DAYS - errors)
-    variance = (error * errors + level * missing) / (errors + missing)
+    variance = (variance * errors + level * missing) / (errors + missing)
     return method, level, math.sqrt(variance), alpha
 
 
