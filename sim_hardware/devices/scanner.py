@@ -1,0 +1,269 @@
+"""Handheld scanners: their firmware, on a serial line or over MQTT.
+
+A scanner reads one barcode, says it, and waits for one answer. How the two kinds deal with silence:
+
+* MQTT: each scan has a sequence number, so the firmware says the same message again until it is
+  answered. Counting it once is the reader's work.
+* Serial: a line has no numbers, so the firmware never repeats. It tells its person that there was
+  no beep; the person looks at the screen and decides (see world/people.py). An answer that comes
+  when nothing is outstanding is ignored and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import structlog
+
+from runtime.bus import BusOptions, Incoming, Will
+from runtime.lanes import Lane, Timer
+from runtime.metrics import Metrics
+from runtime.ports import Port, PortLostError
+from runtime.runtime import Runtime
+from sim_hardware.config import SimConfig, SimScanner
+from wire import topics
+from wire.codec import WireError, decode, encode
+from wire.messages import DeviceScan, DeviceStatus, ScanFeedback
+
+ACK: Final = 0x06
+BEL: Final = 0x07
+ANSWER_S: Final = 4.0
+"""A serial scanner's person hears no beep for so long before looking at the screen."""
+RESEND_S: Final = 2.0
+RESENDS_MAX: Final = 15
+ANSWER_BYTES_MAX: Final = 1_024
+NS_PER_US: Final = 1_000
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A beep: good, or bad with a code and words."""
+
+    ok: bool
+    code: str
+    text: str
+
+
+OnAnswer = Callable[[Answer | None], None]
+"""Called once per scan: with the answer, or with None where none came."""
+
+
+class Scanner(Protocol):
+    """What a person holds in their hand."""
+
+    def start(self) -> None:
+        """Switch on."""
+
+    def stop(self) -> None:
+        """Switch off."""
+
+    def scan(self, text: str, on_answer: OnAnswer) -> None:
+        """Read one barcode; one at a time."""
+
+
+def make_scanner(
+    runtime: Runtime, lane: Lane, config: SimConfig, own: SimScanner, metrics: Metrics
+) -> Scanner:
+    """Return the scanner of this configuration."""
+    if own.path:
+        return SerialScanner(runtime, lane, own, metrics)
+    return MqttScanner(runtime, lane, config, own, metrics)
+
+
+class SerialScanner:
+    """Says `]C1...` CR LF; hears 0x06, or 0x07 with `code: text` CR LF."""
+
+    def __init__(self, runtime: Runtime, lane: Lane, own: SimScanner, metrics: Metrics) -> None:
+        self._runtime = runtime
+        self._lane = lane
+        self._own = own
+        self._metrics = metrics
+        self._port: Port | None = None
+        self._heard = bytearray()
+        self._waiting: OnAnswer | None = None
+        self._timer: Timer | None = None
+
+    def start(self) -> None:
+        """Plug in: the line appears at its path."""
+        self._port = self._runtime.ports.create(self._own.path, self._lane, self._handle_bytes)
+
+    def stop(self) -> None:
+        """Unplug."""
+        self._give_up()
+        if self._port is not None:
+            self._port.close()
+            self._port = None
+
+    def scan(self, text: str, on_answer: OnAnswer) -> None:
+        """Read one barcode."""
+        assert self._waiting is None, f"{self._own.device_id}: the last scan has no answer yet"
+        self._waiting = on_answer
+        self._timer = self._lane.call_later(ANSWER_S, self._hear_nothing)
+        self._metrics.count("scans_sent", self._own.device_id)
+        try:
+            if self._port is not None:
+                self._port.write(text.encode("ascii") + b"\r\n")
+        except PortLostError as error:
+            self._metrics.count("scans_lost", self._own.device_id)
+            log.warning("a scan was lost on its line", error=str(error))
+
+    def _handle_bytes(self, chunks: list[tuple[bytes, int]]) -> None:
+        for data, _at_ns in chunks:
+            self._heard += data
+        while answer := self._next_answer():
+            self._answer(answer)
+
+    def _next_answer(self) -> Answer | None:
+        """Return the next whole answer in what was heard; noise between answers is skipped."""
+        while self._heard:
+            if self._heard[0] == ACK:
+                del self._heard[:1]
+                return Answer(ok=True, code="ok", text="")
+            if self._heard[0] == BEL:
+                end = self._heard.find(b"\r\n")
+                if end < 0 and len(self._heard) < ANSWER_BYTES_MAX:
+                    return None
+                line = bytes(self._heard[1:end] if end >= 0 else self._heard[1:])
+                del self._heard[: end + 2 if end >= 0 else len(self._heard)]
+                code, _, text = line.decode("ascii", "replace").partition(": ")
+                return Answer(ok=False, code=code, text=text)
+            del self._heard[:1]
+            self._metrics.count("scanner_noise_bytes", self._own.device_id)
+        return None
+
+    def _answer(self, answer: Answer) -> None:
+        if self._waiting is None:
+            self._metrics.count("late_beeps", self._own.device_id)
+            return
+        on_answer = self._waiting
+        self._give_up()
+        on_answer(answer)
+
+    def _hear_nothing(self) -> None:
+        on_answer = self._waiting
+        self._give_up()
+        self._metrics.count("scans_unanswered", self._own.device_id)
+        if on_answer is not None:
+            on_answer(None)
+
+    def _give_up(self) -> None:
+        self._waiting = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class MqttScanner:
+    """Publishes DeviceScan and waits for the ScanFeedback of the same boot epoch and sequence."""
+
+    def __init__(
+        self, runtime: Runtime, lane: Lane, config: SimConfig, own: SimScanner, metrics: Metrics
+    ) -> None:
+        self._clock = runtime.clock
+        self._lane = lane
+        self._own = own
+        self._metrics = metrics
+        parts = {"site": config.site_id, "device": own.device_id}
+        self._scan_topic = topics.DEVICE_SCAN.of(**parts)
+        self._status_topic = topics.DEVICE_STATUS.of(**parts)
+        # Microseconds: nanoseconds of our days do not fit into the 53 bits of an epoch.
+        self._epoch = self._clock.now_ns() // NS_PER_US
+        self._seq = 0
+        self._payload = b""
+        self._resends = 0
+        self._waiting: OnAnswer | None = None
+        self._timer: Timer | None = None
+        self._bus = runtime.bus(
+            BusOptions(
+                client_id=f"{config.site_id}-{own.device_id}",
+                host=config.broker.host,
+                port=config.broker.port,
+                will=Will(topic=self._status_topic, payload=self._status(online=False)),
+            )
+        )
+        self._bus.subscribe(topics.DEVICE_FEEDBACK.of(**parts), lane, self._handle_feedback)
+        self._bus.on_connect(lane, self._say_birth)
+
+    def start(self) -> None:
+        """Switch on and join the network."""
+        self._bus.start()
+
+    def stop(self) -> None:
+        """Say goodbye and switch off."""
+        self._give_up()
+        self._bus.publish(self._status_topic, self._status(online=False), retain=True)
+        self._bus.stop()
+
+    def scan(self, text: str, on_answer: OnAnswer) -> None:
+        """Read one barcode."""
+        assert self._waiting is None, f"{self._own.device_id}: the last scan has no answer yet"
+        self._waiting = on_answer
+        self._seq += 1
+        self._resends = 0
+        self._payload = encode(
+            DeviceScan(
+                device_id=self._own.device_id,
+                boot_epoch=self._epoch,
+                seq=self._seq,
+                text=text,
+                scanned_at_ns=self._clock.now_ns(),
+            )
+        )
+        self._metrics.count("scans_sent", self._own.device_id)
+        self._send()
+
+    def _send(self) -> None:
+        self._bus.publish(self._scan_topic, self._payload)
+        self._timer = self._lane.call_later(RESEND_S, self._send_again)
+
+    def _send_again(self) -> None:
+        if self._resends < RESENDS_MAX:
+            self._resends += 1
+            self._metrics.count("scans_resent", self._own.device_id)
+            self._send()
+            return
+        on_answer = self._waiting
+        self._give_up()
+        self._metrics.count("scans_unanswered", self._own.device_id)
+        if on_answer is not None:
+            on_answer(None)
+
+    def _handle_feedback(self, batch: list[Incoming]) -> None:
+        for incoming in batch:
+            try:
+                feedback = decode(incoming.payload, ScanFeedback)
+            except WireError as error:
+                self._metrics.count("wire_refused", "ScanFeedback")
+                log.warning("feedback refused", device=self._own.device_id, error=str(error))
+                continue
+            if (feedback.boot_epoch, feedback.seq) != (self._epoch, self._seq) or (
+                self._waiting is None
+            ):
+                self._metrics.count("late_beeps", self._own.device_id)
+                continue
+            on_answer = self._waiting
+            self._give_up()
+            on_answer(Answer(ok=feedback.ok, code=feedback.code, text=feedback.text))
+
+    def _give_up(self) -> None:
+        self._waiting = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _say_birth(self) -> None:
+        self._bus.publish(self._status_topic, self._status(online=True), retain=True)
+
+    def _status(self, *, online: bool) -> bytes:
+        return encode(
+            DeviceStatus(
+                device_id=self._own.device_id,
+                kind="scanner",
+                online=online,
+                boot_epoch=self._epoch,
+                changed_at_ns=self._clock.now_ns(),
+            )
+        )

@@ -1,0 +1,376 @@
+"""People: they read their tasks, walk, take and put goods, and scan what they do.
+
+A person's work is written as a script that yields what takes time: a pause, or a scan with its
+answer. What a person physically did before a bad beep they undo. When no beep comes at all:
+
+* A scan that only says where one is (a command card, a bin's label) is simply scanned again.
+* A scan that counts units is first looked up on the screen: is the task gone from it, then it was
+  counted. If it still stands there, it is scanned again. The books refuse the second scan of a task
+  that is done, and then the screen decides once more.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Final
+
+from runtime.seeds import Random
+from sim_hardware.devices import scan_text
+from sim_hardware.devices.scanner import Answer, Scanner
+from sim_hardware.world.schedule import WorldCall
+from sim_hardware.world.world import World
+from wire.ids import bin_of
+from wire.messages import PersonTask
+from wire.site import BinRow, PersonRow
+
+WALK_MPS: Final = 1.2
+STEP_S: Final = 0.5
+"""Turning to a bin after the walk."""
+AIM_S: Final = 0.6
+REACTION_S: Final = 0.2
+HANDLE_S: Final = 1.0
+HANDLE_S_PER_UNIT: Final = 0.15
+HANDLE_S_MAX: Final = 12.0
+LOOK_REAL_S: Final = 2.0
+"""How long a screen may lag behind the books: it is a wait on the product, so in its own time."""
+RESCANS_MAX: Final = 5
+RETRY_S: Final = 20.0
+TRIES_MAX: Final = 5
+REFUSALS_KEPT_MAX: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Something that takes world seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A pull of the trigger; the script goes on with the answer, None where there was none."""
+
+    text: str
+
+
+class Outcome(enum.Enum):
+    """How a task ended for the person who worked on it."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    NOTHING_THERE = "nothing there"
+    WITHDRAWN = "withdrawn"
+
+
+Script = Generator[Pause | Scan, Answer | None, Outcome]
+Step = Generator[Pause | Scan, Answer | None, bool]
+Walk = Generator[Pause | Scan, Answer | None, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Goods in a person's hands that are booked in a tote."""
+
+    gtin: str
+    units: int
+    to_place: str
+
+
+class Person:
+    """One person with a scanner and a screen."""
+
+    def __init__(
+        self,
+        row: PersonRow,
+        *,
+        scanner: Scanner,
+        world: World,
+        start_node: str,
+        gln: str,
+        rng: Random,
+        stray_share: float,
+    ) -> None:
+        self.person_id = row.person_id
+        self.tasks_done: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
+        self.strays = 0
+        self.strays_accepted = 0
+        self.touched_bins: set[str] = set()
+        """Bins whose units this person moved and whose scan has no good beep yet."""
+        self._scanner = scanner
+        self._world = world
+        self._node = start_node
+        self._gln = gln
+        self._rng = rng
+        self._stray_share = stray_share
+        self._hands = f"person:{row.person_id}"
+        self._mode = ""
+        self._screen: tuple[PersonTask, ...] = ()
+        self._settled: set[str] = set()
+        self._tries: Counter[str] = Counter()
+        self._not_before_s: dict[str, float] = {}
+        self._held: list[Held] = []
+        self._script: Script | None = None
+        self._task: PersonTask | None = None
+        self._wake_call: WorldCall | None = None
+
+    def show(self, tasks: tuple[PersonTask, ...]) -> None:
+        """Put these tasks on the person's screen."""
+        self._screen = tasks
+        listed = {task.task_id for task in tasks}
+        self._settled &= listed
+        for task_id in [t for t in self._tries if t not in listed]:
+            del self._tries[task_id]
+            self._not_before_s.pop(task_id, None)
+        self._wake(REACTION_S)
+
+    # --- what comes next ---------------------------------------------------------------------
+
+    def _wake(self, delay_s: float) -> None:
+        """Look for something to do after a moment, unless at work."""
+        if self._script is None:
+            if self._wake_call is not None:
+                self._wake_call.cancel()
+            self._wake_call = self._world.time.after(delay_s, self._begin)
+
+    def _begin(self) -> None:
+        if self._script is not None:
+            return
+        now_s = self._world.time.now_s
+        task = next(
+            (
+                t
+                for t in self._screen
+                if t.task_id not in self._settled
+                and self._not_before_s.get(t.task_id, 0.0) <= now_s
+            ),
+            None,
+        )
+        totes = {held.to_place for held in self._held}
+        if totes and (task is None or task.kind != "pick" or task.to_place not in totes):
+            self._task = None
+            self._script = self._hand_over()
+        elif task is not None:
+            self._task = task
+            self._script = self._work(task)
+        else:
+            return
+        self._resume(None)
+
+    def _resume(self, answer: Answer | None) -> None:
+        assert self._script is not None, f"{self.person_id} has nothing to go on with"
+        try:
+            step = self._script.send(answer)
+        except StopIteration as end:
+            self._finish(end.value)
+            return
+        if isinstance(step, Pause):
+            self._world.time.after(step.seconds, lambda: self._resume(None))
+        else:
+            self._scanner.scan(step.text, self._hear)
+
+    def _hear(self, answer: Answer | None) -> None:
+        """Go on in world time: in a world that stands still, nobody reacts to a beep."""
+        self._world.time.after(REACTION_S, lambda: self._resume(answer))
+
+    def _finish(self, outcome: Outcome) -> None:
+        self._script = None
+        task, self._task = self._task, None
+        if task is not None:
+            if outcome is Outcome.DONE:
+                self._settled.add(task.task_id)
+                self.tasks_done[task.kind] += 1
+            elif outcome is not Outcome.WITHDRAWN:
+                self._postpone(task.task_id)
+        self._wake(0.0)
+
+    def _postpone(self, task_id: str) -> None:
+        """Try again later; after some tries leave it to whoever watches the due times."""
+        self._tries[task_id] += 1
+        if self._tries[task_id] >= TRIES_MAX:
+            self._settled.add(task_id)
+            return
+        wait_s = RETRY_S * self._tries[task_id]
+        self._not_before_s[task_id] = self._world.time.now_s + wait_s
+        self._world.time.after(wait_s, lambda: self._wake(0.0))
+
+    def _is_listed(self, task: PersonTask) -> bool:
+        return any(listed.task_id == task.task_id for listed in self._screen)
+
+    # --- the work ----------------------------------------------------------------------------
+
+    def _work(self, task: PersonTask) -> Script:
+        """Return the script of one task."""
+        kinds: dict[str, Callable[[PersonTask, BinRow], Script]] = {
+            "receive": self._receive,
+            "putaway": self._putaway,
+            "pick": self._pick,
+            "count": self._count,
+        }
+        at_place = task.to_place if task.kind == "receive" else task.from_place
+        row = self._world.bins.get(bin_of(at_place) or "")
+        if task.kind not in kinds or row is None:
+            self.refusals["no-such-work"] += 1
+            return Outcome.REFUSED
+        yield from self._walk(row.node_id)
+        if not self._is_listed(task):
+            return Outcome.WITHDRAWN
+        outcome = yield from kinds[task.kind](task, row)
+        if outcome is Outcome.REFUSED:
+            self._mode = ""  # whatever the scanner thinks now: say it again next time
+        return outcome
+
+    def _receive(self, task: PersonTask, dock: BinRow) -> Script:
+        if not (yield from self._say_where("RECEIVE", dock.bin_id)):
+            return Outcome.REFUSED
+        return (yield from self._move_here(task, to_place=task.to_place))
+
+    def _pick(self, task: PersonTask, face: BinRow) -> Script:
+        if not (yield from self._say_where("PICK", face.bin_id)):
+            return Outcome.REFUSED
+        self._world.bring(task.to_place)
+        outcome = yield from self._move_here(task, to_place=self._hands)
+        if outcome is not Outcome.DONE:
+            self._world.brought(task.to_place)
+        return outcome
+
+    def _move_here(self, task: PersonTask, *, to_place: str) -> Script:
+        """Take the units, scan them, and put them back if the scan is refused."""
+        stock = self._world.stock
+        units = min(task.units, stock.units_at(task.from_place, task.gtin))
+        if units == 0:
+            return Outcome.NOTHING_THERE
+        yield self._handle(units)
+        units = min(units, stock.units_at(task.from_place, task.gtin))
+        if units == 0:
+            return Outcome.NOTHING_THERE
+        self._move(task.gtin, units, from_place=task.from_place, to_place=to_place)
+        if (yield from self._confirm(scan_text.article(task.gtin, units), task)):
+            self.touched_bins.clear()
+            if to_place == self._hands:
+                self._held.append(Held(task.gtin, units, task.to_place))
+            return Outcome.DONE
+        self._move(task.gtin, units, from_place=to_place, to_place=task.from_place)
+        self.touched_bins.clear()
+        return Outcome.REFUSED
+
+    def _putaway(self, task: PersonTask, dock: BinRow) -> Script:
+        goal = self._world.bins.get(bin_of(task.to_place) or "")
+        if goal is None or not (yield from self._say_where("PUTAWAY", dock.bin_id)):
+            return Outcome.REFUSED
+        units = min(task.units, self._world.stock.units_at(task.from_place, task.gtin))
+        if units == 0:
+            yield from self._scan_again_if_silent(scan_text.command("CANCEL"))
+            return Outcome.NOTHING_THERE
+        self._move(task.gtin, units, from_place=task.from_place, to_place=self._hands)
+        yield self._handle(units)
+        answer = yield from self._aim(scan_text.article(task.gtin, units))
+        booked = False
+        if answer is not None and answer.ok:
+            yield from self._walk(goal.node_id)
+            self._move(task.gtin, units, from_place=self._hands, to_place=task.to_place)
+            booked = yield from self._confirm(scan_text.bin_label(self._gln, goal.bin_id), task)
+            if not booked:
+                self._move(task.gtin, units, from_place=task.to_place, to_place=self._hands)
+        if not booked:
+            yield from self._walk(dock.node_id)
+            self._move(task.gtin, units, from_place=self._hands, to_place=task.from_place)
+            yield from self._scan_again_if_silent(scan_text.command("CANCEL"))
+        self.touched_bins.clear()
+        return Outcome.DONE if booked else Outcome.REFUSED
+
+    def _count(self, task: PersonTask, row: BinRow) -> Script:
+        if not (yield from self._say_where("COUNT", row.bin_id)):
+            return Outcome.REFUSED
+        found = self._world.stock_at(task.from_place)
+        wanted = [task.gtin] if task.gtin else sorted(found) or [row.gtin]
+        for gtin in filter(None, wanted):
+            units = found.get(gtin, 0)
+            yield self._handle(units)
+            if not (yield from self._confirm(scan_text.article(gtin, units), task)):
+                return Outcome.REFUSED
+        return Outcome.DONE
+
+    def _hand_over(self) -> Script:
+        """Walk to the roller line and lay what was picked into its totes."""
+        world = self._world
+        if world.handover_bins:
+            yield from self._walk(world.floor.nearest(self._node, world.handover_bins).node_id)
+        yield self._handle(len(self._held))
+        while self._held:
+            held = self._held.pop()
+            world.stock.move(held.gtin, held.units, from_place=self._hands, to_place=held.to_place)
+            world.brought(held.to_place)
+        return Outcome.DONE
+
+    # --- the single moves ----------------------------------------------------------------------
+
+    def _walk(self, node_id: str) -> Walk:
+        length_m = self._world.floor.walk_m(self._node, node_id)
+        yield Pause(length_m / WALK_MPS + STEP_S)
+        self._node = node_id
+
+    def _handle(self, units: int) -> Pause:
+        return Pause(min(HANDLE_S + HANDLE_S_PER_UNIT * units, HANDLE_S_MAX))
+
+    def _move(self, gtin: str, units: int, *, from_place: str, to_place: str) -> None:
+        self._world.stock.move(gtin, units, from_place=from_place, to_place=to_place)
+        for place in (from_place, to_place):
+            bin_id = bin_of(place)
+            if bin_id is not None:
+                self.touched_bins.add(bin_id)
+
+    def _say_where(self, mode: str, bin_id: str) -> Step:
+        """Scan the mode's card if it changes, then the bin; return whether both beeped well."""
+        if self._mode != mode:
+            if not (yield from self._scan_again_if_silent(scan_text.command(mode))):
+                return False
+            self._mode = mode
+        return (yield from self._scan_again_if_silent(scan_text.bin_label(self._gln, bin_id)))
+
+    def _scan_again_if_silent(self, text: str) -> Step:
+        """Scan something that counts nothing until there is a beep; return whether it was good."""
+        for _ in range(RESCANS_MAX):
+            answer = yield from self._aim(text)
+            if answer is not None:
+                return answer.ok
+        return False
+
+    def _confirm(self, text: str, task: PersonTask) -> Step:
+        """Scan something that counts; return whether the books have it."""
+        for attempt in range(RESCANS_MAX):
+            answer = yield from self._aim(text)
+            if answer is not None and answer.ok:
+                return True
+            if answer is not None and attempt == 0:
+                return False
+            # No beep, or a refusal after one was missed: the screen tells what was counted.
+            yield Pause(LOOK_REAL_S * self._world.time.speed)
+            if not self._is_listed(task):
+                return True
+            if answer is not None:
+                return False
+        return False
+
+    def _aim(self, text: str) -> Generator[Pause | Scan, Answer | None, Answer | None]:
+        """Scan `text`, now and then after something else that hung in the way; return the beep."""
+        if self._rng.random() < self._stray_share:
+            yield Pause(AIM_S)
+            stray = yield Scan(self._rng.choice(scan_text.STRAY))
+            self.strays += 1
+            self._note(stray)
+            if stray is not None and stray.ok:
+                self.strays_accepted += 1
+        yield Pause(AIM_S)
+        answer = yield Scan(text)
+        self._note(answer)
+        return answer
+
+    def _note(self, answer: Answer | None) -> None:
+        if answer is None:
+            self.refusals["no-beep"] += 1
+        elif not answer.ok:
+            self.refusals[answer.code] += 1
