@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-import biip
-from biip.gs1_messages import GS1Message
-
+from edge.scanning import gs1
 from edge.vision.core import ArticleLabel, BinLabel, Code, Look, assign
-from wire.ids import IdError, parse_gtin
-
-_GS1 = ("]C1", "]d2", "]Q3", "]e0")
-_EAN = ("]E0", "]E4")
 
 
 class Reader:
-    """Knows the labels of one site: its GLN, its bins, its articles."""
+    """Knows the labels of one edge: its site's GLN, its bins, the articles."""
 
     def __init__(self, *, gln: str, bins: Collection[str], articles: Collection[str]) -> None:
         self._gln = gln
@@ -41,28 +35,17 @@ class Reader:
 
     def label(self, code: Code) -> BinLabel | ArticleLabel | str:
         """Return what a code names, or why it says nothing to us."""
-        prefix, data = code.text[:3], code.text[3:]
-        if prefix in _EAN:
-            return self._article(data, code)
-        if prefix not in _GS1:
-            return "not_gs1"
-        try:
-            message = GS1Message.parse(data)
-        except biip.ParseError:
-            return "bad_gs1"
-        values = {element.ai.ai: element.value for element in message.element_strings}
-        if "254" in values:
-            if values.get("414") != self._gln:
+        said = gs1.read_label(code.text)
+        if isinstance(said, gs1.Refused):
+            return said.code
+        if isinstance(said, gs1.BinLabel):
+            if said.gln != self._gln:
                 return "foreign_site"
-            bin_id = values["254"]
-            return BinLabel(bin_id=bin_id, code=code) if bin_id in self._bins else "foreign_bin"
-        return self._article(values["01"], code) if "01" in values else "no_article"
+            return BinLabel(bin_id=said.bin_id, code=code) if self._owns(said) else "foreign_bin"
+        if isinstance(said, gs1.ArticleLabel):
+            known = said.gtin in self._articles
+            return ArticleLabel(gtin=said.gtin, code=code) if known else "unknown_article"
+        return "command"
 
-    def _article(self, digits: str, code: Code) -> ArticleLabel | str:
-        try:
-            gtin = parse_gtin(digits)
-        except IdError:
-            return "bad_gs1"
-        if gtin not in self._articles:
-            return "unknown_article"
-        return ArticleLabel(gtin=gtin, code=code)
+    def _owns(self, label: gs1.BinLabel) -> bool:
+        return label.bin_id in self._bins

@@ -3,17 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
-from edge.config import EdgeConfig
+import structlog
+
+from edge.config import CameraConfig, EdgeConfig
+from edge.vision.core import News, Sighting
+from edge.vision.decode import WAREHOUSE_FORMATS, Decoder, PictureError, open_picture
+from edge.vision.reading import Reader
+from runtime.clock import NS_PER_S
 from runtime.lanes import Lane
 from runtime.metrics import Metrics
 from runtime.runtime import Runtime
-from wire.messages import BinSighted
+from wire.messages import BinSighted, SeenArticle
 from wire.site import Site
+
+RETRY_S_MAX: Final = 30.0
+SETTLE_LOOKS: Final = 2
+_NS_PER_MS: Final = 1_000_000
+_NS_PER_US: Final = 1_000
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraStatus:
+    """How one camera does; `reason` says why it gives no picture."""
+
+    camera_id: str
+    online: bool
+    reason: str
+    pictures: int
+    errors: int
 
 
 class VisionService:
-    """All fixed cameras of one edge agent. `on_sightings` is called on `lane`."""
+    """All fixed cameras of one edge agent. `on_sightings` is called on `lane`.
+
+    Pictures are decoded on a lane of their own, so that a scan never waits for one.
+    """
 
     def __init__(
         self,
@@ -24,15 +52,161 @@ class VisionService:
         lane: Lane,
         on_sightings: Callable[[list[BinSighted]], None],
     ) -> None:
-        self._runtime = runtime
-        self._metrics = metrics
-        self._config = config
-        self._site = site
-        self._lane = lane
         self._on_sightings = on_sightings
+        self._lane = lane
+        self._cameras: list[_Camera] = []
+        if not config.cameras:
+            return
+        decoder = Decoder(formats=WAREHOUSE_FORMATS)
+        log.info("cameras are read", by=decoder.note)
+        eyes = runtime.lane("vision")
+        reader = Reader(gln=config.gln, bins=site.edge_bins(config.edge_id), articles=site.articles)
+        self._cameras = [
+            _Camera(runtime, metrics, camera, eyes, decoder, reader, self._tell)
+            for camera in config.cameras
+        ]
 
     def start(self) -> None:
         """Begin to take pictures."""
+        for camera in self._cameras:
+            camera.start()
 
     def stop(self) -> None:
         """Take no more pictures."""
+        for camera in self._cameras:
+            camera.stop()
+
+    def status(self) -> list[CameraStatus]:
+        """Return how each camera does; may be called on any lane."""
+        return [camera.status() for camera in self._cameras]
+
+    def _tell(self, sightings: list[BinSighted]) -> None:
+        self._lane.post(lambda: self._on_sightings(sightings))
+
+
+class _Camera:
+    """One camera: asks for a picture, reads it, waits, asks again; never gives up."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        metrics: Metrics,
+        config: CameraConfig,
+        eyes: Lane,
+        decoder: Decoder,
+        reader: Reader,
+        tell: Callable[[list[BinSighted]], None],
+    ) -> None:
+        self._config = config
+        self._clock = runtime.clock
+        self._metrics = metrics
+        self._eyes = eyes
+        self._decoder = decoder
+        self._reader = reader
+        self._tell = tell
+        self._news = News(repeat_ns=round(config.repeat_s * NS_PER_S), settle_looks=SETTLE_LOOKS)
+        self._source = runtime.frames.open(config.url, eyes)
+        self._boot_epoch = runtime.clock.now_ns() // _NS_PER_US
+        self._seq = 0
+        self._asked_at_ns = 0
+        self._retry_s = config.period_s
+        self._reason = "no picture yet"
+        self._pictures = 0
+        self._errors = 0
+        self._stopped = True
+
+    def start(self) -> None:
+        """Ask for the first picture."""
+        self._stopped = False
+        self._eyes.post(self._ask)
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._stopped = True
+        self._source.close()
+
+    def status(self) -> CameraStatus:
+        """Return how the camera does."""
+        return CameraStatus(
+            camera_id=self._config.camera_id,
+            online=not self._reason,
+            reason=self._reason,
+            pictures=self._pictures,
+            errors=self._errors,
+        )
+
+    def _ask(self) -> None:
+        if self._stopped:
+            return
+        self._asked_at_ns = self._clock.monotonic_ns()
+        if not self._source.request(self._on_picture, self._on_error):
+            self._on_error("the picture before is still on its way")
+
+    def _on_picture(self, data: bytes, at_ns: int) -> None:
+        if self._stopped:
+            return
+        began_ns = self._clock.monotonic_ns()
+        try:
+            codes = self._decoder.decode(open_picture(data))
+        except PictureError as error:
+            self._on_error(str(error))
+            return
+        took_ns = self._clock.monotonic_ns() - began_ns
+        self._metrics.latency("vision_decode_ms", took_ns / _NS_PER_MS)
+        self._metrics.count("vision_pictures", self._config.camera_id)
+        self._pictures += 1
+        if self._reason:
+            log.info("camera reached", camera=self._config.camera_id)
+        self._reason, self._retry_s = "", self._config.period_s
+        look = self._reader.look(codes)
+        for reason, count in look.ignored.items():
+            self._metrics.count("vision_ignored", reason, count)
+        told = self._news.of(look.sightings, self._clock.monotonic_ns())
+        if told:
+            self._metrics.count("sightings", self._config.camera_id, len(told))
+            self._tell([self._event(sighting, at_ns) for sighting in told])
+        spent_s = (self._clock.monotonic_ns() - self._asked_at_ns) / NS_PER_S
+        self._eyes.call_later(max(0.0, self._config.period_s - spent_s), self._ask)
+
+    def _on_error(self, reason: str) -> None:
+        if self._stopped:
+            return
+        self._errors += 1
+        self._metrics.count("vision_errors", self._config.camera_id)
+        if not self._reason or self._errors == 1:
+            log.warning("camera gives no picture; trying on", camera=self._config.camera_id,
+                        reason=reason)  # fmt: skip
+        self._reason = reason
+        self._eyes.call_later(self._retry_s, self._ask)
+        self._retry_s = min(2 * self._retry_s, max(RETRY_S_MAX, self._config.period_s))
+
+    def _event(self, sighting: Sighting, at_ns: int) -> BinSighted:
+        self._seq += 1
+        return sighted(
+            sighting,
+            event_id=f"{self._config.camera_id}/{self._boot_epoch}/{self._seq}",
+            device_id=self._config.camera_id,
+            observed_at_ns=at_ns,
+            received_at_ns=self._clock.now_ns(),
+        )
+
+
+def sighted(
+    sighting: Sighting,
+    *,
+    event_id: str,
+    device_id: str,
+    observed_at_ns: int,
+    received_at_ns: int,
+    task_id: str = "",
+) -> BinSighted:
+    """Return the event that tells of a sighting."""
+    return BinSighted(
+        event_id=event_id,
+        bin_id=sighting.bin_id,
+        articles=tuple(SeenArticle(gtin=gtin, labels=labels) for gtin, labels in sighting.articles),
+        device_id=device_id,
+        observed_at_ns=observed_at_ns,
+        received_at_ns=received_at_ns,
+        task_id=task_id,
+    )
