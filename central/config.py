@@ -70,6 +70,13 @@ class FleetConfig(Section, frozen=True, kw_only=True):
     silent_after_s: Annotated[float, Meta(ge=1)] = 40.0
 
 
+class DroneAtEdge(Section, frozen=True, kw_only=True):
+    """A drone and the edge agent that flies it: it may be asked to look at that edge's bins."""
+
+    drone_id: Name
+    edge_id: Name
+
+
 class CentralConfig(Section, frozen=True, kw_only=True):
     """Everything the central process needs to know."""
 
@@ -83,6 +90,7 @@ class CentralConfig(Section, frozen=True, kw_only=True):
     policy: PolicyConfig = PolicyConfig()
     tasking: TaskingConfig = TaskingConfig()
     fleet: FleetConfig = FleetConfig()
+    drones: tuple[DroneAtEdge, ...] = ()
 
     def url(self) -> str:
         """Return the database's URL."""

@@ -1,0 +1,305 @@
+"""The store lane: takes facts from the bus, keeps the books, lets the phases follow.
+
+Every change is one transaction; answers, messages and jobs go out after its commit. What is lost
+between a commit and its messages is sent again: by a phase that repeats, or because the other side
+asks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar
+
+import structlog
+from sqlalchemy import Delete, Engine, Insert, Update, event
+
+from central.config import CentralConfig
+from central.fleet.jobs import JobProgress, TransportJob
+from central.ledger.journal import Applied, apply_batches
+from central.orders import take_orders
+from central.replenish.types import Plan
+from central.store import birth_mark
+from central.tasking.floor import Floor
+from central.tasking.people import PeopleBoard
+from central.tasking.phases import make_phases, raise_doubts
+from central.tasking.proposals import decide, take_plan
+from central.tasking.purchasing import PurchaseSender, take_notice
+from central.tasking.robots import follow_job, submit_open_tasks
+from central.tasking.round import Effects, Round
+from runtime.bus import Bus, Incoming
+from runtime.lanes import Lane
+from runtime.metrics import Metrics
+from runtime.runtime import Runtime
+from wire import topics
+from wire.codec import WireError, decode, encode
+from wire.messages import (
+    BinCounted,
+    Changed,
+    CustomerOrder,
+    DecideProposal,
+    JournalBatch,
+    Movement,
+    StockEvent,
+    SupplierNotice,
+)
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+EVENTS_PER_COMMIT_MAX: Final = 5_000
+ROUND_S: Final = 0.25
+"""How often the phases run when nothing happens."""
+FOLLOW_S: Final = 0.02
+"""The phases follow a fact after this: facts that come together are followed once."""
+CHANGED_S: Final = 0.2
+PROGRESS_MAX: Final = 10_000
+_NS_PER_MS: Final = 1e6
+
+
+class JobTaker(Protocol):
+    """Who moves: the fleet."""
+
+    def submit(self, job: TransportJob) -> None:
+        """Take a job; one that is known already goes on as it is."""
+
+    def withdraw(self, job_id: str) -> None:
+        """Give a job back if nothing was picked up for it yet."""
+
+
+class Keeper:
+    """Owns the one connection that writes ledger, orders, proposals and tasks."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        metrics: Metrics,
+        config: CentralConfig,
+        *,
+        floor: Floor,
+        engine: Engine,
+        bus: Bus,
+        lane: Lane,
+    ) -> None:
+        self._clock = runtime.clock
+        self._metrics = metrics
+        self._config = config
+        self._floor = floor
+        self._engine = engine
+        self._bus = bus
+        self._lane = lane
+        self._people = PeopleBoard()
+        self._phases = make_phases(self._people, PurchaseSender())
+        self._dirty: set[str] = set()
+        self._follows = False
+        self._stopped = False
+        self._birth = ""
+        self._fleet: JobTaker | None = None
+        self._fleet_lane = lane
+        self.progress = lane.inbox("progress", self._on_progress, size_max=PROGRESS_MAX)
+        """Where the fleet puts its JobProgress."""
+        event.listen(engine, "after_execute", self._note_changed)
+        self._subscribe()
+
+    def give_jobs_to(self, fleet: JobTaker, lane: Lane) -> None:
+        """Hand robot tasks to `fleet`, whose functions are called on `lane`."""
+        self._fleet, self._fleet_lane = fleet, lane
+
+    def start(self, at_first: Callable[[Round], None]) -> None:
+        """Begin: `at_first`, then all open robot tasks to the fleet, then the phases."""
+        self._lane.post(lambda: self._begin(at_first))
+
+    def stop(self) -> None:
+        """Do nothing more from now on."""
+        self._stopped = True
+
+    def take_plan(self, plan: Plan) -> None:
+        """Keep a plan's forecasts and proposals; may be called from any lane."""
+        self._lane.post(lambda: self._change(lambda work: take_plan(work, plan)))
+
+    # --- the lane ------------------------------------------------------------------------------
+
+    def _begin(self, at_first: Callable[[Round], None]) -> None:
+        with self._engine.begin() as conn:
+            self._birth = birth_mark(conn, self._clock.now_ns())
+        self._change(at_first)
+        self._change(submit_open_tasks)
+        self._lane.call_every(ROUND_S, self._run_phases)
+        self._lane.call_every(CHANGED_S, self._tell_changed)
+
+    def _change(self, change: Callable[[Round], T]) -> None:
+        """Do `change` in one transaction, then what follows its commit, then soon the phases."""
+        if self._stopped:
+            return
+        with self._engine.begin() as conn:
+            work = Round(
+                conn=conn,
+                now_ns=self._clock.now_ns(),
+                config=self._config,
+                floor=self._floor,
+                metrics=self._metrics,
+                birth=self._birth,
+            )
+            change(work)
+            raise_doubts(work)
+        self._follow_commit(work.effects)
+        self._follow_soon()
+
+    def _follow_commit(self, effects: Effects) -> None:
+        for call in effects.calls:
+            call()
+        for topic, payload, retain, qos in effects.publishes:
+            self._publish(topic, payload, retain=retain, qos=qos)
+        fleet = self._fleet
+        if fleet is None:
+            return
+        for job in effects.submits:
+            self._fleet_lane.post(partial(fleet.submit, job))
+        for job_id in effects.withdrawals:
+            self._fleet_lane.post(partial(fleet.withdraw, job_id))
+
+    def _publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1) -> None:
+        if not self._bus.publish(topic, payload, qos=qos, retain=retain) and qos:
+            self._metrics.count("publishes_refused")
+            self._people.forget_sent()
+
+    def _follow_soon(self) -> None:
+        if not self._follows:
+            self._follows = True
+            self._lane.call_later(FOLLOW_S, self._run_phases)
+
+    def _run_phases(self) -> None:
+        self._follows = False
+        if self._stopped:
+            return
+        with self._engine.begin() as conn:
+            work = Round(
+                conn=conn,
+                now_ns=self._clock.now_ns(),
+                config=self._config,
+                floor=self._floor,
+                metrics=self._metrics,
+                birth=self._birth,
+            )
+            for phase in self._phases:
+                phase(work)
+        self._follow_commit(work.effects)
+
+    # --- what arrives --------------------------------------------------------------------------
+
+    def _subscribe(self) -> None:
+        site = self._config.site_id
+        handlers: tuple[tuple[topics.Topic, Callable[[list[Incoming]], None]], ...] = (
+            (topics.JOURNAL, self._on_journal),
+            (topics.CUSTOMER_ORDER, self._on_orders),
+            (topics.SUPPLIER_NOTICE, self._on_notices),
+            (topics.DESK_COMMAND, self._on_decisions),
+        )
+        for topic, handler in handlers:
+            self._bus.subscribe(topic.any(site=site), self._lane, handler, qos=topic.qos)
+        self._bus.on_connect(self._lane, self._on_connect)
+
+    def _on_connect(self) -> None:
+        self._people.forget_sent()
+        self._follow_soon()
+
+    def _decoded(self, messages: Iterable[Incoming], kind: type[T]) -> Iterator[tuple[str, T]]:
+        """Yield (topic, message) of what can be read; the rest is counted and logged."""
+        for incoming in messages:
+            try:
+                yield incoming.topic, decode(incoming.payload, kind)
+            except WireError as error:
+                self._refuse(kind.__name__, incoming.topic, str(error))
+
+    def _refuse(self, kind: str, topic: str, why: str) -> None:
+        self._metrics.count("wire_refused", kind)
+        log.warning("message refused", topic=topic, why=why)
+
+    def _on_journal(self, messages: list[Incoming]) -> None:
+        batches: list[JournalBatch] = []
+        for topic, batch in self._decoded(messages, JournalBatch):
+            parts = topics.JOURNAL.parts(topic) or {}
+            if parts.get("edge") != batch.edge_id:
+                self._refuse("JournalBatch", topic, f"a batch of edge {batch.edge_id} on it")
+            else:
+                batches.append(batch)
+        for part in _parts(batches):
+            self._apply(part)
+
+    def _apply(self, batches: list[JournalBatch]) -> None:
+        if self._stopped:
+            return
+        with self._engine.begin() as conn:
+            applied = apply_batches(conn, batches, self._clock.now_ns())
+        for ack in applied.acks:
+            topic = topics.JOURNAL_ACK.of(site=self._config.site_id, edge=ack.edge_id)
+            self._publish(topic, encode(ack))
+        self._measure(applied)
+        if applied.events:
+            self._follow_soon()
+
+    def _measure(self, applied: Applied) -> None:
+        now_ns = self._clock.now_ns()
+        metrics = self._metrics
+        metrics.count("events_applied", by=len(applied.events))
+        for name, count in (("events_repeated", applied.duplicates), ("gaps", applied.gaps)):
+            if count:
+                metrics.count(name, by=count)
+        for item in applied.events:
+            late_ms = max(now_ns - item.received_at_ns, 0) / _NS_PER_MS
+            name = "scan_to_central_ms" if _is_scan(item) else "event_to_central_ms"
+            metrics.latency(name, late_ms)
+
+    def _on_orders(self, messages: list[Incoming]) -> None:
+        orders = [order for _, order in self._decoded(messages, CustomerOrder)]
+        if orders:
+            self._change(lambda work: take_orders(work, orders))
+
+    def _on_notices(self, messages: list[Incoming]) -> None:
+        for _, notice in self._decoded(messages, SupplierNotice):
+            self._change(partial(take_notice, notice=notice))
+
+    def _on_decisions(self, messages: list[Incoming]) -> None:
+        for _, command in self._decoded(messages, DecideProposal):
+            self._change(partial(decide, command=command))
+
+    def _on_progress(self, reports: list[JobProgress]) -> None:
+        def follow(work: Round) -> None:
+            for report in reports:
+                follow_job(work, report)
+
+        self._change(follow)
+
+    # --- what pages hear -----------------------------------------------------------------------
+
+    def _note_changed(
+        self, _conn: Any, clause: Any, _many: Any, _params: Any, _options: Any, result: Any
+    ) -> None:
+        if isinstance(clause, Insert | Update | Delete) and result.rowcount != 0:
+            self._dirty.add(str(clause.table))
+
+    def _tell_changed(self) -> None:
+        if self._stopped or not self._dirty:
+            return
+        names, self._dirty = tuple(sorted(self._dirty))[:20], set()
+        message = Changed(tables=names, at_ns=self._clock.now_ns())
+        topic = topics.CHANGED.of(site=self._config.site_id)
+        self._publish(topic, encode(message), qos=topics.CHANGED.qos)
+
+
+def _is_scan(item: StockEvent) -> bool:
+    return isinstance(item, Movement | BinCounted) and bool(item.person_id)
+
+
+def _parts(batches: list[JournalBatch]) -> Iterator[list[JournalBatch]]:
+    """Yield the batches in groups that one transaction takes."""
+    part: list[JournalBatch] = []
+    events = 0
+    for batch in batches:
+        if part and events + len(batch.events) > EVENTS_PER_COMMIT_MAX:
+            yield part
+            part, events = [], 0
+        part.append(batch)
+        events += len(batch.events)
+    if part:
+        yield part

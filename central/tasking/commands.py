@@ -1,0 +1,103 @@
+"""What edges are told, again with growing pauses, until the event that ends it is in the ledger."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Row, or_, select, update
+
+from central.store import insert_new
+from central.tables import edge_command, mission_end, movement
+from central.tasking.round import Round
+from wire.messages import FlyMission, Movement, RecordMove
+from wire.topics import EDGE_COMMAND
+
+PAUSE_S_MAX: Final = 60.0
+VALID_S: Final = 120.0
+SENT_PER_ROUND_MAX: Final = 200
+
+
+def command_record(work: Round, edge_id: str, move: Movement, *, after_s: float) -> None:
+    """Tell `edge_id` to write `move` if it is not in the ledger `after_s` from now."""
+    row = {
+        "command_id": work.new_id("record"),
+        "kind": "record",
+        "status": "open",
+        "edge_id": edge_id,
+        "task_id": move.task_id,
+        "event_id": move.event_id,
+        "body": msgspec.json.encode(move).decode(),
+        "next_at_ns": work.later_ns(after_s),
+    }
+    insert_new(work.conn, edge_command, [row])
+
+
+def command_mission(
+    work: Round, edge_id: str, drone_id: str, *, task_id: str, bins: str, expires_at_ns: int
+) -> None:
+    """Tell `edge_id` to let a drone look at `bins`; the mission has the task's id."""
+    row = {
+        "command_id": work.new_id("fly"),
+        "kind": "fly",
+        "status": "open",
+        "edge_id": edge_id,
+        "task_id": task_id,
+        "event_id": task_id,
+        "body": bins,
+        "drone_id": drone_id,
+        "next_at_ns": work.now_ns,
+        "expires_at_ns": expires_at_ns,
+    }
+    insert_new(work.conn, edge_command, [row])
+
+
+def settle_commands(work: Round) -> None:
+    """Close the commands whose event is in the ledger, and those that came too late."""
+    written = select(movement.c.event_id).where(movement.c.event_id == edge_command.c.event_id)
+    ended = select(mission_end.c.event_id).where(
+        mission_end.c.mission_id == edge_command.c.event_id, edge_command.c.kind == "fly"
+    )
+    is_open = edge_command.c.status == "open"
+    work.conn.execute(
+        update(edge_command)
+        .where(is_open, or_(written.exists(), ended.exists()))
+        .values(status="done")
+    )
+    late = (edge_command.c.expires_at_ns > 0) & (edge_command.c.expires_at_ns <= work.now_ns)
+    work.conn.execute(update(edge_command).where(is_open, late).values(status="dropped"))
+
+
+def send_commands(work: Round) -> None:
+    """Send every command whose time has come, and set when it is sent again."""
+    due = work.conn.execute(
+        select(edge_command)
+        .where(edge_command.c.status == "open", edge_command.c.next_at_ns <= work.now_ns)
+        .order_by(edge_command.c.next_at_ns)
+        .limit(SENT_PER_ROUND_MAX)
+    ).all()
+    for row in due:
+        pause_s = min(PAUSE_S_MAX, work.config.tasking.record_after_s * 2.0**row.tries)
+        work.conn.execute(
+            update(edge_command)
+            .where(edge_command.c.command_id == row.command_id)
+            .values(tries=row.tries + 1, next_at_ns=work.later_ns(pause_s))
+        )
+        work.publish(EDGE_COMMAND, _message(work, row), edge=row.edge_id)
+        work.count("edge_commands_sent", row.kind)
+
+
+def _message(work: Round, row: Row[Any]) -> RecordMove | FlyMission:
+    if row.kind == "record":
+        return RecordMove(
+            command_id=row.command_id,
+            expires_at_ns=work.later_ns(VALID_S),
+            movement=msgspec.json.decode(row.body, type=Movement),
+        )
+    return FlyMission(
+        command_id=row.command_id,
+        expires_at_ns=row.expires_at_ns,
+        mission_id=row.event_id,
+        drone_id=row.drone_id,
+        bins=tuple(row.body.split()),
+    )

@@ -1,0 +1,230 @@
+"""From order lines to picks, from picked orders to deliveries: first come, first served."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final
+
+from sqlalchemy import Row, and_, case, func, or_, select, update
+
+from central.ledger.reservations import OPEN_STATUSES
+from central.orders import set_status
+from central.tables import balance, customer_order, order_line, reservation, task
+from central.tasking.robots import submit
+from central.tasking.round import Round, add_task
+from wire.ids import bin_location, location
+from wire.site import BinRow
+
+LINES_PER_ROUND_MAX: Final = 1_000
+WAITING_STATUSES: Final = ("accepted", "allocated")
+_RANK: Final = {"accepted": 0, "allocated": 1, "picked": 2}
+
+
+def update_lines(work: Round) -> None:
+    """Write how much of each open order's line is allocated and picked, from its tasks.
+
+    An open task counts in full; a closed one with what it moved, so that what a failed or undone
+    pick leaves over waits for a new task.
+    """
+    counts = case((task.c.status.in_(OPEN_STATUSES), task.c.units), else_=task.c.moved_units)
+    sums = (
+        select(
+            order_line.c.order_id,
+            order_line.c.line,
+            func.coalesce(func.sum(counts), 0).label("allocated"),
+            func.coalesce(func.sum(task.c.moved_units), 0).label("picked"),
+            order_line.c.allocated_units,
+            order_line.c.picked_units,
+        )
+        .join(customer_order, customer_order.c.order_id == order_line.c.order_id)
+        .outerjoin(
+            task,
+            and_(
+                task.c.order_id == order_line.c.order_id,
+                task.c.line == order_line.c.line,
+                task.c.kind == "pick",
+            ),
+        )
+        .where(customer_order.c.status.in_(WAITING_STATUSES))
+        .group_by(
+            order_line.c.order_id,
+            order_line.c.line,
+            order_line.c.allocated_units,
+            order_line.c.picked_units,
+        )
+    )
+    for row in work.conn.execute(sums).all():
+        if (row.allocated, row.picked) != (row.allocated_units, row.picked_units):
+            units = {"allocated_units": int(row.allocated), "picked_units": int(row.picked)}
+            _set_line(work, row.order_id, row.line, **units)
+
+
+def _set_line(work: Round, order_id: str, line: int, **columns: int) -> None:
+    work.conn.execute(
+        update(order_line)
+        .where(order_line.c.order_id == order_id, order_line.c.line == line)
+        .values(**columns)
+    )
+
+
+def allocate_lines(work: Round) -> None:
+    """Give waiting lines what stands free at their pick faces; the rest goes on waiting."""
+    waiting = work.conn.execute(
+        select(order_line, customer_order.c.hand_bin)
+        .join(customer_order, customer_order.c.order_id == order_line.c.order_id)
+        .where(
+            customer_order.c.status == "accepted",
+            order_line.c.allocated_units < order_line.c.units,
+        )
+        .order_by(customer_order.c.ordered_at_ns, order_line.c.order_id, order_line.c.line)
+        .limit(LINES_PER_ROUND_MAX)
+    ).all()
+    if not waiting:
+        return
+    free = _free_at_faces(work, {row.gtin for row in waiting})
+    hands = _HandBins(work)
+    for row in waiting:
+        _allocate(work, row, free, hands)
+
+
+def _free_at_faces(work: Round, gtins: Iterable[str]) -> dict[tuple[str, str], int]:
+    places = sorted({place for gtin in gtins for place in work.floor.faces.get(gtin, ())})
+    held = work.conn.execute(
+        select(balance).where(balance.c.place.in_(places), balance.c.units > 0)
+    ).all()
+    promised = work.conn.execute(
+        select(reservation.c.place, reservation.c.gtin, func.sum(reservation.c.units))
+        .where(reservation.c.place.in_(places))
+        .group_by(reservation.c.place, reservation.c.gtin)
+    ).all()
+    free = {(row.place, row.gtin): int(row.units) for row in held}
+    for place, gtin, units in promised:
+        free[place, gtin] = free.get((place, gtin), 0) - int(units)
+    return free
+
+
+def _allocate(
+    work: Round, row: Row[Any], free: dict[tuple[str, str], int], hands: _HandBins
+) -> None:
+    left = row.units - row.allocated_units
+    places = work.floor.faces[row.gtin]
+    for place in sorted(places, key=lambda p: -free.get((p, row.gtin), 0)):
+        part = min(left, free.get((place, row.gtin), 0))
+        if part <= 0:
+            break
+        made = add_task(
+            work,
+            "pick",
+            "person",
+            units=part,
+            from_place=place,
+            to_place=location("tote", row.order_id),
+            reserved=True,
+            gtin=row.gtin,
+            order_id=row.order_id,
+            line=row.line,
+        )
+        if made is None:
+            continue
+        hands.choose(work, row.order_id)
+        free[place, row.gtin] -= part
+        left -= part
+    if left < row.units - row.allocated_units:
+        _set_line(work, row.order_id, row.line, allocated_units=row.units - left)
+
+
+class _HandBins:
+    """Which handover bin each tote gets: the one with the fewest totes."""
+
+    def __init__(self, work: Round) -> None:
+        rows = work.conn.execute(
+            select(customer_order.c.order_id, customer_order.c.hand_bin).where(
+                customer_order.c.hand_bin != "",
+                customer_order.c.status.in_((*WAITING_STATUSES, "picked")),
+            )
+        ).all()
+        self._bins = {row.order_id: row.hand_bin for row in rows}
+        self._totes = Counter(self._bins.values())
+
+    def choose(self, work: Round, order_id: str) -> None:
+        """Give the order's tote a handover bin if it has none."""
+        if order_id in self._bins:
+            return
+        row = _least_used(work.floor.hands, self._totes)
+        self._bins[order_id] = row.bin_id
+        self._totes[row.bin_id] += 1
+        work.conn.execute(
+            update(customer_order)
+            .where(customer_order.c.order_id == order_id)
+            .values(hand_bin=row.bin_id)
+        )
+
+
+def _least_used(bins: tuple[BinRow, ...], used: Counter[str]) -> BinRow:
+    assert bins, "checked when central was built: a site has handover and packing bins"
+    return min(bins, key=lambda row: (used[row.bin_id], row.bin_id))
+
+
+def advance_orders(work: Round) -> None:
+    """Move orders on whose lines are all allocated, or all picked; what is lost moves them back."""
+    short = func.sum(case((order_line.c.allocated_units < order_line.c.units, 1), else_=0))
+    unpicked = func.sum(case((order_line.c.picked_units < order_line.c.units, 1), else_=0))
+    rows = work.conn.execute(
+        select(
+            customer_order.c.order_id,
+            customer_order.c.status,
+            short.label("short"),
+            unpicked.label("unpicked"),
+        )
+        .join(order_line, order_line.c.order_id == customer_order.c.order_id)
+        .where(customer_order.c.status.in_(WAITING_STATUSES))
+        .group_by(customer_order.c.order_id, customer_order.c.status)
+    ).all()
+    for row in rows:
+        status = "accepted" if row.short else "allocated" if row.unpicked else "picked"
+        if _RANK[status] > _RANK[row.status]:
+            set_status(work, row.order_id, status)
+        elif status != row.status:
+            work.conn.execute(
+                update(customer_order)
+                .where(customer_order.c.order_id == row.order_id)
+                .values(status=status)
+            )
+
+
+def deliver_picked(work: Round) -> None:
+    """Have a robot bring each picked tote from its handover bin to a packing bin."""
+    under_way = select(task.c.task_id).where(
+        task.c.order_id == customer_order.c.order_id,
+        task.c.kind == "deliver",
+        or_(task.c.status.in_(OPEN_STATUSES), task.c.status == "done"),
+    )
+    rows = work.conn.execute(
+        select(customer_order)
+        .where(customer_order.c.status == "picked", ~under_way.exists())
+        .order_by(customer_order.c.ordered_at_ns, customer_order.c.order_id)
+    ).all()
+    if not rows:
+        return
+    going = work.conn.execute(
+        select(task.c.to_place).where(task.c.kind == "deliver", task.c.status.in_(OPEN_STATUSES))
+    ).scalars()
+    used = Counter(place.removeprefix("bin:") for place in going)
+    for row in rows:
+        pack = _least_used(work.floor.packs, used)
+        used[pack.bin_id] += 1
+        units = work.conn.execute(
+            select(func.sum(order_line.c.picked_units)).where(order_line.c.order_id == row.order_id)
+        ).scalar_one()
+        task_id = add_task(
+            work,
+            "deliver",
+            "robot",
+            units=int(units),
+            from_place=bin_location(row.hand_bin),
+            to_place=bin_location(pack.bin_id),
+            order_id=row.order_id,
+        )
+        assert task_id is not None, "a delivery needs no reservation"
+        submit(work, task_id)

@@ -1,0 +1,256 @@
+"""Proposals: taken from a plan, decided by policy or a person, started, closed.
+
+Approving and starting is one step of one transaction: an approved proposal always has its task,
+its purchase order or its failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Row, insert, or_, select, update
+
+from central.demand.service import Forecast
+from central.ledger.reservations import available_units
+from central.replenish.types import Plan, Proposal
+from central.store import insert_new, upsert_statement
+from central.tables import decision, forecast, proposal, task
+from central.tasking.counts import start_count
+from central.tasking.purchasing import start_buy
+from central.tasking.robots import start_move
+from central.tasking.round import Round
+from wire.ids import bin_location
+from wire.messages import DecideProposal, DecisionResult
+from wire.topics import DESK_RESULT
+
+PROPOSALS_PER_PLAN_MAX: Final = 500
+FAILED_PAUSE_S: Final = 30.0
+"""What just failed is not proposed again at once: its cause needs time to be seen."""
+
+
+def take_plan(work: Round, plan: Plan) -> None:
+    """Keep the plan's forecasts and its new proposals; policy decides the small ones at once.
+
+    A target that a proposal of an earlier plan stands for gets no second one; one plan may bring
+    it units from several bins.
+    """
+    _keep_forecasts(work, plan.forecasts)
+    busy = _busy_keys(work)
+    for item in plan.proposals[:PROPOSALS_PER_PLAN_MAX]:
+        if (item.kind, item.gtin, item.to_place) not in busy:
+            add_proposal(work, item)
+
+
+def _keep_forecasts(work: Round, forecasts: Sequence[Forecast]) -> None:
+    if not forecasts:
+        return
+    columns = ("mean_units_per_day", "sd_units_per_day", "days", "made_at_ns")
+    work.conn.execute(
+        upsert_statement(work.conn, forecast, replace=columns),
+        [
+            {
+                "gtin": item.gtin,
+                "mean_units_per_day": item.mean_units_per_day,
+                "sd_units_per_day": item.sd_units_per_day,
+                "days": item.days,
+                "made_at_ns": work.now_ns,
+            }
+            for item in forecasts
+        ],
+    )
+
+
+def _busy_keys(work: Round) -> set[tuple[str, str, str]]:
+    """Return each (kind, article, target) with a proposal that is open, refused or just failed."""
+    columns = proposal.c
+    pause_ns = work.later_ns(-FAILED_PAUSE_S)
+    failed_task = select(task.c.task_id).where(
+        task.c.proposal_id == columns.proposal_id, task.c.done_at_ns > pause_ns
+    )
+    lately_failed = (columns.status == "failed") & (
+        (columns.decided_at_ns > pause_ns) | failed_task.exists()
+    )
+    refused = (columns.status == "rejected") & (columns.expires_at_ns > work.now_ns)
+    rows = work.conn.execute(
+        select(columns.kind, columns.gtin, columns.to_place).where(
+            or_(columns.status.in_(("waiting", "approved")), lately_failed, refused)
+        )
+    )
+    return {(kind, gtin, to_place) for kind, gtin, to_place in rows}
+
+
+def add_proposal(work: Round, item: Proposal) -> str:
+    """Write a proposal; one that policy allows is approved and started in the same step."""
+    proposal_id = work.new_id(item.kind)
+    row = {
+        "proposal_id": proposal_id,
+        "kind": item.kind,
+        "status": "waiting",
+        "gtin": item.gtin,
+        "units": item.units,
+        "from_place": item.from_place,
+        "to_place": item.to_place,
+        "reason": item.reason,
+        "numbers": msgspec.json.encode(item.numbers).decode(),
+        "causes": msgspec.json.encode(item.causes).decode(),
+        "created_at_ns": work.now_ns,
+        "expires_at_ns": work.later_ns(work.config.policy.proposal_expires_s),
+    }
+    work.conn.execute(insert(proposal), row)
+    work.count("proposals", item.kind)
+    allowed = policy_reason(work, item)
+    if allowed:
+        found = find_proposal(work, proposal_id)
+        assert found is not None, "the proposal was written just now"
+        approve(work, found, decided_by="policy", reason=allowed)
+    return proposal_id
+
+
+def propose_count(work: Round, place: str, *, reason: str, causes: tuple[str, ...]) -> None:
+    """Propose to count one doubtful bin, unless that is proposed already."""
+    row = work.floor.bin_at(place)
+    if row is None or ("count", "", bin_location(row.bin_id)) in _busy_keys(work):
+        return
+    item = Proposal(
+        kind="count",
+        gtin="",
+        units=1,
+        from_place="",
+        to_place=bin_location(row.bin_id),
+        reason=reason,
+        numbers={"bins": row.bin_id},
+        causes=causes,
+    )
+    add_proposal(work, item)
+
+
+def policy_reason(work: Round, item: Proposal) -> str:
+    """Return why policy approves this without a person; empty where a person must decide."""
+    policy = work.config.policy
+    if item.kind == "count":
+        return "counting changes nothing: always allowed"
+    if item.kind == "buy":
+        cost_cents = item.units * work.floor.site.articles[item.gtin].price_cents
+        limit = policy.auto_buy_cents_max
+        return f"costs {cost_cents} cents, up to {limit} allowed" if cost_cents <= limit else ""
+    limit = policy.auto_units_max
+    return f"moves {item.units} units, up to {limit} allowed" if item.units <= limit else ""
+
+
+def find_proposal(work: Round, proposal_id: str) -> Row[Any] | None:
+    """Return the proposal, or None where there is none of this id."""
+    return work.conn.execute(
+        select(proposal).where(proposal.c.proposal_id == proposal_id)
+    ).one_or_none()
+
+
+def approve(work: Round, row: Row[Any], *, decided_by: str, reason: str, units: int = 0) -> str:
+    """Approve and start a proposal, with `units` where given; return in words what came of it.
+
+    The words begin with "failed" where nothing could be started.
+    """
+    wanted = units or row.units
+    if row.kind in ("refill", "transfer"):
+        wanted = min(wanted, available_units(work.conn, row.from_place, row.gtin))
+    started = wanted > 0 and _start(work, row, wanted)
+    status = "approved" if started else "failed"
+    work.conn.execute(
+        update(proposal)
+        .where(proposal.c.proposal_id == row.proposal_id)
+        .values(
+            status=status,
+            units=wanted if started else row.units,
+            decided_by=decided_by,
+            decision_reason=reason if started else f"{reason}; could not be started",
+            decided_at_ns=work.now_ns,
+        )
+    )
+    work.count("proposals_decided", status)
+    if not started:
+        return f"failed: nothing is free at {row.from_place or 'any place'} or nobody can do it"
+    if row.kind == "count":
+        return "approved"
+    asked = units or row.units
+    fewer = f" (asked {asked}: no more are free at {row.from_place})" if wanted < asked else ""
+    return f"approved: {wanted} units{fewer}"
+
+
+def _start(work: Round, row: Row[Any], units: int) -> bool:
+    if row.kind == "buy":
+        return start_buy(work, row, units)
+    if row.kind == "count":
+        return start_count(work, row)
+    return start_move(work, row, units)
+
+
+def end_proposal(work: Round, proposal_id: str, status: str) -> None:
+    """Close a proposal as done or failed."""
+    work.conn.execute(
+        update(proposal).where(proposal.c.proposal_id == proposal_id).values(status=status)
+    )
+    work.count(f"proposals_{status}")
+
+
+def expire_proposals(work: Round) -> None:
+    """Let go of proposals that nobody decided in time: the next plan looks afresh."""
+    work.conn.execute(
+        update(proposal)
+        .where(proposal.c.status == "waiting", proposal.c.expires_at_ns <= work.now_ns)
+        .values(
+            status="expired", decided_at_ns=work.now_ns, decision_reason="nobody decided in time"
+        )
+    )
+
+
+def decide(work: Round, command: DecideProposal) -> None:
+    """Do what a planner decided, once; answer every repetition as the first time."""
+    known = work.conn.execute(
+        select(decision).where(decision.c.command_id == command.command_id)
+    ).one_or_none()
+    if known is not None:
+        _answer(work, command.command_id, known.proposal_id, ok=bool(known.ok), text=known.text)
+        return
+    ok, text = _decide(work, command)
+    row = {
+        "command_id": command.command_id,
+        "proposal_id": command.proposal_id,
+        "person_id": command.person_id,
+        "ok": int(ok),
+        "text": text,
+        "at_ns": work.now_ns,
+    }
+    insert_new(work.conn, decision, [row])
+    _answer(work, command.command_id, command.proposal_id, ok=ok, text=text)
+
+
+def _decide(work: Round, command: DecideProposal) -> tuple[bool, str]:
+    row = find_proposal(work, command.proposal_id)
+    if row is None:
+        return False, f"there is no proposal {command.proposal_id}"
+    if row.status != "waiting":
+        by = f" by {row.decided_by}" if row.decided_by else ""
+        return False, f"{row.proposal_id} is {row.status}{by}: nothing to decide"
+    if command.approve:
+        text = approve(
+            work, row, decided_by=command.person_id, reason=command.reason, units=command.units
+        )
+        return not text.startswith("failed"), text
+    work.conn.execute(
+        update(proposal)
+        .where(proposal.c.proposal_id == row.proposal_id)
+        .values(
+            status="rejected",
+            decided_by=command.person_id,
+            decision_reason=command.reason,
+            decided_at_ns=work.now_ns,
+        )
+    )
+    work.count("proposals_decided", "rejected")
+    return True, "rejected"
+
+
+def _answer(work: Round, command_id: str, proposal_id: str, *, ok: bool, text: str) -> None:
+    message = DecisionResult(command_id=command_id, proposal_id=proposal_id, ok=ok, text=text[:400])
+    work.publish(DESK_RESULT, message)

@@ -1,0 +1,254 @@
+"""Purchases: orders to suppliers, what arrives at the dock, and from there into reserve bins."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final
+
+from sqlalchemy import Row, func, insert, or_, select, update
+
+from central.ledger.reservations import OPEN_STATUSES, available_units
+from central.tables import balance, purchase_order, task
+from central.tasking.round import Round, add_task, log
+from runtime.clock import NS_PER_S
+from wire.ids import bin_location, location
+from wire.messages import OrderLine, PurchaseOrder, SupplierNotice
+from wire.site import BinRow
+from wire.topics import PURCHASE_ORDER
+
+RESEND_S_MIN: Final = 2.0
+RESEND_S_MAX: Final = 30.0
+LATE_LEAD_TIMES: Final = 2.0
+LATE_S: Final = 60.0
+"""A confirmed order that is late by lead times and this is asked for again."""
+PO_UNITS_MAX: Final = 1_000_000
+
+
+def start_buy(work: Round, row: Row[Any], units: int) -> bool:
+    """Write the purchase order of an approved proposal; it is sent until the supplier confirms."""
+    article = work.floor.site.articles[row.gtin]
+    po = {
+        "po_id": work.new_id("po"),
+        "proposal_id": row.proposal_id,
+        "supplier_id": article.supplier_id,
+        "gtin": row.gtin,
+        "units": min(units, PO_UNITS_MAX),
+        "status": "sent",
+        "ordered_at_ns": work.now_ns,
+        "changed_at_ns": work.now_ns,
+    }
+    work.conn.execute(insert(purchase_order), po)
+    work.count("purchase_orders")
+    return True
+
+
+class PurchaseSender:
+    """When each purchase order is sent again. Only in memory: a start sends all at once."""
+
+    def __init__(self) -> None:
+        self._next: dict[str, tuple[int, float]] = {}
+
+    def send(self, work: Round) -> None:
+        """Send the orders that are not confirmed, and ask for those that are late."""
+        rows = work.conn.execute(
+            select(purchase_order)
+            .where(purchase_order.c.status.in_(("sent", "confirmed")))
+            .order_by(purchase_order.c.ordered_at_ns)
+        ).all()
+        waiting: dict[str, tuple[int, float]] = {}
+        for row in rows:
+            if row.status == "confirmed" and work.now_ns < _late_at_ns(work, row):
+                continue
+            at_ns, pause_s = self._next.get(row.po_id, (0, RESEND_S_MIN))
+            if at_ns <= work.now_ns:
+                _publish_order(work, row)
+                at_ns, pause_s = work.later_ns(pause_s), min(pause_s * 2, RESEND_S_MAX)
+            waiting[row.po_id] = (at_ns, pause_s)
+        self._next = waiting
+
+
+def _late_at_ns(work: Round, row: Row[Any]) -> int:
+    supplier = work.floor.site.suppliers.get(row.supplier_id)
+    lead_s = (supplier.lead_time_d if supplier else 1.0) * work.config.planning.day_s
+    return int(row.ordered_at_ns + round((LATE_LEAD_TIMES * lead_s + LATE_S) * NS_PER_S))
+
+
+def _publish_order(work: Round, row: Row[Any]) -> None:
+    message = PurchaseOrder(
+        po_id=row.po_id,
+        supplier_id=row.supplier_id,
+        lines=(OrderLine(gtin=row.gtin, units=row.units),),
+        ordered_at_ns=row.ordered_at_ns,
+    )
+    work.publish(PURCHASE_ORDER, message, supplier=row.supplier_id)
+
+
+def take_notice(work: Round, notice: SupplierNotice) -> None:
+    """Write down what the supplier says of an order; what is older than what we know is ignored."""
+    row = work.conn.execute(
+        select(purchase_order).where(purchase_order.c.po_id == notice.po_id)
+    ).one_or_none()
+    if row is None or row.supplier_id != notice.supplier_id:
+        work.count("notices_refused", "unknown order")
+        log.warning("notice on no order of ours", po=notice.po_id, supplier=notice.supplier_id)
+        return
+    if notice.status == "confirmed" and row.status == "sent":
+        _set_status(work, row.po_id, "confirmed")
+    elif notice.status == "arrived" and row.status in ("sent", "confirmed"):
+        told = sum(line.units for line in notice.lines if line.gtin == row.gtin)
+        _set_status(work, row.po_id, "arrived", arrived_units=told or row.units)
+    elif notice.status not in ("confirmed", "arrived"):
+        work.count("notices_refused", "unknown status")
+        log.warning("notice of unknown status", po=notice.po_id, status=notice.status)
+
+
+def _set_status(work: Round, po_id: str, status: str, **columns: Any) -> None:
+    work.conn.execute(
+        update(purchase_order)
+        .where(purchase_order.c.po_id == po_id)
+        .values(status=status, changed_at_ns=work.now_ns, **columns)
+    )
+
+
+def receive_arrivals(work: Round) -> None:
+    """Ask somebody to receive what arrived; a purchase whose units are all here is received."""
+    rows = work.conn.execute(
+        select(purchase_order).where(purchase_order.c.status == "arrived")
+    ).all()
+    for row in rows:
+        tasks = work.conn.execute(
+            select(task.c.status, task.c.units, task.c.moved_units).where(
+                task.c.po_id == row.po_id, task.c.kind == "receive"
+            )
+        ).all()
+        received = sum(t.moved_units for t in tasks)
+        if received != row.received_units:
+            _set_status(work, row.po_id, "arrived", received_units=received)
+        if received >= row.arrived_units:
+            _set_status(work, row.po_id, "received")
+        elif not any(t.status in OPEN_STATUSES for t in tasks):
+            _add_receive(work, row, row.arrived_units - received)
+
+
+def _add_receive(work: Round, row: Row[Any], units: int) -> None:
+    docks = work.floor.docks
+    if not docks:
+        return
+    busy = Counter(_open_targets(work, "receive"))
+    dock = min(docks, key=lambda d: (busy[bin_location(d.bin_id)], d.bin_id))
+    add_task(
+        work,
+        "receive",
+        "person",
+        units=units,
+        from_place=location("supplier", row.supplier_id),
+        to_place=bin_location(dock.bin_id),
+        gtin=row.gtin,
+        proposal_id=row.proposal_id,
+        po_id=row.po_id,
+    )
+
+
+def _open_targets(work: Round, kind: str) -> list[str]:
+    return list(
+        work.conn.execute(
+            select(task.c.to_place).where(task.c.kind == kind, task.c.status.in_(OPEN_STATUSES))
+        ).scalars()
+    )
+
+
+def put_away(work: Round) -> None:
+    """Send what stands at the docks, and is received whole, into reserve bins with room."""
+    docks = {bin_location(dock.bin_id): dock for dock in work.floor.docks}
+    receiving = select(task.c.task_id).where(
+        task.c.kind == "receive",
+        task.c.status.in_(OPEN_STATUSES),
+        task.c.to_place == balance.c.place,
+        task.c.gtin == balance.c.gtin,
+    )
+    rows = work.conn.execute(
+        select(balance)
+        .where(balance.c.place.in_(list(docks)), balance.c.units > 0, ~receiving.exists())
+        .order_by(balance.c.place, balance.c.gtin)
+    ).all()
+    loose = [(row, available_units(work.conn, row.place, row.gtin)) for row in rows]
+    if not any(units > 0 for _, units in loose):
+        return
+    rooms = _Rooms(work)
+    for row, units in loose:
+        if units > 0:
+            _put_away_from(work, row.place, row.gtin, units=units, rooms=rooms)
+
+
+def _put_away_from(work: Round, place: str, gtin: str, *, units: int, rooms: _Rooms) -> None:
+    source = work.conn.execute(
+        select(task.c.proposal_id, task.c.po_id)
+        .where(task.c.kind == "receive", task.c.to_place == place, task.c.gtin == gtin)
+        .order_by(task.c.created_at_ns.desc())
+        .limit(1)
+    ).one_or_none()
+    for target, room in rooms.for_article(gtin, work.floor.edge_of(place)):
+        part = min(units, room)
+        made = add_task(
+            work,
+            "putaway",
+            "person",
+            units=part,
+            from_place=place,
+            to_place=bin_location(target.bin_id),
+            reserved=True,
+            gtin=gtin,
+            proposal_id=source.proposal_id if source else "",
+            po_id=source.po_id if source else "",
+        )
+        if made is None:
+            return
+        rooms.take(target, gtin, part)
+        units -= part
+        if units <= 0:
+            return
+
+
+class _Rooms:
+    """How much room is left in reserve bins, counting what is on its way to them."""
+
+    def __init__(self, work: Round) -> None:
+        self._reserves = work.floor.reserves
+        places = [bin_location(row.bin_id) for row in self._reserves]
+        held = work.conn.execute(
+            select(balance).where(balance.c.place.in_(places), balance.c.units > 0)
+        ).all()
+        coming = work.conn.execute(
+            select(task.c.to_place, task.c.gtin, func.sum(task.c.units - task.c.moved_units))
+            .where(
+                task.c.status.in_(OPEN_STATUSES),
+                or_(task.c.kind == "putaway", task.c.kind == "transfer"),
+            )
+            .group_by(task.c.to_place, task.c.gtin)
+        ).all()
+        self._units: dict[str, Counter[str]] = {place: Counter() for place in places}
+        for place, gtin, units in [*held, *coming]:
+            if place in self._units:
+                self._units[place][gtin] += int(units)
+
+    def for_article(self, gtin: str, edge_id: str) -> Iterator[tuple[BinRow, int]]:
+        """Yield (bin, room) of this edge: bins with the article first, then empty, then mixed ones.
+
+        The edge that owns the dock writes both sides of a putaway, so its bins are the ones asked.
+        """
+        ranked = []
+        for row in self._reserves:
+            if row.edge_id != edge_id or row.gtin not in ("", gtin):
+                continue
+            units = +self._units[bin_location(row.bin_id)]
+            room = row.capacity_units - units.total()
+            rank = 0 if units[gtin] else 2 if units else 1
+            if room > 0:
+                ranked.append((rank, row.bin_id, row, room))
+        for _, _, row, room in sorted(ranked, key=lambda item: item[:2]):
+            yield row, room
+
+    def take(self, row: BinRow, gtin: str, units: int) -> None:
+        """Count `units` as on their way to this bin."""
+        self._units[bin_location(row.bin_id)][gtin] += units

@@ -1,0 +1,241 @@
+"""Tasks of robots: handed to the fleet as jobs, followed by what the fleet tells.
+
+The ledger decides when a move is done: the edges book what robots did from the robots' own states.
+What the fleet saw done and no edge booked in time is sent to the edge as a command.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+from sqlalchemy import Row, func, select
+
+from central.fleet.jobs import JobProgress, Stop, TransportJob
+from central.ledger.reservations import OPEN_STATUSES
+from central.tables import balance, order_line, task
+from central.tasking.commands import command_record
+from central.tasking.round import Round, TaskRow, add_task, change_task, end_task, find_task, log
+from wire.ids import Gtin14, bin_of, location
+from wire.messages import Movement
+from wire.site import BinRow
+from wire.vda5050.action_ids import StockAction
+
+ROBOT_TRIES_MAX: Final = 3
+MOVE_STOPS: Final = 2
+DELIVER_PRIORITY: Final = 2
+REFILL_PRIORITY: Final = 1
+CENTRAL_DEVICE: Final = "central"
+
+
+def start_move(work: Round, row: Row[Any], units: int) -> bool:
+    """Make the task of an approved refill or transfer; False where the units are not free."""
+    task_id = add_task(
+        work,
+        row.kind,
+        "robot",
+        units=units,
+        from_place=row.from_place,
+        to_place=row.to_place,
+        reserved=True,
+        gtin=row.gtin,
+        proposal_id=row.proposal_id,
+    )
+    if task_id is None:
+        return False
+    submit(work, task_id)
+    return True
+
+
+def submit(work: Round, task_id: str) -> None:
+    """Give the task to the fleet once it is committed."""
+    row = find_task(work, task_id)
+    assert row is not None, "a task is written before it is submitted"
+    work.effects.submits.append(job_of(work, row))
+
+
+def submit_open_tasks(work: Round) -> None:
+    """Give every open robot task to the fleet again, as at a start; it knows the running ones."""
+    rows = work.conn.execute(
+        select(task)
+        .where(task.c.worker_kind == "robot", task.c.status.in_(OPEN_STATUSES))
+        .order_by(task.c.created_at_ns, task.c.task_id)
+    ).all()
+    work.effects.submits += [job_of(work, row) for row in rows]
+
+
+def job_of(work: Round, row: TaskRow) -> TransportJob:
+    """Return the fleet's job for a task: the same row gives the same job, also after a restart."""
+    if row.kind == "deliver":
+        stops = (
+            _tote_stop(work, row, row.from_place, "load", "pick"),
+            _tote_stop(work, row, row.to_place, "unload", "drop"),
+        )
+    else:
+        stops = (
+            _stock_stop(work, row, row.from_place, "pick"),
+            _stock_stop(work, row, row.to_place, "drop"),
+        )
+    priority = {"deliver": DELIVER_PRIORITY, "refill": REFILL_PRIORITY}.get(row.kind, 0)
+    return TransportJob(job_id=row.task_id, stops=stops, due_at_ns=row.due_at_ns, priority=priority)
+
+
+def _bin(work: Round, place: str) -> BinRow:
+    row = work.floor.bin_at(place)
+    assert row is not None, f"{place}: robots move between bins of the site"
+    return row
+
+
+def _tote_stop(work: Round, row: TaskRow, place: str, verb: str, action_type: str) -> Stop:
+    stands = _bin(work, place)
+    return Stop(
+        node_id=stands.node_id,
+        action_type=action_type,
+        action_id=f"{verb}/{row.task_id}",
+        parameters={
+            "stationType": "bin",
+            "stationName": stands.bin_id,
+            "loadType": "tote",
+            "loadId": location("tote", row.order_id),
+        },
+    )
+
+
+def _stock_stop(work: Round, row: TaskRow, place: str, verb: Literal["pick", "drop"]) -> Stop:
+    stands = _bin(work, place)
+    return Stop(
+        node_id=stands.node_id,
+        action_type=verb,
+        action_id=_stock_action(row, place, verb).action_id,
+        parameters={
+            "stationType": "bin",
+            "stationName": stands.bin_id,
+            "loadType": "carton",
+            "loadId": row.gtin,
+            "gtin": row.gtin,
+            "units": row.units,
+        },
+    )
+
+
+def _stock_action(row: TaskRow, place: str, verb: Literal["pick", "drop"]) -> StockAction:
+    bin_id = bin_of(place)
+    assert bin_id is not None, f"{place}: robots move between bins"
+    return StockAction(verb, row.task_id, bin_id, Gtin14(row.gtin), row.units)
+
+
+def follow_job(work: Round, progress: JobProgress) -> None:
+    """Write down what the fleet told about a job; what comes too late changes nothing."""
+    row = find_task(work, progress.job_id)
+    if row is None or row.status not in OPEN_STATUSES:
+        return
+    if progress.event == "assigned":
+        change_task(
+            work,
+            row.task_id,
+            status="assigned" if row.stops_done == 0 else row.status,
+            worker_id=progress.robot_id,
+            assigned_at_ns=work.now_ns,
+        )
+    elif progress.event == "stop_done":
+        _stops_done(work, row, progress, progress.stop_index + 1)
+    elif progress.event == "done":
+        _stops_done(work, row, progress, MOVE_STOPS)
+    elif progress.event == "failed":
+        fail_move(work, row, f"{progress.robot_id}: {progress.detail}")
+    else:
+        _handed_back(work, row, progress.detail)
+
+
+def _stops_done(work: Round, row: TaskRow, progress: JobProgress, stops: int) -> None:
+    stops = min(stops, MOVE_STOPS)
+    change_task(
+        work,
+        row.task_id,
+        status="moving",
+        worker_id=progress.robot_id or row.worker_id,
+        stops_done=max(stops, row.stops_done),
+    )
+    if row.kind == "deliver":
+        if stops == MOVE_STOPS:
+            _ship(work, row)
+        return
+    for index in range(row.stops_done, stops):
+        _expect_booking(work, row, progress, index)
+
+
+def _expect_booking(work: Round, row: TaskRow, progress: JobProgress, index: int) -> None:
+    """Make sure that a stop the fleet saw done comes into the ledger."""
+    verb: Literal["pick", "drop"] = "drop" if index else "pick"
+    place = row.to_place if index else row.from_place
+    serial = progress.robot_id.rpartition("/")[2]
+    robot = location("robot", serial)
+    move = Movement(
+        event_id=_stock_action(row, place, verb).action_id,
+        gtin=row.gtin,
+        units=row.units,
+        from_place=robot if index else place,
+        to_place=place if index else robot,
+        reason=f"robot-{verb}",
+        device_id=serial or CENTRAL_DEVICE,
+        observed_at_ns=progress.at_ns,
+        received_at_ns=progress.at_ns,
+        task_id=row.task_id,
+    )
+    after_s = work.config.tasking.record_after_s
+    command_record(work, work.floor.edge_of(place), move, after_s=after_s)
+
+
+def _ship(work: Round, row: TaskRow) -> None:
+    """Have the packing station's edge book what is in the tote out to the customer."""
+    tote = location("tote", row.order_id)
+    lines = work.conn.execute(
+        select(order_line)
+        .where(order_line.c.order_id == row.order_id, order_line.c.picked_units > 0)
+        .order_by(order_line.c.line)
+    ).all()
+    for line in lines:
+        move = Movement(
+            event_id=f"{row.task_id}/{line.line}",
+            gtin=line.gtin,
+            units=line.picked_units,
+            from_place=tote,
+            to_place=location("customer", row.order_id),
+            reason="ship",
+            device_id=CENTRAL_DEVICE,
+            observed_at_ns=work.now_ns,
+            received_at_ns=work.now_ns,
+            task_id=row.task_id,
+        )
+        command_record(work, work.floor.edge_of(row.to_place), move, after_s=0.0)
+
+
+def fail_move(work: Round, row: TaskRow, why: str) -> None:
+    """Close a robot's task as failed; a bin that did not give what the book says is counted."""
+    held = work.conn.execute(
+        select(func.coalesce(func.sum(balance.c.units), 0)).where(
+            balance.c.place == location("robot", row.worker_id.rpartition("/")[2]),
+            balance.c.gtin == row.gtin,
+        )
+    ).scalar_one()
+    if row.stops_done and row.kind != "deliver":
+        why = f"{why}; {held} units are on robot {row.worker_id}"
+        log.warning("goods are left on a robot", task=row.task_id, robot=row.worker_id)
+    end_task(work, row, "failed", why)
+    if row.kind != "deliver" and row.stops_done == 0:
+        work.doubts.append((row.from_place, f"{row.task_id} failed there: {why}", row.task_id))
+
+
+def _handed_back(work: Round, row: TaskRow, detail: str) -> None:
+    """Give a job that nobody works on any more to the fleet again, a bounded number of times."""
+    if row.tries >= ROBOT_TRIES_MAX:
+        end_task(work, row, "failed", f"handed back {row.tries} times: {detail}")
+        return
+    change_task(
+        work,
+        row.task_id,
+        status="open",
+        worker_id="",
+        tries=row.tries + 1,
+        due_at_ns=work.later_ns(work.config.tasking.task_due_s),
+    )
+    submit(work, row.task_id)

@@ -1,0 +1,126 @@
+"""One round of work on the store lane: a transaction, what it looks up, what follows the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import structlog
+from sqlalchemy import Connection, Row, insert, select, update
+
+from central.config import CentralConfig
+from central.fleet.jobs import TransportJob
+from central.ledger.reservations import release, reserve
+from central.store import next_numbers
+from central.tables import task
+from central.tasking.floor import Floor
+from runtime.clock import NS_PER_S
+from runtime.metrics import Metrics
+from wire.codec import encode
+from wire.topics import Topic
+
+log = structlog.get_logger()
+TaskRow = Row[Any]
+
+
+@dataclass(slots=True)
+class Effects:
+    """What happens once the transaction is committed. What a crash loses is made again."""
+
+    publishes: list[tuple[str, bytes, bool, int]] = field(default_factory=list)
+    """(topic, payload, retain, QoS)."""
+    submits: list[TransportJob] = field(default_factory=list)
+    withdrawals: list[str] = field(default_factory=list)
+    calls: list[Callable[[], None]] = field(default_factory=list)
+    """What the metrics count, only of what is committed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What every function that changes orders, proposals and tasks is given."""
+
+    conn: Connection
+    now_ns: int
+    config: CentralConfig
+    floor: Floor
+    metrics: Metrics
+    birth: str
+    """Mark of this database in all ids."""
+    effects: Effects = field(default_factory=Effects)
+    doubts: list[tuple[str, str, str]] = field(default_factory=list)
+    """(place, why, task): bins that seem to hold something else than the book says."""
+
+    def later_ns(self, seconds: float) -> int:
+        """Return the time in `seconds` from now."""
+        return self.now_ns + round(seconds * NS_PER_S)
+
+    def new_id(self, kind: str) -> str:
+        """Return an id that was never given out: kind, database, number."""
+        (number,) = next_numbers(self.conn, "id", 1)
+        return f"{kind}-{self.birth}-{number}"
+
+    def publish(self, topic: Topic, message: msgspec.Struct, **parts: str) -> None:
+        """Send `message` after the commit."""
+        name = topic.of(site=self.config.site_id, **parts)
+        self.effects.publishes.append((name, encode(message), topic.retain, topic.qos))
+
+    def count(self, name: str, label: str = "", by: int = 1) -> None:
+        """Add to a counter after the commit."""
+        self.effects.calls.append(lambda: self.metrics.count(name, label, by))
+
+
+def add_task(
+    work: Round,
+    kind: str,
+    worker_kind: str,
+    *,
+    units: int,
+    from_place: str,
+    to_place: str,
+    reserved: bool = False,
+    **columns: Any,
+) -> str | None:
+    """Make a task, with its reservation where `reserved`; None where too little is free."""
+    task_id = work.new_id(kind)
+    gtin = columns.get("gtin", "")
+    if reserved and not reserve(work.conn, task_id, from_place, gtin, units):
+        return None
+    row = {
+        "task_id": task_id,
+        "kind": kind,
+        "status": "open",
+        "worker_kind": worker_kind,
+        "gtin": "",
+        "units": units,
+        "from_place": from_place,
+        "to_place": to_place,
+        "created_at_ns": work.now_ns,
+        "due_at_ns": work.later_ns(work.config.tasking.task_due_s),
+    }
+    work.conn.execute(insert(task), row | columns)
+    work.count("tasks_created", kind)
+    return task_id
+
+
+def change_task(work: Round, task_id: str, **columns: Any) -> None:
+    """Write these columns of a task."""
+    work.conn.execute(update(task).where(task.c.task_id == task_id).values(**columns))
+
+
+def end_task(work: Round, row: TaskRow, status: str, detail: str = "") -> None:
+    """Close a task: its reservation goes back, and its proposal hears of it."""
+    release(work.conn, row.task_id)
+    columns: dict[str, Any] = {"status": status, "done_at_ns": work.now_ns}
+    if detail:
+        columns["detail"] = detail
+    change_task(work, row.task_id, **columns)
+    work.count(f"tasks_{status}", row.kind)
+    if status == "failed":
+        log.warning("task failed", task=row.task_id, kind=row.kind, why=detail)
+
+
+def find_task(work: Round, task_id: str) -> TaskRow | None:
+    """Return the task, or None where there is none of this id."""
+    return work.conn.execute(select(task).where(task.c.task_id == task_id)).one_or_none()

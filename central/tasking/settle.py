@@ -1,0 +1,171 @@
+"""What the ledger says of open tasks: units moved, tasks done, tasks that lost their stock."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import Row, and_, case, func, or_, select
+
+from central.ledger.reservations import OPEN_STATUSES
+from central.orders import set_status
+from central.tables import (
+    customer_order,
+    edge_command,
+    mission_end,
+    movement,
+    observation,
+    proposal,
+    purchase_order,
+    reservation,
+    task,
+)
+from central.tasking.proposals import end_proposal
+from central.tasking.round import Round, change_task, end_task
+
+RESERVING_KINDS: Final = ("pick", "putaway", "refill", "transfer")
+
+
+def settle_moves(work: Round) -> None:
+    """Note what moved for each open task; a task whose units are all there is done.
+
+    Pick tasks of orders that are not on their way yet are read again too: a person may have undone
+    a scan after the task was done.
+    """
+    for row, net_in, net_out in _sums(work):
+        if row.moved_units != net_in:
+            change_task(work, row.task_id, moved_units=max(net_in, 0))
+        if row.status not in OPEN_STATUSES or row.kind in ("deliver", "count"):
+            continue
+        if net_in >= row.units:
+            end_task(work, row, "done")
+        elif net_out > 0 and row.status != "moving":
+            change_task(work, row.task_id, status="moving")
+
+
+def _sums(work: Round) -> list[tuple[Row[Any], int, int]]:
+    """Return (task, units come to its target, units gone from its source), less undone ones."""
+    to_target = case(
+        (movement.c.to_place == task.c.to_place, movement.c.units),
+        (movement.c.from_place == task.c.to_place, -movement.c.units),
+        else_=0,
+    )
+    from_source = case(
+        (movement.c.from_place == task.c.from_place, movement.c.units),
+        (movement.c.to_place == task.c.from_place, -movement.c.units),
+        else_=0,
+    )
+    open_orders = select(customer_order.c.order_id).where(
+        customer_order.c.status.in_(("accepted", "allocated"))
+    )
+    moved = (
+        select(
+            movement.c.task_id,
+            func.sum(to_target).label("net_in"),
+            func.sum(from_source).label("net_out"),
+        )
+        .join(task, task.c.task_id == movement.c.task_id)
+        .where(or_(task.c.status.in_(OPEN_STATUSES), task.c.order_id.in_(open_orders)))
+        .group_by(movement.c.task_id)
+        .subquery()
+    )
+    rows = work.conn.execute(
+        select(task, moved.c.net_in, moved.c.net_out).join(moved, moved.c.task_id == task.c.task_id)
+    )
+    return [(row, int(row.net_in), int(row.net_out)) for row in rows]
+
+
+def settle_counts(work: Round) -> None:
+    """Close the counts that a drone flew or a person did."""
+    flown = work.conn.execute(
+        select(task, mission_end.c.ok, mission_end.c.detail.label("said"))
+        .join(mission_end, mission_end.c.mission_id == task.c.task_id)
+        .where(task.c.kind == "count", task.c.status.in_(OPEN_STATUSES))
+    ).all()
+    for row in flown:
+        end_task(work, row, "done" if row.ok else "failed", "" if row.ok else row.said)
+    counted = select(observation.c.event_id).where(
+        observation.c.task_id == task.c.task_id, observation.c.kind == "counted"
+    )
+    done = work.conn.execute(
+        select(task).where(
+            task.c.kind == "count",
+            task.c.worker_kind == "person",
+            task.c.status.in_(OPEN_STATUSES),
+            counted.exists(),
+        )
+    ).all()
+    for row in done:
+        end_task(work, row, "done")
+
+
+def settle_deliveries(work: Round) -> None:
+    """Close deliveries whose every line is booked out to the customer: the order is filled."""
+    unbooked = select(edge_command.c.command_id).where(
+        edge_command.c.task_id == task.c.task_id, edge_command.c.status == "open"
+    )
+    booked = select(edge_command.c.command_id).where(
+        edge_command.c.task_id == task.c.task_id, edge_command.c.status == "done"
+    )
+    done = work.conn.execute(
+        select(task).where(
+            task.c.kind == "deliver",
+            task.c.status.in_(OPEN_STATUSES),
+            booked.exists(),
+            ~unbooked.exists(),
+        )
+    ).all()
+    for row in done:
+        end_task(work, row, "done")
+        set_status(work, row.order_id, "filled", filled_at_ns=work.now_ns)
+
+
+def drop_unreserved(work: Round) -> None:
+    """Cancel tasks that nothing is promised to any more and that have not begun."""
+    promised = select(reservation.c.task_id).where(reservation.c.task_id == task.c.task_id)
+    begun = select(movement.c.event_id).where(
+        movement.c.task_id == task.c.task_id, movement.c.from_place == task.c.from_place
+    )
+    lost = work.conn.execute(
+        select(task).where(
+            task.c.kind.in_(RESERVING_KINDS),
+            task.c.status.in_(OPEN_STATUSES),
+            task.c.stops_done == 0,
+            ~promised.exists(),
+            ~begun.exists(),
+        )
+    ).all()
+    for row in lost:
+        if row.worker_kind == "robot":
+            work.effects.withdrawals.append(row.task_id)
+        end_task(work, row, "cancelled", f"the stock left {row.from_place} otherwise")
+
+
+def settle_proposals(work: Round) -> None:
+    """Close the approved proposals whose tasks are all over, and the purchases that are here."""
+    is_open = func.sum(case((task.c.status.in_(OPEN_STATUSES), 1), else_=0))
+    is_done = func.sum(case((task.c.status == "done", 1), else_=0))
+    rows = work.conn.execute(
+        select(proposal.c.proposal_id, func.count(task.c.task_id).label("all"), is_done.label("ok"))
+        .join(task, task.c.proposal_id == proposal.c.proposal_id)
+        .where(proposal.c.status == "approved", proposal.c.kind != "buy")
+        .group_by(proposal.c.proposal_id)
+        .having(is_open == 0)
+    ).all()
+    for row in rows:
+        end_proposal(work, row.proposal_id, "done" if row.ok == row.all else "failed")
+    bought = work.conn.execute(
+        select(proposal.c.proposal_id).where(
+            proposal.c.status == "approved",
+            proposal.c.kind == "buy",
+            select(purchase_order.c.po_id)
+            .where(
+                and_(
+                    purchase_order.c.proposal_id == proposal.c.proposal_id,
+                    purchase_order.c.status == "received",
+                )
+            )
+            .exists(),
+        )
+    ).scalars()
+    for proposal_id in list(bought):
+        end_proposal(work, proposal_id, "done")
