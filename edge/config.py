@@ -71,5 +71,7 @@ class EdgeConfig(Section, frozen=True, kw_only=True):
     scanners: tuple[ScannerConfig, ...] = ()
     cameras: tuple[CameraConfig, ...] = ()
     drones: tuple[DroneConfig, ...] = ()
+    interface_name: Name = "uagv"
+    """First level of the robots' VDA 5050 topics."""
     outbox_resend_s: Annotated[float, Meta(ge=0.1, le=600)] = 2.0
     journal_rows_max: Annotated[int, Meta(ge=1_000, le=2**40)] = 50_000_000

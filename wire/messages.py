@@ -188,11 +188,13 @@ class PersonTask(msgspec.Struct, frozen=True, kw_only=True):
     task_id: Name
     kind: Name  # receive, putaway, pick, count
     gtin: str  # empty: whatever is there (count)
-    units: Count
+    units: Count  # what is left to do
     from_place: Place
     to_place: Place
     order_id: str = ""
     due_at_ns: TimeNs = 0
+    done_units: Count = 0
+    """Already in the ledger when this was said: an edge that has booked more knows of it."""
 
 
 class PersonTasks(Message, frozen=True, kw_only=True):

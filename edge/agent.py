@@ -1,0 +1,305 @@
+"""One edge agent: a zone's scanners, cameras and drones in, journal and counts kept, events out.
+
+Lanes: `io` reads and answers serial devices; `store` decides and writes; `vision` and `missions`
+look and fly. Only the store lane touches the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from edge.commands import Commands
+from edge.config import EdgeConfig, ScannerConfig
+from edge.counting.store import FILE_NAME, EdgeStore, open_store
+from edge.missions import MissionService
+from edge.opening import opening_movements
+from edge.outbox import Outbox
+from edge.robot_moves import RobotMoves
+from edge.scanning.core import SOUND_BAD, Arrival, Floor
+from edge.scanning.intake import ScanIntake
+from edge.site import read_site
+from edge.vision.service import VisionService
+from edge.writer import Writer
+from firmware_bridge.scanners.aim_line import (
+    UNANSWERED_MAX,
+    AimLineScanner,
+    ArrivedScan,
+    LineStatus,
+)
+from runtime.bus import Bus, BusOptions, Incoming, Will
+from runtime.config import ConfigError
+from runtime.lanes import Inbox
+from runtime.metrics import Metrics
+from runtime.runtime import Runtime
+from wire.codec import WireError, decode, encode
+from wire.ids import gs1_check_digit
+from wire.messages import (
+    PAYLOAD_BYTES_MAX,
+    DeviceScan,
+    DeviceStatus,
+    FlyMission,
+    PersonTasks,
+    ScanFeedback,
+    StockEvent,
+)
+from wire.site import Site
+from wire.topics import (
+    DEVICE_FEEDBACK,
+    DEVICE_SCAN,
+    DEVICE_STATUS,
+    EDGE_COMMAND,
+    EDGE_STATUS,
+    JOURNAL_ACK,
+    PERSON_TASKS,
+)
+from wire.vda5050.topics import VehicleId
+
+_TEXT_MAX: Final = 400
+_NS_PER_US: Final = 1_000
+log = structlog.get_logger()
+
+
+class EdgeAgent:
+    """Everything of one zone beside the racks."""
+
+    def __init__(
+        self, runtime: Runtime, metrics: Metrics, config: EdgeConfig, site: Site, store: EdgeStore
+    ) -> None:
+        self.store = store
+        self._runtime = runtime
+        self._metrics = metrics
+        self._config = config
+        self._clock = runtime.clock
+        self._started_ns = runtime.clock.now_ns()
+        self._io = runtime.lane("io")
+        self._store_lane = runtime.lane("store")
+        self._bus = self._make_bus()
+        self.outbox = Outbox(
+            store, self._bus, site_id=config.site_id, edge_id=config.edge_id,
+            lane=self._store_lane, clock=self._clock, metrics=metrics,
+            resend_s=config.outbox_resend_s,
+        )  # fmt: skip
+        self._writer = Writer(
+            store, lane=self._store_lane, clock=self._clock, metrics=metrics,
+            on_commit=self.outbox.send,
+        )  # fmt: skip
+        bin_owner = {row.bin_id: row.edge_id for row in site.bins.values()}
+        floor = Floor(
+            gln=config.gln, edge_id=config.edge_id, bin_owner=bin_owner,
+            article_name={row.gtin: row.name for row in site.articles.values()},
+        )  # fmt: skip
+        self._intake = ScanIntake(
+            floor, writer=self._writer, metrics=metrics,
+            person_of={scanner.device_id: scanner.person_id for scanner in config.scanners},
+            journal_rows_max=config.journal_rows_max,
+        )  # fmt: skip
+        self._robots = RobotMoves(
+            bins=site.edge_bins(config.edge_id).keys(), articles=site.articles.keys(),
+            robots={VehicleId(row.manufacturer, row.serial) for row in site.robots},
+            writer=self._writer, metrics=metrics,
+        )  # fmt: skip
+        self._commands = Commands(
+            edge_id=config.edge_id, bin_owner=bin_owner, writer=self._writer,
+            clock=self._clock, metrics=metrics, fly=self._fly,
+        )  # fmt: skip
+        self._opening = opening_movements(site, config.edge_id, self._started_ns)
+        self._scan_inbox: Inbox[tuple[AimLineScanner, ArrivedScan]] = self._store_lane.inbox(
+            "scans", self._take_serial_scans
+        )
+        self._event_inbox: Inbox[StockEvent] = self._store_lane.inbox(
+            "events", self._writer.submit_facts
+        )
+        self._scanners = [self._serial_scanner(row) for row in config.scanners if row.path]
+        # Room for every answer that the scanners may wait for: the store lane never waits on io.
+        self._answer_inbox: Inbox[tuple[AimLineScanner, ScanFeedback]] = self._io.inbox(
+            "answers", self._send_answers, size_max=(len(self._scanners) + 1) * UNANSWERED_MAX
+        )
+        self._mission_lane = runtime.lane("missions")
+        self._missions = MissionService(
+            runtime, metrics, config, site, self._mission_lane, self._take_events
+        )
+        self._vision_lane = runtime.lane("vision")
+        self._vision = VisionService(
+            runtime, metrics, config, site, self._vision_lane, self._take_events
+        )
+
+    def start(self) -> None:
+        """Write the opening stock where this is the first start; open devices and the broker."""
+        if not self.store.opened:
+            self._write_opening()
+        self._subscribe()
+        self._store_lane.post(self.outbox.start)
+        for scanner in self._scanners:
+            scanner.start()
+        self._mission_lane.post(self._missions.start)
+        self._vision_lane.post(self._vision.start)
+        self._bus.start()
+
+    def stop(self) -> None:
+        """Close devices, say that we are gone. What was answered is in the database."""
+        self._vision_lane.post(self._vision.stop)
+        self._mission_lane.post(self._missions.stop)
+        for scanner in self._scanners:
+            self._io.post(scanner.stop)
+        self._bus.publish(self._status_topic(), self._status(online=False), retain=True)
+        self._store_lane.post(self.outbox.write_acked)
+
+    # --- start ------------------------------------------------------------------------------
+
+    def _make_bus(self) -> Bus:
+        broker = self._config.broker
+        # A clean session: a scan that waited at the broker while we were away was not answered,
+        # so the person scanned it again.
+        return self._runtime.bus(
+            BusOptions(
+                client_id=f"edge-{self._config.site_id}-{self._config.edge_id}",
+                host=broker.host, port=broker.port, username=broker.username,
+                password=broker.password,
+                will=Will(topic=self._status_topic(), payload=self._status(online=False)),
+            )
+        )  # fmt: skip
+
+    def _subscribe(self) -> None:
+        config, bus, lane = self._config, self._bus, self._store_lane
+        site, edge = config.site_id, config.edge_id
+        for scanner in config.scanners:
+            if not scanner.path:
+                handler = partial(self._take_messages, scanner.device_id)
+                bus.subscribe(DEVICE_SCAN.of(site=site, device=scanner.device_id), lane, handler)
+        for person_id in sorted({scanner.person_id for scanner in config.scanners}):
+            bus.subscribe(PERSON_TASKS.of(site=site, person=person_id), lane, self._take_tasks)
+        bus.subscribe(EDGE_COMMAND.of(site=site, edge=edge), lane, self._commands.handle)
+        bus.subscribe(JOURNAL_ACK.of(site=site, edge=edge), lane, self.outbox.acknowledged)
+        # QoS 0: a robot tells its finished actions again in each state until its next order.
+        bus.subscribe(RobotMoves.topic(config.interface_name), lane, self._robots.handle, qos=0)
+        bus.on_connect(lane, self._connected)
+
+    def _connected(self) -> None:
+        self._bus.publish(self._status_topic(), self._status(online=True), retain=True)
+        self.outbox.connected()
+
+    def _write_opening(self) -> None:
+        with self.store.transaction() as tx:
+            for movement in self._opening:
+                tx.append(movement)
+            tx.put_meta("opened", str(self._started_ns))
+        self._metrics.count("events_accepted", by=self.store.last_seq)
+        log.info("opening stock written", rows=self.store.last_seq)
+
+    def _status_topic(self) -> str:
+        return EDGE_STATUS.of(site=self._config.site_id, edge=self._config.edge_id)
+
+    def _status(self, *, online: bool) -> bytes:
+        return encode(
+            DeviceStatus(
+                device_id=self._config.edge_id, kind="edge", online=online,
+                boot_epoch=self._started_ns // _NS_PER_US, changed_at_ns=self._clock.now_ns(),
+            )
+        )  # fmt: skip
+
+    # --- serial scanners --------------------------------------------------------------------
+
+    def _serial_scanner(self, row: ScannerConfig) -> AimLineScanner:
+        def forward(arrived: ArrivedScan) -> None:
+            self._scan_inbox.put((scanner, arrived))
+
+        scanner = AimLineScanner(
+            row.device_id, row.path, row.baud, ports=self._runtime.ports, clock=self._clock,
+            lane=self._io, metrics=self._metrics, on_scan=forward,
+            on_status=partial(self._tell_status, row.device_id),
+        )  # fmt: skip
+        return scanner
+
+    def _take_serial_scans(self, arrived: list[tuple[AimLineScanner, ArrivedScan]]) -> None:
+        for scanner, one in arrived:
+            arrival = Arrival(scan=one.scan, received_at_ns=one.received_at_ns)
+            self._intake.take(arrival, partial(self._answer_serial, scanner))
+
+    def _answer_serial(self, scanner: AimLineScanner, feedback: ScanFeedback) -> None:
+        self._answer_inbox.put((scanner, feedback))
+
+    def _send_answers(self, answers: list[tuple[AimLineScanner, ScanFeedback]]) -> None:
+        for scanner, feedback in answers:
+            scanner.answer(feedback)
+
+    def _tell_status(self, device_id: str, line: LineStatus) -> None:
+        status = DeviceStatus(
+            device_id=device_id, kind="scanner", online=line.online, boot_epoch=line.boot_epoch,
+            changed_at_ns=self._clock.now_ns(), detail=line.detail[:_TEXT_MAX],
+        )  # fmt: skip
+        topic = DEVICE_STATUS.of(site=self._config.site_id, device=device_id)
+        self._bus.publish(topic, encode(status), retain=True)
+
+    # --- scanners and others over MQTT ------------------------------------------------------
+
+    def _take_messages(self, device_id: str, messages: list[Incoming]) -> None:
+        answer = partial(self._answer_message, device_id)
+        for message in messages:
+            try:
+                scan = decode(message.payload, DeviceScan)
+            except WireError as error:
+                too_long = len(message.payload) > PAYLOAD_BYTES_MAX
+                self._refuse_message(device_id, "too_long" if too_long else "malformed", str(error))
+                continue
+            if scan.device_id != device_id:
+                text = f"this is {device_id}'s topic, the message says {scan.device_id}"
+                self._refuse_message(device_id, "foreign_device", text)
+                continue
+            arrival = Arrival(scan=scan, received_at_ns=message.received_at_ns)
+            self._intake.take(arrival, answer)
+
+    def _refuse_message(self, device_id: str, code: str, text: str) -> None:
+        self._metrics.count("scans_refused", code)
+        feedback = ScanFeedback(
+            device_id=device_id, boot_epoch=0, seq=0, ok=False, code=code, text=text[:_TEXT_MAX],
+            sound=SOUND_BAD,
+        )  # fmt: skip
+        self._answer_message(device_id, feedback)
+
+    def _answer_message(self, device_id: str, feedback: ScanFeedback) -> None:
+        topic = DEVICE_FEEDBACK.of(site=self._config.site_id, device=device_id)
+        if not self._bus.publish(topic, encode(feedback)):
+            self._metrics.count("answers_lost", device_id)
+
+    def _take_tasks(self, messages: list[Incoming]) -> None:
+        for message in messages:
+            parts = PERSON_TASKS.parts(message.topic) or {}
+            try:
+                told = decode(message.payload, PersonTasks)
+            except WireError as error:
+                self._metrics.count("wire_refused", "person-tasks")
+                log.warning("tasks refused", topic=message.topic, reason=str(error))
+                continue
+            if told.person_id == parts.get("person"):
+                self._intake.set_tasks(told)
+            else:
+                self._metrics.count("wire_refused", "person-tasks")
+
+    # --- missions and cameras ---------------------------------------------------------------
+
+    def _fly(self, command: FlyMission) -> None:
+        self._mission_lane.post(partial(self._missions.fly, command))
+
+    def _take_events(self, events: Sequence[StockEvent]) -> None:
+        for event in events:
+            self._event_inbox.put(event)
+
+
+def build_edge(runtime: Runtime, metrics: Metrics, config: EdgeConfig) -> EdgeAgent:
+    """Return the edge agent of this configuration.
+
+    Raises ConfigError, SiteError or StoreError where configuration, site or database are wrong.
+    """
+    expected = gs1_check_digit(config.gln[:-1])
+    if int(config.gln[-1]) != expected:
+        raise ConfigError(f"gln = {config.gln!r}: expected check digit {expected} at its end")
+    site = read_site(Path(config.site_dir))
+    path = Path(config.data_dir) / FILE_NAME
+    new_epoch = runtime.clock.now_ns() // _NS_PER_US
+    store = open_store(path, edge_id=config.edge_id, new_epoch=new_epoch)
+    return EdgeAgent(runtime, metrics, config, site, store)

@@ -1,0 +1,299 @@
+"""The edge's database: journal, counts, sessions and answers, changed together or not at all.
+
+Tables:
+
+| table | one row per |
+|---|---|
+| `meta` | name: `edge_id`, `epoch` (new with each new database), `acked_seq`, `opened` |
+| `journal` | stock event, in order; `event_id` is unique, rows are never changed or deleted |
+| `counts` | place and article that a movement named |
+| `task_units` | task: units that people's scans did |
+| `session` | scanner: where its person stands |
+| `device_state` | scanner and boot epoch: the last sequence number handled |
+| `answer` | scan: what we said, so that a repeated scan gets the same words |
+
+The outbox is the view `outbox`: the journal after `acked_seq`. There is one writer, on one lane.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import sqlite_utils
+
+from edge.counting.core import deltas, task_units
+from edge.scanning.core import Session
+from runtime.store import StoreError, open_database
+from wire.messages import ScanFeedback, StockEvent
+
+ANSWERS_PER_EPOCH_MAX: Final = 512
+EPOCHS_PER_DEVICE_MAX: Final = 32
+FILE_NAME: Final = "edge.db"
+_event_decoder: msgspec.json.Decoder[StockEvent] = msgspec.json.Decoder(StockEvent)
+_session_decoder = msgspec.json.Decoder(Session)
+_encoder = msgspec.json.Encoder()
+
+_INSERT_EVENT: Final = (
+    "INSERT INTO journal(seq, event_id, payload) VALUES (?, ?, ?) ON CONFLICT(event_id) DO NOTHING"
+)
+_ADD_UNITS: Final = (
+    "INSERT INTO counts(place, gtin, units) VALUES (?, ?, ?) "
+    "ON CONFLICT(place, gtin) DO UPDATE SET units = units + excluded.units RETURNING units"
+)
+_ADD_TASK_UNITS: Final = (
+    "INSERT INTO task_units(task_id, units) VALUES (?, ?) "
+    "ON CONFLICT(task_id) DO UPDATE SET units = units + excluded.units"
+)
+_PUT_SESSION: Final = (
+    "INSERT INTO session(device_id, state) VALUES (?, ?) "
+    "ON CONFLICT(device_id) DO UPDATE SET state = excluded.state"
+)
+_PUT_DEVICE: Final = (
+    "INSERT INTO device_state(device_id, epoch, last_seq) VALUES (?, ?, ?) "
+    "ON CONFLICT(device_id, epoch) DO UPDATE SET last_seq = excluded.last_seq"
+)
+_PUT_ANSWER: Final = "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?)"
+_OLD_ANSWERS: Final = "DELETE FROM answer WHERE device_id = ? AND epoch = ? AND seq <= ?"
+_OLD_EPOCHS: Final = (
+    "SELECT epoch FROM device_state WHERE device_id = ? ORDER BY rowid DESC LIMIT -1 OFFSET ?"
+)
+_PUT_META: Final = (
+    "INSERT INTO meta(name, value) VALUES (?, ?) "
+    "ON CONFLICT(name) DO UPDATE SET value = excluded.value"
+)
+
+
+class CommitError(Exception):
+    """A transaction did not become durable; nothing of it is in the database or in memory."""
+
+
+class EdgeStore:
+    """One edge's database, opened and checked. Reads and writes belong to one lane."""
+
+    def __init__(self, db: sqlite_utils.Database, *, edge_id: str, new_epoch: int) -> None:
+        self.db = db
+        self._conn: sqlite3.Connection = db.conn
+        self.last_seq = 0
+        self.acked_seq = self._acked_written = 0
+        _make_tables(db)
+        known = self._meta("edge_id")
+        if known is None:
+            with self.transaction() as tx:
+                tx.put_meta("edge_id", edge_id)
+                tx.put_meta("epoch", str(new_epoch))
+        elif known != edge_id:
+            raise StoreError(
+                f"this database belongs to edge {known!r}, the configuration says {edge_id!r}: "
+                f"give each edge a data_dir of its own"
+            )
+        self.epoch = int(self._meta("epoch") or 0)
+        self.last_seq = int(db.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0])
+        # Central has rows up to `acked_seq`; it is written down with the next transaction.
+        self.acked_seq = self._acked_written = int(self._meta("acked_seq") or 0)
+
+    @property
+    def opened(self) -> bool:
+        """Return whether the opening stock is in the journal."""
+        return self._meta("opened") is not None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Yield a transaction; leaving it commits, durable. Raises CommitError once rolled back."""
+        try:
+            self._conn.execute("BEGIN IMMEDIATE")
+            tx = Transaction(self._conn, self.last_seq)
+            yield tx
+            if self.acked_seq != self._acked_written:
+                tx.put_meta("acked_seq", str(self.acked_seq))
+            self._conn.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise CommitError(f"the edge's database took nothing: {error}") from error
+        except BaseException:
+            self._roll_back()
+            raise
+        self.last_seq = tx.last_seq
+        self._acked_written = self.acked_seq
+
+    def write_acked(self) -> None:
+        """Write `acked_seq` down where it is not. Raises CommitError."""
+        if self.acked_seq != self._acked_written:
+            with self.transaction():
+                pass
+
+    def renew_epoch(self, epoch: int) -> None:
+        """Let the whole journal be sent again as rows of a new epoch. Raises CommitError."""
+        acked_seq, self.acked_seq = self.acked_seq, 0
+        try:
+            with self.transaction() as tx:
+                tx.put_meta("epoch", str(epoch))
+        except CommitError:
+            self.acked_seq = acked_seq
+            raise
+        self.epoch = epoch
+
+    def rows_after(self, seq: int, count_max: int) -> list[tuple[int, bytes]]:
+        """Return the journal's next rows after `seq`: number and event as JSON."""
+        query = "SELECT seq, payload FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"
+        return [(n, text.encode()) for n, text in self._conn.execute(query, (seq, count_max))]
+
+    def close(self) -> None:
+        """Close the file; what was committed is in it."""
+        self._conn.close()
+
+    def _roll_back(self) -> None:
+        try:
+            if self._conn.in_transaction:
+                self._conn.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            # After some I/O errors SQLite has rolled back by itself: then there is nothing to undo.
+            if self._conn.in_transaction:
+                raise CommitError(f"rollback failed: {error}") from error
+
+    def _meta(self, name: str) -> str | None:
+        row = self._conn.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+
+class Transaction:
+    """What one transaction reads and writes; all of it is gone again where it is not committed."""
+
+    def __init__(self, conn: sqlite3.Connection, last_seq: int) -> None:
+        self._conn = conn
+        self.last_seq = last_seq
+        self.discrepancies = 0
+        """Counts of bins that went below zero here."""
+
+    def append(self, event: StockEvent) -> bool:
+        """Write an event and its counts; return False where its id is in the journal already."""
+        payload = _encoder.encode(event).decode()
+        row = (self.last_seq + 1, event.event_id, payload)
+        if self._conn.execute(_INSERT_EVENT, row).rowcount != 1:
+            return False
+        self.last_seq += 1
+        for delta in deltas(event):
+            (units,) = self._conn.execute(_ADD_UNITS, delta).fetchone()
+            if units < 0 and delta[2] < 0 and delta[0].startswith("bin:"):
+                self.discrepancies += 1
+        done = task_units(event)
+        if done is not None:
+            self._conn.execute(_ADD_TASK_UNITS, done)
+        return True
+
+    def book_units(self, place: str, gtin: str) -> int:
+        """Return the units in the book at a place."""
+        query = "SELECT units FROM counts WHERE place = ? AND gtin = ?"
+        row = self._conn.execute(query, (place, gtin)).fetchone()
+        return int(row[0]) if row else 0
+
+    def done_units(self, task_id: str) -> int:
+        """Return the units that scans did for a task."""
+        query = "SELECT units FROM task_units WHERE task_id = ?"
+        row = self._conn.execute(query, (task_id,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def last_scan(self, device_id: str, epoch: int) -> int:
+        """Return the last sequence number handled since this start of a device; 0 for none."""
+        query = "SELECT last_seq FROM device_state WHERE device_id = ? AND epoch = ?"
+        row = self._conn.execute(query, (device_id, epoch)).fetchone()
+        return int(row[0]) if row else 0
+
+    def answer(self, device_id: str, epoch: int, seq: int) -> ScanFeedback | None:
+        """Return what was said to a scan, or None where it was never answered or is long ago."""
+        query = (
+            "SELECT ok, code, text, sound FROM answer WHERE device_id = ? AND epoch = ? AND seq = ?"
+        )
+        row = self._conn.execute(query, (device_id, epoch, seq)).fetchone()
+        if row is None:
+            return None
+        return ScanFeedback(
+            device_id=device_id, boot_epoch=epoch, seq=seq, ok=bool(row[0]), code=row[1],
+            text=row[2], sound=row[3],
+        )  # fmt: skip
+
+    def session(self, device_id: str) -> Session:
+        """Return where a scanner's person stands; a new session where none is known."""
+        query = "SELECT state FROM session WHERE device_id = ?"
+        row = self._conn.execute(query, (device_id,)).fetchone()
+        if row is None:
+            return Session()
+        try:
+            return _session_decoder.decode(row[0])
+        except msgspec.DecodeError:
+            return Session()  # written by another version: the person starts with a command again
+
+    def put_session(self, device_id: str, session: Session) -> None:
+        """Write where a scanner's person stands."""
+        self._conn.execute(_PUT_SESSION, (device_id, _encoder.encode(session).decode()))
+
+    def put_answer(self, answer: ScanFeedback, last_seq: int) -> None:
+        """Write the answer to a scan and the last one handled; the oldest answers go."""
+        device_id, epoch = answer.device_id, answer.boot_epoch
+        if last_seq == 0:
+            self._forget_old_epochs(device_id)
+        if answer.seq > last_seq:
+            self._conn.execute(_PUT_DEVICE, (device_id, epoch, answer.seq))
+        row = (device_id, epoch, answer.seq, answer.ok, answer.code, answer.text, answer.sound)
+        self._conn.execute(_PUT_ANSWER, row)
+        oldest = max(answer.seq, last_seq) - ANSWERS_PER_EPOCH_MAX
+        if oldest > 0:
+            self._conn.execute(_OLD_ANSWERS, (device_id, epoch, oldest))
+
+    def put_meta(self, name: str, value: str) -> None:
+        """Write one of the database's own facts."""
+        self._conn.execute(_PUT_META, (name, value))
+
+    def _forget_old_epochs(self, device_id: str) -> None:
+        """Forget the device's oldest starts; their events stay unique in the journal."""
+        args = (device_id, EPOCHS_PER_DEVICE_MAX - 1)
+        for (epoch,) in self._conn.execute(_OLD_EPOCHS, args).fetchall():
+            for table in ("answer", "device_state"):
+                self._conn.execute(
+                    f"DELETE FROM {table} WHERE device_id = ? AND epoch = ?",  # noqa: S608 - two names of ours
+                    (device_id, epoch),
+                )
+
+
+def open_store(path: Path | None, *, edge_id: str, new_epoch: int) -> EdgeStore:
+    """Return the edge's database at `path` (None: in memory). Raises StoreError where damaged."""
+    return EdgeStore(open_database(path), edge_id=edge_id, new_epoch=new_epoch)
+
+
+def decode_event(payload: bytes | str) -> StockEvent:
+    """Return the event in a journal row."""
+    return _event_decoder.decode(payload)
+
+
+def _make_tables(db: sqlite_utils.Database) -> None:
+    made = set(db.table_names())
+
+    def make(name: str, columns: dict[str, type], pk: str | tuple[str, ...]) -> None:
+        if name not in made:
+            db.table(name).create(columns, pk=pk, not_null=set(columns))
+
+    make("meta", {"name": str, "value": str}, "name")
+    make("journal", {"seq": int, "event_id": str, "payload": str}, "seq")
+    make("counts", {"place": str, "gtin": str, "units": int}, ("place", "gtin"))
+    make("task_units", {"task_id": str, "units": int}, "task_id")
+    make("session", {"device_id": str, "state": str}, "device_id")
+    make("device_state", {"device_id": str, "epoch": int, "last_seq": int}, ("device_id", "epoch"))
+    make(
+        "answer",
+        {
+            "device_id": str, "epoch": int, "seq": int,
+            "ok": int, "code": str, "text": str, "sound": str,
+        },
+        ("device_id", "epoch", "seq"),
+    )  # fmt: skip
+    db.table("journal").create_index(["event_id"], unique=True, if_not_exists=True)
+    db.create_view(
+        "outbox",
+        "SELECT seq, event_id, payload FROM journal WHERE seq > "
+        "coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'acked_seq'), 0)",
+        ignore=True,
+    )
