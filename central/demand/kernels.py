@@ -1,6 +1,7 @@
 """Daily demand of many articles: level, spread, weekday factors, and quantiles of what is sold.
 
 Series are ragged: `values` holds all series end to end, `offsets[i]:offsets[i + 1]` is series i.
+No kernel calls one of another file: numba's cache would not see that the other file changed.
 """
 
 from __future__ import annotations
@@ -292,6 +293,13 @@ def demand_quantile(mean: float, variance: float, p: float, z: float) -> float:
         total += term
         k += 1
     return float(k)
+
+
+@njit("void(float64[::1], float64[::1], float64, float64, int64[::1])", cache=True)
+def demand_quantiles(means: Floats, variances: Floats, p: float, z: float, quantiles: Ints) -> None:
+    """Fill `quantiles` with `demand_quantile` of each row. All arrays (n,), units and units^2."""
+    for i in range(len(means)):
+        quantiles[i] = int(demand_quantile(means[i], variances[i], p, z))
 
 
 @njit("float64(float64, float64[::1], int64, float64, float64)", cache=True)

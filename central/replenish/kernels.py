@@ -1,4 +1,4 @@
-"""When and how much: demand over a lead time, (s, S) levels, whole cases."""
+"""When and how much: the spread of a lead time's demand, order-up-to levels, whole cases."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import math
 import numpy as np
 import numpy.typing as npt
 from numba import njit
-
-from central.demand.kernels import demand_quantile
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -26,30 +24,18 @@ def lead_variance(mean: float, sd: float, lead_d: float, lead_sd_d: float) -> fl
     return lead_d * sd * sd + mean * mean * lead_sd_d * lead_sd_d
 
 
-@njit("void(float64[::1], float64[::1], float64[::1], float64, float64, int64[::1], int64[::1])",
-      cache=True)  # fmt: skip
-def levels(
-    lead_means: Floats,
-    lead_variances: Floats,
-    cover_means: Floats,
-    p: float,
-    z: float,
-    reorder_points: Ints,
-    up_to: Ints,
-) -> None:
-    """Fill the last two arrays with s and S of the (R, s, S) policy, whole units.
+@njit("void(int64[::1], float64[::1], int64[::1])", cache=True)
+def up_to_levels(reorder_points: Ints, cover_means: Floats, up_to: Ints) -> None:
+    """Fill `up_to` with S of the (R, s, S) policy, whole units.
 
-    lead_means, lead_variances : (n,) demand of lead time and review together, units, units^2.
-    cover_means : (n,) units that one replenishment shall cover beyond s.  p : probability not to
-    run out before the next one comes, z its normal quantile.
-    s = quantile p of the lead-time demand; S = max(s + 1, ceil(s + cover)).  O(n quantiles).
-    Worked: mean 4, variance 8, p .95, cover 10: s = 9, S = 19.
+    reorder_points : (n,) s, the quantile of the demand in lead time and review together.
+    cover_means : (n,) units that one replenishment shall cover beyond s.
+    S = max(s + 1, ceil(s + cover)). Worked: s 9, cover 10.2: 20.
     Source: Silver, Pyke & Thomas, Inventory and Production Management, 4th ed., chapter 6.
     """
-    for i in range(len(lead_means)):
-        s = demand_quantile(lead_means[i], lead_variances[i], p, z)
-        reorder_points[i] = int(s)
-        up_to[i] = max(int(s) + 1, math.ceil(s + cover_means[i] - 1e-9))
+    for i in range(len(reorder_points)):
+        s = reorder_points[i]
+        up_to[i] = max(s + 1, math.ceil(s + cover_means[i] - 1e-9))
 
 
 @njit("int64(int64, int64, int64, int64, int64)", cache=True)

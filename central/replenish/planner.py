@@ -13,9 +13,10 @@ from typing import Final
 
 import numpy as np
 
+from central.demand.kernels import demand_quantiles
 from central.demand.service import Forecast, forecast_all
 from central.replenish import reasons
-from central.replenish.kernels import lead_variance, levels, whole_cases
+from central.replenish.kernels import lead_variance, up_to_levels, whole_cases
 from central.replenish.places import Stock
 from central.replenish.types import Note, Numbers, Plan, PlanningSnapshot, Proposal, ProposalKind
 from runtime.clock import NS_PER_S
@@ -365,7 +366,8 @@ def _levels(
     reorder_points = np.zeros(len(means), dtype=np.int64)
     up_to = np.zeros(len(means), dtype=np.int64)
     z = NormalDist().inv_cdf(service_level)
-    levels(means, variances, covers, service_level, z, reorder_points, up_to)
+    demand_quantiles(means, variances, service_level, z, reorder_points)
+    up_to_levels(reorder_points, covers, up_to)
     return list(zip(reorder_points.tolist(), up_to.tolist(), strict=True))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from statistics import NormalDist
 
 import numpy as np
@@ -181,6 +182,17 @@ def test_compiled_quantiles_equal_python(mean: float, spread: float) -> None:
     assert compiled == kernels.demand_quantile.py_func(*arguments)
     assert compiled >= 0
     assert compiled == math.floor(compiled)
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [kernels.demand_quantiles, kernels.demand_quantiles.py_func],
+    ids=["compiled", "python"],
+)
+def test_quantiles_of_many_articles_at_once(kernel: Callable[..., None]) -> None:
+    quantiles = np.zeros(3, dtype=np.int64)
+    kernel(np.array([4.0, 10.0, 0.0]), np.array([8.0, 9.0, 0.0]), 0.95, Z95, quantiles)
+    assert quantiles.tolist() == [9, 15, 0]
 
 
 def test_compiled_horizon_and_surge_equal_python() -> None:

@@ -20,16 +20,12 @@ def test_a_varying_lead_time_adds_its_own_variance() -> None:
 
 
 @pytest.mark.parametrize(
-    "kernel", [kernels.levels, kernels.levels.py_func], ids=["compiled", "python"]
+    "kernel", [kernels.up_to_levels, kernels.up_to_levels.py_func], ids=["compiled", "python"]
 )
-def test_levels_by_hand(kernel: Callable[..., None]) -> None:
-    means, variances = np.array([4.0, 10.0, 0.0]), np.array([8.0, 9.0, 0.0])
-    covers = np.array([10.0, 0.2, 0.0])
-    reorder_points, up_to = np.zeros(3, dtype=np.int64), np.zeros(3, dtype=np.int64)
-    kernel(means, variances, covers, 0.95, 1.6448536269514722, reorder_points, up_to)
-    # 9 from the negative binomial, 10 + 4.93 rounded up, and nothing: S is always above s.
-    assert reorder_points.tolist() == [9, 15, 0]
-    assert up_to.tolist() == [19, 16, 1]
+def test_an_order_reaches_above_the_reorder_point(kernel: Callable[..., None]) -> None:
+    up_to = np.zeros(3, dtype=np.int64)
+    kernel(np.array([9, 15, 0]), np.array([10.2, 0.2, 0.0]), up_to)
+    assert up_to.tolist() == [20, 16, 1]
 
 
 @pytest.mark.parametrize(
