@@ -96,8 +96,7 @@ class Keeper:
         self._birth = ""
         self._fleet: JobTaker | None = None
         self._fleet_lane = lane
-        self.progress = lane.inbox("progress", self._on_progress, size_max=PROGRESS_MAX)
-        """Where the fleet puts its JobProgress."""
+        self._progress = lane.inbox("progress", self._on_progress, size_max=PROGRESS_MAX)
         event.listen(engine, "after_execute", self._note_changed)
         self._subscribe()
 
@@ -112,6 +111,10 @@ class Keeper:
     def stop(self) -> None:
         """Do nothing more from now on."""
         self._stopped = True
+
+    def follow(self, progress: JobProgress) -> None:
+        """Write down what the fleet tells of a job; may be called from any lane."""
+        self._progress.put(progress)
 
     def take_plan(self, plan: Plan) -> None:
         """Keep a plan's forecasts and proposals; may be called from any lane."""
@@ -276,7 +279,8 @@ class Keeper:
         self, _conn: Any, clause: Any, _many: Any, _params: Any, _options: Any, result: Any
     ) -> None:
         if isinstance(clause, Insert | Update | Delete) and result.rowcount != 0:
-            self._dirty.add(str(clause.table))
+            # A plain str: SQLAlchemy's names are a subclass that does not go on the wire.
+            self._dirty.add(str.__str__(clause.table.name))
 
     def _tell_changed(self) -> None:
         if self._stopped or not self._dirty:

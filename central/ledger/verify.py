@@ -27,13 +27,13 @@ class LedgerReport:
     """(place and article, units promised, units there) where more is promised than there."""
 
     @property
-    def ok(self) -> bool:
+    def balanced(self) -> bool:
         """Return whether nothing is wrong."""
         return not (self.wrong_balances or self.unbalanced_gtins or self.over_reserved)
 
     def text(self) -> str:
         """Return the report in words."""
-        if self.ok:
+        if self.balanced:
             return f"whole: {self.movements} movements give the balances of {self.places} places"
         lines = [f"not whole ({self.movements} movements, {self.places} places):"]
         for (place, gtin), kept, summed in self.wrong_balances:

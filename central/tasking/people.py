@@ -81,7 +81,7 @@ def _person_task(row: Row[Any]) -> PersonTask:
         task_id=row.task_id,
         kind=row.kind,
         gtin=row.gtin,
-        units=max(row.units - row.moved_units, 1),
+        units=max(row.units - row.moved_units, 0),
         from_place=row.from_place,
         to_place=row.to_place,
         order_id=row.order_id,
