@@ -1,1 +1,1 @@
-"""Drivers of drones: MAVLink 2."""
+"""Drones: MAVLink 2 over a serial link, and the state machine that flies a mission."""
