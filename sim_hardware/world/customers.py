@@ -82,7 +82,7 @@ class Customers:
         elif self._config.orders_per_day > 0 and self._demands:
             self._wait_for_next()
 
-    # --- drawn orders ------------------------------------------------------------------------------
+    # --- drawn orders -----------------------------------------------------------------------------
 
     def _wait_for_next(self) -> None:
         gap_s = self._rng.expovariate(self._config.orders_per_day / self._config.day_s)
@@ -102,7 +102,7 @@ class Customers:
             lines[demand.gtin] = min(_draw(self._rng, UNITS_WEIGHTS), units_max)
         return list(lines.items())
 
-    # --- orders from a file ------------------------------------------------------------------------
+    # --- orders from a file -----------------------------------------------------------------------
 
     def _begin_day(self) -> None:
         """Spread the sales of the next date over one day."""
@@ -114,7 +114,7 @@ class Customers:
             self._world.time.after_real(at_s, functools.partial(self._order, lines))
         self._world.time.after_real(self._config.day_s, self._begin_day)
 
-    # --- on the wire -------------------------------------------------------------------------------
+    # --- on the wire ------------------------------------------------------------------------------
 
     def _order(self, lines: list[Line]) -> None:
         if len(self._said) >= OPEN_ORDERS_MAX:

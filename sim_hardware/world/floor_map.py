@@ -30,6 +30,10 @@ class FloorMap:
         """Return x and y of a node, metres."""
         return self._at[node_id]
 
+    def is_lane(self, from_node: str, to_node: str) -> bool:
+        """Return whether one drives from one node to the next in this direction."""
+        return any(other == to_node for other, _ in self._next.get(from_node, ()))
+
     def walk_m(self, from_node: str, to_node: str) -> float:
         """Return the length of the shortest way; straight through where no lane leads there."""
         if from_node not in self._ways:

@@ -38,6 +38,8 @@ class World:
             row for row in site.bins.values()
             if row.kind == "pack" and row.bin_id.startswith(HANDOVER_PREFIX)
         )  # fmt: skip
+        self.carried_totes: set[str] = set()
+        """Totes that are on a robot, not on the roller line."""
         self._on_the_way: Counter[str] = Counter()
         for row in site.opening:
             self.stock.arrive(bin_location(row.bin_id), row.gtin, row.units)
