@@ -31,7 +31,7 @@ def decode(payload: bytes, kind: type[T]) -> T:
 
 
 def decode_instant_actions(payload: bytes) -> InstantActions:
-    """Return the instant actions in `payload`: key `actions`, or `instantActions` as it once was."""
+    """Return the instant actions in `payload`: key `actions`, or `instantActions` as it was."""
     found = codec.decode(payload, _OldInstantActions)
     return InstantActions(
         header_id=found.header_id,

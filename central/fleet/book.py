@@ -1,0 +1,141 @@
+"""The jobs in hand: who waits, who has which, and who gets what and why. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Final
+
+import numpy as np
+
+from central.fleet.jobs import Stop, TransportJob
+from central.fleet.kernels import assign
+
+NOBODY: Final = -1
+JOBS_MAX: Final = 10_000
+ATTEMPTS_MAX: Final = 4
+AGE_M_PER_S: Final = 0.1
+"""A job that waits a second longer may be fetched from so much farther away."""
+FAILED_BEFORE_M: Final = 50.0
+"""A robot that gave the job back before is chosen again only where others are so much farther."""
+NO_WAY_M: Final = 1e9
+SCANNED_PER_ROBOT_MAX: Final = 4
+"""So many jobs per free robot are looked at for one that some free robot can reach."""
+NAMED_OTHERS_MAX: Final = 3
+
+
+class BookFullError(Exception):
+    """There are too many jobs; the text says how many are taken."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """A job in hand."""
+
+    job: TransportJob
+    since_ns: int
+    robot: int = NOBODY
+    started: bool = False
+    """Its robot got an order for it: no other robot gets it unless this one gives it back."""
+    stop_index: int = 0
+    attempts: int = 0
+    failed_by: dict[int, int] = field(default_factory=dict)
+    """How often each robot gave it back."""
+    reason: str = ""
+
+    @property
+    def stop(self) -> Stop:
+        """Return the stop that is next."""
+        return self.job.stops[self.stop_index]
+
+
+class JobBook:
+    """All jobs that are neither done nor given back."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Entry] = {}
+
+    def submit(self, job: TransportJob, now_ns: int) -> bool:
+        """Take a job; False where it is in hand already. Raises BookFullError."""
+        if job.job_id in self.entries:
+            return False
+        if len(self.entries) >= JOBS_MAX:
+            raise BookFullError(f"job {job.job_id}: {JOBS_MAX} jobs are in hand, no more are taken")
+        self.entries[job.job_id] = Entry(job, now_ns)
+        return True
+
+    def assign(
+        self,
+        robots: Mapping[int, str],
+        way_m: Callable[[int, Stop], float],
+        *,
+        now_ns: int,
+        utc_ns: int,
+    ) -> list[Entry]:
+        """Give jobs that nobody has begun to these free robots; return the entries that changed.
+
+        The most urgent jobs, as many as there are robots, get robots so that the sum of costs is
+        least: metres to drive less the job's age. What was given and not begun is given anew.
+        """
+        waiting = [e for e in self.entries.values() if not e.started]
+        waiting.sort(key=lambda e: _urgency(e, utc_ns))
+        numbers = sorted(robots)
+        chosen: list[Entry] = []
+        costs: list[list[float]] = []
+        for entry in waiting[: SCANNED_PER_ROBOT_MAX * len(numbers)]:
+            row = _costs(entry, numbers, way_m, now_ns=now_ns)
+            if any(isfinite(cost) for cost in row) and len(chosen) < len(numbers):
+                chosen.append(entry)
+                costs.append(row)
+        before = {id(entry): entry.robot for entry in waiting}
+        for entry in waiting:
+            entry.robot = NOBODY
+            entry.reason = "no robot is free that can go there"
+        names = [robots[n] for n in numbers]
+        for i, column in _match(costs).items():
+            chosen[i].robot = numbers[column]
+            chosen[i].reason = _explain(costs[i], column, names)
+        return [entry for entry in waiting if entry.robot != before[id(entry)]]
+
+
+def _costs(
+    entry: Entry, robots: Sequence[int], way_m: Callable[[int, Stop], float], *, now_ns: int
+) -> list[float]:
+    """Return the cost of a job for each robot, inf where it cannot go there."""
+    bonus_m = AGE_M_PER_S * (now_ns - entry.since_ns) / 1e9
+    return [
+        way_m(robot, entry.stop) + FAILED_BEFORE_M * entry.failed_by.get(robot, 0) - bonus_m
+        for robot in robots
+    ]
+
+
+def _urgency(entry: Entry, utc_ns: int) -> tuple[bool, int, int, int]:
+    """Return the sorting key of a job: overdue first, then priority, then due time, then age."""
+    due_ns = entry.job.due_at_ns or 2**63
+    return (due_ns > utc_ns, -entry.job.priority, due_ns, entry.since_ns)
+
+
+def _match(cost: list[list[float]]) -> dict[int, int]:
+    """Return row -> column of the cheapest matching; rows without a way are left out."""
+    if not cost or not cost[0]:
+        return {}
+    table = np.array([[c if isfinite(c) else NO_WAY_M for c in row] for row in cost])
+    return {
+        row: int(column)
+        for row, column in enumerate(assign(table))
+        if isfinite(cost[row][int(column)])
+    }
+
+
+def _explain(costs: list[float], column: int, names: Sequence[str]) -> str:
+    """Return why this robot got the job: its cost, and those of the others."""
+    others = sorted((c, names[i]) for i, c in enumerate(costs) if i != column)
+    words = f"{names[column]} costs {costs[column]:.1f} m (way less age)"
+    if not others:
+        return words + "; no other robot is free"
+    shown = [f"{n} {c:.1f} m" if isfinite(c) else f"{n} cannot" for c, n in others]
+    rest = len(others) - NAMED_OTHERS_MAX
+    text = ", ".join(shown[:NAMED_OTHERS_MAX]) + (f" and {rest} more" if rest > 0 else "")
+    least = "least" if costs[column] <= others[0][0] else "least in sum over all jobs"
+    return f"{words}, {least}; others: {text}"

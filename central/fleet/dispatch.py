@@ -1,0 +1,315 @@
+"""Vehicles are followed and sent orders; what is sent is on disk before it is on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from central.config import FleetConfig
+from central.fleet.graph import FloorGraph
+from central.fleet.memory import NO_STOP, KeptJob, MemoryBusyError, OrderMemory
+from central.fleet.orders import instant_bytes, order_bytes
+from central.fleet.traffic import Traffic
+from central.fleet.vehicle import ORDER_NODES_MAX, Vehicle
+from runtime.bus import Bus
+from runtime.clock import NS_PER_S, Clock
+from runtime.metrics import Metrics
+from wire.vda5050.messages import State
+from wire.vda5050.topics import INSTANT_ACTIONS, ORDER, VehicleId, topic
+
+ASK_AGAIN_S: Final = 10.0
+SHORT_AFTER_S: Final = 3.0
+"""Idle before the end of its base for so long: the vehicle has dropped the rest."""
+CLOSE_AFTER_S: Final = 5.0
+STUCK_AFTER_S: Final = 20.0
+BACK_OFF: Final = 5
+"""Past the limit a message is repeated so many times less often."""
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """What a vehicle's next nodes are for."""
+
+    key: tuple[str, int]
+    goal: int
+    stop_index: int = NO_STOP
+    kept: KeptJob | None = None
+
+
+class Dispatcher:
+    """Turns released nodes into orders and states into reports. Lives on the fleet's lane."""
+
+    def __init__(
+        self,
+        graph: FloorGraph,
+        traffic: Traffic,
+        vehicles: Sequence[Vehicle],
+        *,
+        map_id: str,
+        config: FleetConfig,
+        clock: Clock,
+        metrics: Metrics,
+        bus: Bus,
+        memory: OrderMemory,
+        on_broken: Callable[[Vehicle, str], None],
+    ) -> None:
+        self._graph = graph
+        self._traffic = traffic
+        self._vehicles = vehicles
+        self._map_id = map_id
+        self._config = config
+        self._clock = clock
+        self._metrics = metrics
+        self._bus = bus
+        self._memory = memory
+        self._on_broken = on_broken
+        self._outbox: list[Vehicle] = []
+        self._astray: dict[int, int] = {}
+
+    # --- following --------------------------------------------------------------------------
+
+    def follow(self, vehicle: Vehicle) -> None:
+        """Take in what the vehicle's newest state says about its order and its place."""
+        if vehicle.has_order:
+            self._follow_order(vehicle)
+        if len(vehicle.memory.nodes) <= 1:
+            self._follow_place(vehicle)
+
+    def _follow_order(self, vehicle: Vehicle) -> None:
+        state, memory = vehicle.state, vehicle.memory
+        assert state is not None, "follow comes after a state"
+        elsewhere = state.order_id != memory.order_id
+        if not vehicle.acknowledged and vehicle.shows_order():
+            self._acknowledge(vehicle)
+        elif not vehicle.acknowledged and (refusal := vehicle.refusal()):
+            self._metrics.count("fleet_refused")
+            self._break(vehicle, f"refused its order: {refusal}")
+            return
+        elif elsewhere and (vehicle.acknowledged or memory.order_update_id > 0):
+            self._break(vehicle, f"no longer knows order {memory.order_id} (restarted?)")
+            return
+        index = vehicle.reached()
+        if index > 0:
+            self._traffic.report(vehicle.number, index)
+            memory.nodes = memory.nodes[index:]
+            vehicle.moved_at_ns = self._clock.monotonic_ns()
+            vehicle.moved = True
+        vehicle.see_action()
+        self._check_short(vehicle)
+
+    def _acknowledge(self, vehicle: Vehicle) -> None:
+        vehicle.acknowledged = True
+        vehicle.unanswered = False
+        vehicle.complaint = ""
+        self._traffic.forget_ghosts(vehicle.number)
+        if vehicle.resends == 0 and vehicle.sent_at_ns >= 0:
+            took_ns = self._clock.monotonic_ns() - vehicle.sent_at_ns
+            self._metrics.latency("fleet_acknowledge_ms", took_ns / 1e6)
+
+    def _check_short(self, vehicle: Vehicle) -> None:
+        now_ns = self._clock.monotonic_ns()
+        if not vehicle.stopped_short():
+            vehicle.short_since_ns = -1
+        elif vehicle.short_since_ns < 0:
+            vehicle.short_since_ns = now_ns
+        elif now_ns - vehicle.short_since_ns > SHORT_AFTER_S * NS_PER_S:
+            self._break(vehicle, "stands idle before the end of its order")
+
+    def _break(self, vehicle: Vehicle, why: str) -> None:
+        """Give the order up: its nodes stay reserved until something newer is acknowledged."""
+        log.warning("order broken", robot=vehicle.robot_id, why=why)
+        self._metrics.count("fleet_orders_broken")
+        rest_s = self._config.resend_s * self._config.resends_max
+        vehicle.complaint = why
+        vehicle.not_before_ns = self._clock.monotonic_ns() + round(rest_s * NS_PER_S)
+        self._on_broken(vehicle, why)
+        self._traffic.give_up(vehicle.number, 1)
+        self._outbox = [v for v in self._outbox if v is not vehicle]
+        vehicle.forget_order()
+        self._follow_place(vehicle)
+
+    def _follow_place(self, vehicle: Vehicle) -> None:
+        """Put a vehicle that stands where it says it stands."""
+        state, number = vehicle.state, vehicle.number
+        assert state is not None, "follow comes after a state"
+        if not vehicle.is_idle():
+            return
+        node = self._node_of(state)
+        placed = self._traffic.is_placed(number)
+        if node is None:
+            if not placed:
+                vehicle.complaint = "does not say where it stands"
+            return
+        if placed and self._traffic.node(number) == node:
+            self._astray.pop(number, None)
+            return
+        if self._traffic.place(number, node):
+            self._astray.pop(number, None)
+            if vehicle.has_order:
+                vehicle.forget_order()
+        elif self._astray.get(number) != node:
+            self._astray[number] = node
+            vehicle.complaint = f"stands on {self._graph.ids[node]}, which is another robot's now"
+            self._metrics.count("fleet_astray")
+            log.warning("robot astray", robot=vehicle.robot_id, why=vehicle.complaint)
+
+    def _node_of(self, state: State) -> int | None:
+        node = self._graph.number.get(state.last_node_id)
+        if node is None and state.agv_position and state.agv_position.position_initialized:
+            node = self._graph.nearest(state.agv_position.x, state.agv_position.y)
+        return node
+
+    # --- availability -----------------------------------------------------------------------
+
+    def why_unavailable(self, vehicle: Vehicle) -> str:
+        """Return why the vehicle gets no nodes now; empty: it does. Notes since when."""
+        now_ns = self._clock.monotonic_ns()
+        silent_after_ns = round(self._config.silent_after_s * NS_PER_S)
+        why = vehicle.why_unavailable(now_ns, silent_after_ns=silent_after_ns)
+        if not why and (vehicle.number in self._astray or not self._is_placed(vehicle)):
+            why = vehicle.complaint or "it is not known where it stands"
+        if not why:
+            vehicle.unavailable_since_ns = -1
+        elif vehicle.unavailable_since_ns < 0:
+            vehicle.unavailable_since_ns = now_ns
+        return why
+
+    def closed_nodes(self) -> set[int]:
+        """Return the nodes of vehicles that do not get on: the others go around them."""
+        now_ns = self._clock.monotonic_ns()
+        closed = set(self._astray.values())
+        for vehicle in self._vehicles:
+            away_ns = now_ns - vehicle.unavailable_since_ns
+            gone = vehicle.unavailable_since_ns >= 0 and away_ns > CLOSE_AFTER_S * NS_PER_S
+            if gone or self._is_stuck(vehicle, now_ns):
+                closed |= self._traffic.owned(vehicle.number)
+        return closed
+
+    def _is_stuck(self, vehicle: Vehicle, now_ns: int) -> bool:
+        late = now_ns - vehicle.moved_at_ns > STUCK_AFTER_S * NS_PER_S
+        return late and len(vehicle.memory.nodes) > 1
+
+    def _is_placed(self, vehicle: Vehicle) -> bool:
+        return self._traffic.is_placed(vehicle.number)
+
+    # --- sending ----------------------------------------------------------------------------
+
+    def extend(self, vehicle: Vehicle, leg: Leg) -> bool:
+        """Release what can be released and make the message for it; return whether there is one."""
+        number, memory = vehicle.number, vehicle.memory
+        if not vehicle.acknowledged:
+            return False
+        nodes = self._traffic.grantable(number)
+        path = self._traffic.path(number)
+        whole = len(path) == len(self._traffic.base(number)) + len(nodes)
+        arrives = leg.stop_index != NO_STOP and whole and path[-1] == leg.goal
+        goes_on = (
+            vehicle.has_order
+            and vehicle.order_key == leg.key
+            and not memory.action_is_sent
+            and memory.nodes[-1].sequence_id < ORDER_NODES_MAX
+        )
+        acts_here = arrives and not nodes and not goes_on
+        if not (nodes or acts_here) or not (goes_on or vehicle.is_idle()):
+            return False
+        if goes_on:
+            memory.order_update_id += 1
+        else:
+            if leg.kept is not None:
+                memory.kept = leg.kept
+                memory.stops_done = leg.key[1]
+            start = self._graph.ids[path[0]]
+            vehicle.begin_order(self._order_id(vehicle, leg), start, leg.key)
+        names = [self._graph.ids[node] for node in nodes]
+        vehicle.extend_order(names, leg.stop_index if arrives else NO_STOP)
+        self._traffic.release(number, len(nodes))
+        vehicle.stamp(now_ns=self._clock.now_ns(), monotonic_ns=self._clock.monotonic_ns())
+        self._outbox.append(vehicle)
+        self._metrics.count("fleet_order_updates" if goes_on else "fleet_orders")
+        return True
+
+    def repeat(self, vehicle: Vehicle) -> bool:
+        """Send the last message again where due; return whether the limit is reached just now."""
+        now_ns = self._clock.monotonic_ns()
+        if vehicle.acknowledged or vehicle in self._outbox:
+            return False
+        if vehicle.sent_at_ns < 0:  # sent before central's restart: its first state may show it
+            vehicle.sent_at_ns = now_ns if vehicle.state is not None else -1
+            return False
+        if not self._bus.connected:
+            vehicle.sent_at_ns = now_ns
+            return False
+        wait_s = self._config.resend_s * (BACK_OFF if vehicle.unanswered else 1)
+        if now_ns - vehicle.sent_at_ns < wait_s * NS_PER_S:
+            return False
+        vehicle.sent_at_ns = now_ns
+        if vehicle.resends < self._config.resends_max or vehicle.unanswered:
+            vehicle.resends += 1
+            self._metrics.count("fleet_resends")
+            self._publish_order(vehicle)
+            return False
+        vehicle.unanswered = True
+        vehicle.complaint = (
+            f"has not acknowledged order {vehicle.memory.order_id} update"
+            f" {vehicle.memory.order_update_id}, sent {1 + vehicle.resends} times"
+        )
+        self._metrics.count("fleet_unanswered")
+        log.warning("order unanswered", robot=vehicle.robot_id, why=vehicle.complaint)
+        return True
+
+    def ask(self, vehicle: Vehicle) -> None:
+        """Ask the vehicle for its state, not too often."""
+        now_ns = self._clock.monotonic_ns()
+        if not self._bus.connected:
+            return
+        if vehicle.asked_at_ns >= 0 and now_ns - vehicle.asked_at_ns < ASK_AGAIN_S * NS_PER_S:
+            return
+        vehicle.asked_at_ns = now_ns
+        vehicle.memory.actions_header_id += 1
+        vehicle.changed = True
+        vehicle.asks = True
+
+    def flush(self) -> bool:
+        """Write what changed, then publish what waits for it; False where the database is busy."""
+        if not any(v.changed for v in self._vehicles):
+            return True
+        rows = [v for v in self._vehicles if v.changed or v.moved]
+        try:
+            self._memory.save(v.memory for v in rows)
+        except MemoryBusyError as error:
+            self._metrics.count("fleet_memory_busy")
+            log.warning("orders wait for the database", error=str(error))
+            return False
+        for vehicle in rows:
+            vehicle.changed = vehicle.moved = False
+            if vehicle.asks:
+                vehicle.asks = False
+                payload = instant_bytes(
+                    vehicle.vehicle_id, vehicle.memory, "stateRequest", self._clock.now_ns()
+                )
+                self._publish(vehicle.vehicle_id, INSTANT_ACTIONS, payload)
+        for vehicle in self._outbox:
+            self._publish_order(vehicle)
+        self._outbox.clear()
+        return True
+
+    def _publish_order(self, vehicle: Vehicle) -> None:
+        if not vehicle.payload:
+            vehicle.payload = order_bytes(
+                vehicle.vehicle_id, vehicle.memory, self._graph, self._map_id
+            )
+        self._publish(vehicle.vehicle_id, ORDER, vehicle.payload)
+
+    def _publish(self, vehicle: VehicleId, name: str, payload: bytes) -> None:
+        """Publish with QoS 0, as the standard says: what is lost is sent again by us, not later."""
+        where = topic(self._config.interface_name, vehicle.manufacturer, vehicle.serial, name)
+        self._bus.publish(where, payload, qos=0)
+
+    def _order_id(self, vehicle: Vehicle, leg: Leg) -> str:
+        """Return an order id that nobody had before: header ids of a vehicle are kept for ever."""
+        serial = vehicle.vehicle_id.serial[-12:]
+        return f"{leg.key[0] or 'move'}.{serial}.{vehicle.memory.order_header_id + 1}"

@@ -1,0 +1,113 @@
+"""The floor as the planner sees it: a compact directed graph, and the distances to goals on it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from math import hypot
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from central.fleet.kernels import distance_field
+from wire.site import EdgeRow, NodeRow
+
+FIELDS_MAX: Final = 4_096
+FIELD_BYTES_MAX: Final = 2 * 1024**3
+SAME_PLACE_M: Final = 0.6
+"""A vehicle that knows no node but a position within this distance of one stands on that node."""
+
+
+class FloorGraph:
+    """Nodes by number, and who leads where. `edge_m` are the lengths of `indices`."""
+
+    def __init__(self, nodes: Mapping[str, NodeRow], edges: Iterable[EdgeRow]) -> None:
+        self.ids: tuple[str, ...] = tuple(nodes)
+        self.number: dict[str, int] = {node_id: i for i, node_id in enumerate(self.ids)}
+        self.kinds: tuple[str, ...] = tuple(node.kind for node in nodes.values())
+        self.xy_m = np.array([(n.x_m, n.y_m) for n in nodes.values()], np.float64).reshape(-1, 2)
+        pairs = sorted(
+            {(self.number[e.from_node], self.number[e.to_node]) for e in edges}
+            - {(i, i) for i in range(len(self.ids))}
+        )
+        self.indptr, self.indices, self.edge_m = self._rows(pairs)
+        self.reverse = self._rows(sorted((v, u) for u, v in pairs))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def neighbours(self, node: int) -> list[int]:
+        """Return where a robot may go from `node`."""
+        return [int(v) for v in self.indices[self.indptr[node] : self.indptr[node + 1]]]
+
+    def nearest(self, x_m: float, y_m: float) -> int | None:
+        """Return the node at this position, or None where none is within SAME_PLACE_M."""
+        if not len(self):
+            return None
+        distances = np.hypot(self.xy_m[:, 0] - x_m, self.xy_m[:, 1] - y_m)
+        best = int(np.argmin(distances))
+        return best if distances[best] <= SAME_PLACE_M else None
+
+    def _rows(
+        self, pairs: Sequence[tuple[int, int]]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+        """Return (indptr, indices, metres) of these sorted pairs."""
+        indptr = np.zeros(len(self.ids) + 1, np.int32)
+        for u, _ in pairs:
+            indptr[u + 1] += 1
+        metres = [float(hypot(*(self.xy_m[u] - self.xy_m[v]))) for u, v in pairs]
+        return (
+            np.cumsum(indptr, dtype=np.int32),
+            np.array([v for _, v in pairs], np.int32),
+            np.array(metres, np.float32),
+        )
+
+
+class Fields:
+    """Distances to goals, made when asked for; the longest unused goes when there are too many."""
+
+    def __init__(self, graph: FloorGraph) -> None:
+        self._graph = graph
+        nodes = max(1, len(graph))
+        self._rows_max = max(2, min(FIELDS_MAX, FIELD_BYTES_MAX // (4 * nodes)))
+        self.matrix: NDArray[np.float32] = np.full((min(64, self._rows_max), nodes), np.inf, "f4")
+        """One row per goal; `row` says which."""
+        self._row_of: OrderedDict[int, int] = OrderedDict()
+        self.closed: NDArray[np.uint8] = np.zeros(nodes, np.uint8)
+        """Nodes that nobody may enter."""
+
+    def close(self, nodes: Iterable[int]) -> bool:
+        """Set which nodes are closed; return whether that changed anything."""
+        closed = np.zeros_like(self.closed)
+        closed[list(nodes)] = 1
+        if np.array_equal(closed, self.closed):
+            return False
+        self.closed = closed
+        self._row_of.clear()
+        return True
+
+    def row(self, goal: int, keep: int = 0) -> int:
+        """Return the row of `goal` in `matrix`; the `keep` rows asked for before it stay valid."""
+        row = self._row_of.get(goal)
+        if row is None:
+            row = self._free_row(keep)
+            indptr, indices, metres = self._graph.reverse
+            self.matrix[row] = distance_field(indptr, indices, metres, self.closed, goal)
+            self._row_of[goal] = row
+        self._row_of.move_to_end(goal)
+        return row
+
+    def way_m(self, node: int, goal: int) -> float:
+        """Return the way from `node` to `goal` in metres; inf where there is none."""
+        return float(self.matrix[self.row(goal), node])
+
+    def _free_row(self, keep: int) -> int:
+        used = len(self._row_of)
+        if used < len(self.matrix):
+            return used
+        if used < self._rows_max or keep >= used:
+            more = np.full((min(used, max(1, self._rows_max - used)), len(self.closed)), np.inf)
+            self.matrix = np.vstack([self.matrix, more.astype(np.float32)])
+            return used
+        return self._row_of.popitem(last=False)[1]

@@ -1,0 +1,274 @@
+"""What the fleet computes in tight loops: distance fields, one planning step, a small assignment.
+
+Arrays in, arrays out. Graphs are compressed sparse rows: the neighbours of node `u` are
+`indices[indptr[u]:indptr[u + 1]]`. Importing this module loads the compiled code from the cache, or
+compiles it once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+Flags = NDArray[np.uint8]
+
+UNDECIDED = 0
+IN_CHAIN = 1
+DECIDED = 2
+
+
+@njit("float32[::1](int32[::1], int32[::1], float32[::1], uint8[::1], int64)", cache=True)
+def distance_field(
+    indptr: Int32, indices: Int32, lengths_m: Float32, closed: Flags, goal: int
+) -> Float32:
+    """Return each node's way to `goal` in metres, inf where there is none.
+
+    The graph is the REVERSED one: rows list who leads here. `closed` nodes are not driven through;
+    the goal itself may be closed. Cost O(E log E): Dijkstra on a binary heap with late deletion.
+    """
+    nodes = indptr.size - 1
+    field = np.full(nodes, np.inf, np.float32)
+    heap_key = np.empty(indices.size + 1, np.float32)
+    heap_node = np.empty(indices.size + 1, np.int32)
+    field[goal] = 0.0
+    heap_key[0] = 0.0
+    heap_node[0] = goal
+    size = 1
+    while size > 0:
+        here_m = heap_key[0]
+        here = heap_node[0]
+        size -= 1
+        key = heap_key[size]
+        node = heap_node[size]
+        i = 0
+        while True:
+            child = 2 * i + 1
+            if child >= size:
+                break
+            if child + 1 < size and heap_key[child + 1] < heap_key[child]:
+                child += 1
+            if heap_key[child] >= key:
+                break
+            heap_key[i] = heap_key[child]
+            heap_node[i] = heap_node[child]
+            i = child
+        heap_key[i] = key
+        heap_node[i] = node
+        if here_m > field[here]:
+            continue
+        for e in range(indptr[here], indptr[here + 1]):
+            there = indices[e]
+            there_m = np.float32(here_m + lengths_m[e])
+            if closed[there] != 0 or there_m >= field[there]:
+                continue
+            field[there] = there_m
+            i = size
+            size += 1
+            while i > 0 and heap_key[(i - 1) // 2] > there_m:
+                heap_key[i] = heap_key[(i - 1) // 2]
+                heap_node[i] = heap_node[(i - 1) // 2]
+                i = (i - 1) // 2
+            heap_key[i] = there_m
+            heap_node[i] = there
+    return field
+
+
+@njit("uint32(uint32, uint32, uint32)", cache=True)
+def _mix(a: int, b: int, c: int) -> int:
+    """Return well mixed bits of three numbers: breaks ties evenly, the same on every machine."""
+    h = np.uint32(a * np.uint32(2654435761)) ^ np.uint32(b * np.uint32(2246822519))
+    h = np.uint32(h ^ np.uint32(c * np.uint32(3266489917)))
+    h = np.uint32(h ^ (h >> np.uint32(15)))
+    h = np.uint32(h * np.uint32(2246822519))
+    return int(np.uint32(h ^ (h >> np.uint32(13))))
+
+
+@njit(
+    "int64(int32[::1], int32[::1], float32[:, ::1], int64, int64, int64, int32[::1], uint8[::1],"
+    " uint32, int32[::1], float32[::1], int64[::1])",
+    cache=True,
+)
+def _candidates(
+    indptr: Int32,
+    indices: Int32,
+    fields_m: Float32,
+    row: int,
+    robot: int,
+    here: int,
+    occupant: Int32,
+    closed: Flags,
+    salt: int,
+    out: Int32,
+    out_m: Float32,
+    out_tie: Int64,
+) -> int:
+    """Return how many places `robot` may be next, best first in `out`: stay, or a neighbour.
+
+    Best is nearest to the goal, then staying, then empty, then by mixed bits. A robot without a
+    goal (`row` < 0) likes best to stay.
+    """
+    count = 0
+    for e in range(indptr[here] - 1, indptr[here + 1]):
+        node = here if e < indptr[here] else indices[e]
+        if node == here and e >= indptr[here]:
+            continue
+        if node != here and closed[node] != 0:
+            continue
+        key_m = np.float32(0.0 if node == here else 1.0) if row < 0 else fields_m[row, node]
+        rank = 0 if node == here else (1 if occupant[node] < 0 else 2)
+        tie = np.int64(rank) << 32 | np.int64(_mix(robot, node, salt))
+        i = count
+        while i > 0 and (out_m[i - 1] > key_m or (out_m[i - 1] == key_m and out_tie[i - 1] > tie)):
+            out[i] = out[i - 1]
+            out_m[i] = out_m[i - 1]
+            out_tie[i] = out_tie[i - 1]
+            i -= 1
+        out[i] = node
+        out_m[i] = key_m
+        out_tie[i] = tie
+        count += 1
+    return count
+
+
+@njit(
+    "int32[::1](int32[::1], int32[::1], float32[:, ::1], int32[::1], int32[::1], int32[::1],"
+    " uint8[::1], uint8[::1], uint32)",
+    cache=True,
+)
+def pibt_step(
+    indptr: Int32,
+    indices: Int32,
+    fields_m: Float32,
+    field_of: Int32,
+    at: Int32,
+    order: Int32,
+    frozen: Flags,
+    closed: Flags,
+    salt: int,
+) -> Int32:
+    """Return where each robot is after one step: where it was, or on a neighbouring node.
+
+    fields_m: (goals, nodes) metres to each goal; field_of: each robot's row, -1 without a goal.
+    at: each robot's node, all different. order: robots, the most important first.
+    frozen: robots that stay whatever happens. closed: nodes that nobody may enter.
+    Cost O(robots * degree) but for what pushing costs.
+
+    Priority inheritance with backtracking (Okumura et al., Artificial Intelligence 310, 2022): a
+    robot that wants an occupied node pushes its occupant, which goes first and may push in turn.
+    Here a chain of pushes must end on a node that is empty, or that a chain decided before leaves:
+    real robots cannot turn a full ring. So moves can always be carried out one after the other. No
+    two robots end on one node and none swap. The recursion is a stack of robots, each with its
+    sorted choices.
+    """
+    robots = at.size
+    nodes = indptr.size - 1
+    degree = np.max(indptr[1:] - indptr[:-1])
+    occupant = np.full(nodes, -1, np.int32)
+    taken = np.full(nodes, -1, np.int32)
+    status = np.zeros(robots, np.uint8)
+    target = at.copy()
+    for r in range(robots):
+        occupant[at[r]] = r
+        if frozen[r] != 0:
+            taken[at[r]] = r
+            status[r] = DECIDED
+    stack = np.empty(robots, np.int32)
+    tried = np.empty(robots, np.int32)
+    count = np.empty(robots, np.int32)
+    choices = np.empty((robots, degree + 1), np.int32)
+    keys_m = np.empty(degree + 1, np.float32)
+    ties = np.empty(degree + 1, np.int64)
+
+    for root in order:
+        if status[root] != UNDECIDED:
+            continue
+        depth = 0
+        stack[0] = root
+        status[root] = IN_CHAIN
+        tried[0] = -1
+        while depth >= 0:
+            r = stack[depth]
+            if tried[depth] < 0:
+                tried[depth] = 0
+                count[depth] = _candidates(
+                    indptr, indices, fields_m, field_of[r], r, at[r], occupant, closed, salt,
+                    choices[depth], keys_m, ties,
+                )  # fmt: skip
+            if tried[depth] == count[depth]:
+                # Nothing is left: it stays, and whoever pushed it tries something else.
+                target[r] = at[r]
+                taken[at[r]] = r
+                status[r] = DECIDED
+                depth -= 1
+                continue
+            v = choices[depth, tried[depth]]
+            tried[depth] += 1
+            other = occupant[v] if occupant[v] != r else np.int32(-1)
+            if taken[v] >= 0 or (other >= 0 and status[other] == IN_CHAIN):
+                continue  # somebody will be there, or the chain would close to a ring
+            target[r] = v
+            taken[v] = r
+            if other >= 0 and status[other] == UNDECIDED:
+                depth += 1
+                stack[depth] = other
+                status[other] = IN_CHAIN
+                tried[depth] = -1
+                continue
+            status[stack[: depth + 1]] = DECIDED
+            depth = -1
+    return target
+
+
+@njit("int64[::1](float64[:, ::1])", cache=True)
+def assign(cost: Float64) -> Int64:
+    """Return a column for each row, all different, so that the sum of costs is the least.
+
+    cost: (rows, columns), rows <= columns, finite. Cost O(rows^2 * columns): shortest augmenting
+    paths with potentials (Jonker and Volgenant, Computing 38, 1987, without its quick start).
+    """
+    rows, columns = cost.shape
+    row_of = np.full(columns + 1, -1, np.int64)  # the last column is where each search starts
+    way = np.zeros(columns + 1, np.int64)
+    row_price = np.zeros(rows)
+    column_price = np.zeros(columns + 1)
+    for start in range(rows):
+        row_of[columns] = start
+        column = columns
+        least = np.full(columns + 1, np.inf)
+        done = np.zeros(columns + 1, np.uint8)
+        while row_of[column] >= 0:
+            done[column] = 1
+            row = row_of[column]
+            step = np.inf
+            nearest = columns
+            for c in range(columns):
+                if done[c] != 0:
+                    continue
+                reduced = cost[row, c] - row_price[row] - column_price[c]
+                if reduced < least[c]:
+                    least[c] = reduced
+                    way[c] = column
+                if least[c] < step:
+                    step = least[c]
+                    nearest = c
+            for c in range(columns + 1):
+                if done[c] != 0:
+                    row_price[row_of[c]] += step
+                    column_price[c] -= step
+                else:
+                    least[c] -= step
+            column = nearest
+        while column != columns:
+            before = way[column]
+            row_of[column] = row_of[before]
+            column = before
+    column_of = np.full(rows, -1, np.int64)
+    for c in range(columns):
+        if row_of[c] >= 0:
+            column_of[row_of[c]] = c
+    return column_of

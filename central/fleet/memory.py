@@ -1,0 +1,136 @@
+"""What the fleet must not forget: ids and nodes sent to each robot, written before each publish."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection, Engine, create_engine, event, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import StaticPool
+
+from central.fleet.jobs import TransportJob
+from central.tables import metadata, robot_order
+
+BUSY_TIMEOUT_MS: Final = 5_000
+NO_STOP: Final = -1
+
+
+class SentNode(msgspec.Struct, frozen=True, kw_only=True):
+    """A node of the running order. `stop_index`: the stop of the job whose action is done there."""
+
+    node_id: str
+    sequence_id: int
+    update_id: int
+    stop_index: int = NO_STOP
+
+
+class KeptJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A robot's job. It stays after its end until the next one, so that nobody does it twice."""
+
+    job: TransportJob
+    ended: str = ""  # done, failed; empty: still going on
+    detail: str = ""
+
+
+class Memory(msgspec.Struct, kw_only=True):
+    """One row of `robot_order`. Header ids are those of the last message; -1: there was none."""
+
+    robot_id: str
+    order_id: str = ""
+    order_update_id: int = 0
+    order_header_id: int = -1
+    actions_header_id: int = -1
+    kept: KeptJob | None = None
+    stops_done: int = 0
+    nodes: tuple[SentNode, ...] = ()
+    """The base from the last reported node on."""
+    sent_at_ns: int = 0
+
+    @property
+    def action_is_sent(self) -> bool:
+        """Return whether the order's base ends with an action."""
+        return bool(self.nodes) and self.nodes[-1].stop_index != NO_STOP
+
+
+class MemoryBusyError(Exception):
+    """The database did not take the rows in time; try again later."""
+
+
+class OrderMemory:
+    """The table `robot_order`, through a connection of the fleet's own."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = _engine(url)
+        metadata.create_all(self._engine, tables=[robot_order])
+        self._connection: Connection = self._engine.connect()
+
+    def load(self) -> dict[str, Memory]:
+        """Return what was kept, by robot id."""
+        with self._connection.begin():
+            rows = self._connection.execute(select(robot_order)).mappings().all()
+        return {
+            row["robot_id"]: Memory(
+                robot_id=row["robot_id"],
+                order_id=row["order_id"],
+                order_update_id=row["order_update_id"],
+                order_header_id=row["order_header_id"],
+                actions_header_id=row["actions_header_id"],
+                kept=msgspec.json.decode(row["job"], type=KeptJob) if row["job"] else None,
+                stops_done=row["stops_done"],
+                nodes=msgspec.json.decode(row["sent_nodes"], type=tuple[SentNode, ...]),
+                sent_at_ns=row["changed_at_ns"],
+            )
+            for row in rows
+        }
+
+    def save(self, memories: Iterable[Memory]) -> None:
+        """Write these rows in one transaction, durable on return. Raises MemoryBusyError."""
+        rows = [
+            {
+                "robot_id": m.robot_id,
+                "order_id": m.order_id,
+                "order_update_id": m.order_update_id,
+                "order_header_id": m.order_header_id,
+                "actions_header_id": m.actions_header_id,
+                "job_id": m.kept.job.job_id if m.kept else "",
+                "job": msgspec.json.encode(m.kept).decode() if m.kept else "",
+                "stops_done": m.stops_done,
+                "sent_nodes": msgspec.json.encode(m.nodes).decode(),
+                "changed_at_ns": m.sent_at_ns,
+            }
+            for m in memories
+        ]
+        if not rows:
+            return
+        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        insert = dialect.insert(robot_order)
+        changed = {name: insert.excluded[name] for name in rows[0] if name != "robot_id"}
+        statement = insert.on_conflict_do_update(index_elements=["robot_id"], set_=changed)
+        try:
+            with self._connection.begin():
+                self._connection.execute(statement, rows)
+        except OperationalError as error:
+            raise MemoryBusyError(f"robot_order: cannot be written: {error.orig}") from error
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+        self._engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url)
+    # Made on the main thread, used on the fleet's lane: one after the other, never together.
+    engine = create_engine(url, connect_args={"check_same_thread": False}, poolclass=StaticPool)
+
+    @event.listens_for(engine, "connect")
+    def durable(connection: sqlite3.Connection, _record: object) -> None:
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine

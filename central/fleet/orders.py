@@ -1,0 +1,97 @@
+"""Our messages to a vehicle, made from what is remembered: the same memory gives the same bytes."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from central.fleet.graph import FloorGraph
+from central.fleet.jobs import Stop, TransportJob
+from central.fleet.memory import NO_STOP, Memory, SentNode
+from wire.vda5050.codec import encode, parameters
+from wire.vda5050.messages import (
+    Action,
+    Edge,
+    InstantActions,
+    Node,
+    NodePosition,
+    Order,
+    header,
+)
+from wire.vda5050.topics import VehicleId
+
+
+def order_bytes(vehicle: VehicleId, memory: Memory, graph: FloorGraph, map_id: str) -> bytes:
+    """Return the last order message that `memory` tells of: the order, or its newest update.
+
+    An update begins with the last node before it, without that node's actions (there are none: a
+    node with an action is always the last one of its order).
+    """
+    update = memory.order_update_id
+    fresh = [i for i, node in enumerate(memory.nodes) if node.update_id == update]
+    first = fresh[0] - 1 if update > 0 else fresh[0]
+    assert first >= 0, "the node before an update stays in memory until the update is acknowledged"
+    sent = memory.nodes[first:]
+    job = memory.kept.job if memory.kept else None
+    message = Order(
+        **header(
+            vehicle.manufacturer,
+            vehicle.serial,
+            header_id=memory.order_header_id,
+            now_ns=memory.sent_at_ns,
+        ),
+        order_id=memory.order_id,
+        order_update_id=update,
+        nodes=tuple(_node(node, job, graph, map_id) for node in sent),
+        edges=tuple(_edge(a, b) for a, b in pairwise(sent)),
+    )
+    return encode(message)
+
+
+def instant_bytes(vehicle: VehicleId, memory: Memory, action_type: str, now_ns: int) -> bytes:
+    """Return an instant action without parameters: stateRequest, factsheetRequest, cancelOrder."""
+    number = memory.actions_header_id
+    action = Action(
+        action_type=action_type,
+        action_id=f"{action_type}.{vehicle.serial}.{number}",
+        blocking_type="NONE",
+    )
+    message = InstantActions(
+        **header(vehicle.manufacturer, vehicle.serial, header_id=number, now_ns=now_ns),
+        actions=(action,),
+    )
+    return encode(message)
+
+
+def _node(sent: SentNode, job: TransportJob | None, graph: FloorGraph, map_id: str) -> Node:
+    x_m, y_m = graph.xy_m[graph.number[sent.node_id]]
+    actions: tuple[Action, ...] = ()
+    if sent.stop_index != NO_STOP:
+        assert job is not None, "an action belongs to a job"
+        actions = (_action(job.stops[sent.stop_index]),)
+    return Node(
+        node_id=sent.node_id,
+        sequence_id=sent.sequence_id,
+        released=True,
+        node_position=NodePosition(x=float(x_m), y=float(y_m), map_id=map_id),
+        actions=actions,
+    )
+
+
+def _action(stop: Stop) -> Action:
+    """Return the stop's action; HARD: the vehicle stands still and does nothing else meanwhile."""
+    return Action(
+        action_type=stop.action_type,
+        action_id=stop.action_id,
+        blocking_type="HARD",
+        action_parameters=parameters(dict(stop.parameters)),
+    )
+
+
+def _edge(start: SentNode, end: SentNode) -> Edge:
+    return Edge(
+        edge_id=f"{start.node_id}--{end.node_id}",
+        sequence_id=start.sequence_id + 1,
+        released=True,
+        start_node_id=start.node_id,
+        end_node_id=end.node_id,
+    )

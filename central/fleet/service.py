@@ -1,0 +1,465 @@
+"""The fleet: jobs in, orders to robots out, progress told. Everything runs on one lane.
+
+A tick comes every TICK_S and after each batch of states: jobs move on by what robots reported, free
+robots get jobs, paths grow, what is safe is released and sent, then whoever asked is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from central.config import CentralConfig
+from central.fleet.book import ATTEMPTS_MAX, NOBODY, BookFullError, Entry, JobBook
+from central.fleet.dispatch import Dispatcher, Leg
+from central.fleet.graph import FloorGraph
+from central.fleet.jobs import JobEvent, JobProgress, Stop, TransportJob
+from central.fleet.memory import KeptJob, Memory, OrderMemory
+from central.fleet.traffic import NO_GOAL, Traffic, Wish
+from central.fleet.vehicle import ENDED, UNTOUCHED, Vehicle
+from runtime.bus import Bus, Incoming
+from runtime.clock import NS_PER_S
+from runtime.lanes import Lane
+from runtime.metrics import Metrics
+from runtime.runtime import Runtime
+from wire.ids import IdError
+from wire.site import Site
+from wire.vda5050 import topics
+from wire.vda5050.codec import WireError, decode
+from wire.vda5050.messages import Connection, State
+
+TICK_S: Final = 0.15
+LOST_AFTER: Final = 5
+"""A job on a robot that is silent for so many times `silent_after_s` has failed."""
+STRANGERS_MAX: Final = 1_000
+BROKEN: Final = frozenset({"OFFLINE", "CONNECTIONBROKEN"})
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RobotView:
+    """A robot as the fleet sees it, for pages and figures."""
+
+    robot_id: str
+    node_id: str
+    job_id: str
+    stop_index: int
+    order_id: str
+    base: tuple[str, ...]
+    """Its nodes: where it is and where it may drive."""
+    planned: tuple[str, ...]
+    available: bool
+    detail: str
+    """Why it gets no nodes, or why it has its job."""
+    battery_charge: float
+    last_state_at_ns: int
+    """UTC; 0: never."""
+
+
+class Fleet:
+    """The master of all robots of a site."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        metrics: Metrics,
+        config: CentralConfig,
+        site: Site,
+        lane: Lane,
+        bus: Bus,
+        on_progress: Callable[[JobProgress], None],
+    ) -> None:
+        self._clock = runtime.clock
+        self._metrics = metrics
+        self._config = config.fleet
+        self._lane = lane
+        self._bus = bus
+        self._on_progress = on_progress
+        self._graph = FloorGraph(site.nodes, site.edges)
+        self._traffic = Traffic(self._graph, len(site.robots), config.fleet.base_nodes_max)
+        self._memory = OrderMemory(config.url())
+        self._vehicles = [
+            Vehicle(
+                number=i,
+                vehicle_id=topics.VehicleId(row.manufacturer, row.serial),
+                memory=Memory(robot_id=f"{row.manufacturer}/{row.serial}"),
+                home=self._graph.number[row.node_id],
+            )
+            for i, row in enumerate(site.robots)
+        ]
+        self._by_id = {vehicle.vehicle_id: vehicle for vehicle in self._vehicles}
+        self._dispatcher = Dispatcher(
+            self._graph,
+            self._traffic,
+            self._vehicles,
+            map_id=config.site_id,
+            config=config.fleet,
+            clock=runtime.clock,
+            metrics=metrics,
+            bus=bus,
+            memory=self._memory,
+            on_broken=self._handle_broken,
+        )
+        self._book = JobBook()
+        self._strangers: dict[topics.VehicleId, int] = {}
+        self._progress: list[JobProgress] = []
+        self._views: tuple[RobotView, ...] = ()
+        self._stopped = False
+
+    # --- called from any lane -------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Go on where the last process stopped, and listen to the robots."""
+        self._lane.post(self._begin)
+
+    def stop(self) -> None:
+        """Send nothing any more; robots finish the nodes they have."""
+        self._lane.post(self._end)
+
+    def submit(self, job: TransportJob) -> None:
+        """Take a job. One that is in hand, or was the last one of a robot, is not done twice."""
+        self._lane.post(lambda: self._submit(job))
+
+    def withdraw(self, job_id: str) -> None:
+        """Give a job back if no robot was sent its first action; else it goes on to its end."""
+        self._lane.post(lambda: self._withdraw(job_id))
+
+    def robots(self) -> tuple[RobotView, ...]:
+        """Return how the robots stood at the last tick."""
+        return self._views
+
+    def strangers(self) -> tuple[str, ...]:
+        """Return vehicles that speak here and are not in robots.csv: they get no orders."""
+        return tuple(sorted(str(vehicle) for vehicle in tuple(self._strangers)))
+
+    # --- beginning and end ----------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._adopt()
+        interface = self._config.interface_name
+        for name, handler in (
+            (topics.STATE, self._handle_states),
+            (topics.CONNECTION, self._handle_connections),
+        ):
+            self._bus.subscribe(topics.any_vehicle(interface, name), self._lane, handler)
+        self._lane.call_every(TICK_S, self._tick)
+
+    def _end(self) -> None:
+        self._stopped = True
+        self._memory.close()
+
+    def _adopt(self) -> None:
+        """Take over what robots were sent before; put the others where they stand at first."""
+        kept = self._memory.load()
+        for vehicle in self._vehicles:
+            vehicle.memory = kept.get(vehicle.robot_id, vehicle.memory)
+            memory = vehicle.memory
+            if memory.nodes:
+                nodes = [self._graph.number[n.node_id] for n in memory.nodes]
+                self._traffic.adopt(vehicle.number, nodes)
+                vehicle.acknowledged = False
+            if memory.kept is not None and not memory.kept.ended:
+                self._adopt_job(vehicle, memory.kept.job)
+        for vehicle in self._vehicles:
+            if not self._traffic.is_placed(vehicle.number):
+                self._traffic.place(vehicle.number, vehicle.home)
+
+    def _adopt_job(self, vehicle: Vehicle, job: TransportJob) -> None:
+        stops_done = vehicle.memory.stops_done
+        self._book.submit(job, self._clock.monotonic_ns())
+        entry = self._book.entries[job.job_id]
+        entry.robot, entry.started, entry.stop_index = vehicle.number, True, stops_done
+        entry.reason = "it had the job before central's restart"
+        vehicle.job_id = job.job_id
+        vehicle.order_key = (job.job_id, stops_done)
+
+    # --- what comes in --------------------------------------------------------------------------
+
+    def _handle_states(self, batch: list[Incoming]) -> None:
+        if self._stopped:
+            return
+        for incoming in batch:
+            vehicle = self._vehicle_of(incoming.topic)
+            if vehicle is None:
+                continue
+            try:
+                state = decode(incoming.payload, State)
+            except WireError as error:
+                self._refuse(incoming.topic, str(error))
+                continue
+            if vehicle.take(state, self._clock.monotonic_ns()):
+                self._dispatcher.follow(vehicle)
+                self._follow_job(vehicle)
+            else:
+                self._metrics.count("fleet_late_states")
+        self._tick()
+
+    def _handle_connections(self, batch: list[Incoming]) -> None:
+        if self._stopped:
+            return
+        for incoming in batch:
+            vehicle = self._vehicle_of(incoming.topic)
+            if vehicle is None:
+                continue
+            try:
+                said = decode(incoming.payload, Connection)
+            except WireError as error:
+                self._refuse(incoming.topic, str(error))
+                continue
+            if said.connection_state in BROKEN:
+                vehicle.suspected_at_ns = self._clock.monotonic_ns()
+            elif vehicle.state is None:
+                self._dispatcher.ask(vehicle)
+
+    def _vehicle_of(self, topic: str) -> Vehicle | None:
+        try:
+            vehicle_id = topics.vehicle_of(topic)
+        except IdError as error:
+            self._refuse(topic, str(error))
+            return None
+        vehicle = self._by_id.get(vehicle_id)
+        if vehicle is None and vehicle_id not in self._strangers:
+            if len(self._strangers) < STRANGERS_MAX:
+                self._strangers[vehicle_id] = self._clock.now_ns()
+            log.info("unknown vehicle: not in robots.csv, gets no orders", robot=str(vehicle_id))
+        return vehicle
+
+    def _refuse(self, topic: str, why: str) -> None:
+        self._metrics.count("wire_refused", "vda5050")
+        log.warning("message refused", topic=topic, why=why)
+
+    # --- jobs -----------------------------------------------------------------------------------
+
+    def _submit(self, job: TransportJob) -> None:
+        if self._stopped or job.job_id in self._book.entries:
+            return
+        for vehicle in self._vehicles:
+            kept = vehicle.memory.kept
+            ended = kept is not None and kept.ended in {"done", "failed"}
+            if kept is not None and ended and kept.job.job_id == job.job_id:
+                self._tell_end_again(vehicle, kept)
+                return
+        unknown = [s.node_id for s in job.stops if s.node_id not in self._graph.number]
+        if unknown:
+            self._tell(job, "", "failed", 0, f"node {unknown[0]!r} is not in nodes.csv")
+            return
+        try:
+            self._book.submit(job, self._clock.monotonic_ns())
+        except BookFullError as error:
+            self._tell(job, "", "handed_back", 0, str(error))
+
+    def _tell_end_again(self, vehicle: Vehicle, kept: KeptJob) -> None:
+        if kept.ended == "done":
+            for i in range(len(kept.job.stops)):
+                self._tell(kept.job, vehicle.robot_id, "stop_done", i, "done before")
+        event: JobEvent = "done" if kept.ended == "done" else "failed"
+        self._tell(kept.job, vehicle.robot_id, event, vehicle.memory.stops_done, kept.detail)
+
+    def _withdraw(self, job_id: str) -> None:
+        entry = self._book.entries.get(job_id)
+        if self._stopped or entry is None:
+            return
+        if entry.started and not self._is_untouched(entry, self._vehicles[entry.robot]):
+            log.info("job is too far to be withdrawn; it goes on", job=job_id)
+            return
+        self._end_job(entry, "handed_back", "withdrawn before anything was picked up")
+
+    def _follow_job(self, vehicle: Vehicle) -> None:
+        """Move the vehicle's job on by the status of its order's action."""
+        entry = self._book.entries.get(vehicle.job_id)
+        if entry is None or not entry.started or vehicle.action_id != entry.stop.action_id:
+            return
+        status, result = vehicle.see_action()
+        if status not in ENDED:
+            return
+        if status == "FAILED":
+            why = result or self._words_of_failure(vehicle, entry.stop)
+            self._end_job(entry, "failed", f"{entry.stop.action_type} failed: {why}")
+            return
+        done = entry.stop_index
+        entry.stop_index += 1
+        vehicle.memory.stops_done = entry.stop_index
+        vehicle.changed = True
+        self._metrics.count("fleet_stops_done")
+        self._tell(entry.job, vehicle.robot_id, "stop_done", done, result)
+        if entry.stop_index == len(entry.job.stops):
+            self._end_job(entry, "done", result)
+
+    def _words_of_failure(self, vehicle: Vehicle, stop: Stop) -> str:
+        """Return what the vehicle's errors say about the action; some say it only there."""
+        state = vehicle.state
+        for error in state.errors if state is not None else ():
+            for reference in error.error_references or ():
+                if reference.reference_value == stop.action_id and error.error_description:
+                    return error.error_description
+        return "the robot gives no reason"
+
+    def _handle_broken(self, vehicle: Vehicle, why: str) -> None:
+        """Decide what becomes of the job whose order was refused, lost or given up."""
+        entry = self._book.entries.get(vehicle.job_id)
+        if entry is None or not entry.started:
+            return
+        entry.attempts += 1
+        entry.failed_by[vehicle.number] = entry.failed_by.get(vehicle.number, 0) + 1
+        acting = vehicle.action_last not in ENDED | UNTOUCHED
+        if acting:
+            self._end_job(
+                entry, "failed", f"{vehicle.robot_id} {why}, in its {entry.stop.action_type}"
+            )
+        elif entry.attempts >= ATTEMPTS_MAX:
+            self._end_job(
+                entry, "failed", f"{vehicle.robot_id} {why}; tried {entry.attempts} times"
+            )
+        elif entry.stop_index == 0:
+            self._take_back(vehicle, entry, why)
+
+    def _is_untouched(self, entry: Entry, vehicle: Vehicle) -> bool:
+        """Return whether no robot was sent any of the job's actions."""
+        if not entry.started:
+            return True
+        sent = vehicle.order_key == (entry.job.job_id, 0) and vehicle.memory.action_is_sent
+        return entry.stop_index == 0 and not sent
+
+    def _take_back(self, vehicle: Vehicle, entry: Entry, why: str) -> None:
+        """Let another robot do a job of which nothing is done."""
+        self._metrics.count("fleet_jobs_reassigned")
+        log.info("job goes to another robot", job=entry.job.job_id, robot=vehicle.robot_id, why=why)
+        entry.robot, entry.started = NOBODY, False
+        vehicle.job_id = ""
+        self._mark_ended(vehicle, entry, "handed_back", why)
+
+    def _end_job(self, entry: Entry, event: JobEvent, detail: str) -> None:
+        job, robot_id = entry.job, ""
+        if entry.robot != NOBODY:
+            vehicle = self._vehicles[entry.robot]
+            robot_id = vehicle.robot_id
+            vehicle.job_id = ""
+            self._mark_ended(vehicle, entry, event, detail)
+        del self._book.entries[job.job_id]
+        self._metrics.count("fleet_jobs", event)
+        self._tell(job, robot_id, event, entry.stop_index, detail)
+
+    def _mark_ended(self, vehicle: Vehicle, entry: Entry, event: JobEvent, detail: str) -> None:
+        kept = vehicle.memory.kept
+        if kept is not None and kept.job.job_id == entry.job.job_id:
+            vehicle.memory.kept = KeptJob(job=kept.job, ended=event, detail=detail)
+            vehicle.changed = True
+
+    def _tell(
+        self, job: TransportJob, robot_id: str, event: JobEvent, stop_index: int, detail: str
+    ) -> None:
+        self._progress.append(
+            JobProgress(
+                job_id=job.job_id,
+                robot_id=robot_id,
+                event=event,
+                stop_index=stop_index,
+                detail=detail,
+                at_ns=self._clock.now_ns(),
+            )
+        )
+
+    # --- the tick -------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        if self._stopped:
+            return
+        began_ns = self._clock.monotonic_ns()
+        why = {v.number: self._dispatcher.why_unavailable(v) for v in self._vehicles}
+        self._watch(why)
+        self._traffic.close(self._dispatcher.closed_nodes())
+        self._assign(why)
+        self._traffic.plan({v.number: self._wish(v, why[v.number]) for v in self._vehicles})
+        for vehicle in self._vehicles:
+            if not why[vehicle.number]:
+                self._extend(vehicle)
+        if self._dispatcher.flush():
+            told, self._progress = self._progress, []
+            for progress in told:
+                self._on_progress(progress)
+        self._views = tuple(self._view(v, why[v.number]) for v in self._vehicles)
+        self._metrics.latency("fleet_tick_ms", (self._clock.monotonic_ns() - began_ns) / 1e6)
+
+    def _watch(self, why: dict[int, str]) -> None:
+        """Repeat what is not acknowledged, ask who is silent, give up who is lost."""
+        now_ns = self._clock.monotonic_ns()
+        lost_ns = round(LOST_AFTER * self._config.silent_after_s * NS_PER_S)
+        for vehicle in self._vehicles:
+            suspect = vehicle.suspected_at_ns >= vehicle.state_at_ns
+            if vehicle.state is None or suspect or why[vehicle.number].startswith("silent"):
+                self._dispatcher.ask(vehicle)
+            gave_up = self._dispatcher.repeat(vehicle)
+            entry = self._book.entries.get(vehicle.job_id)
+            if entry is not None and gave_up and self._is_untouched(entry, vehicle):
+                self._take_back(vehicle, entry, vehicle.complaint)
+                entry = None
+            away_ns = now_ns - vehicle.unavailable_since_ns
+            if vehicle.unavailable_since_ns >= 0 and away_ns > lost_ns and entry is not None:
+                self._end_job(entry, "failed", f"{vehicle.robot_id} {why[vehicle.number]}")
+
+    def _assign(self, why: dict[int, str]) -> None:
+        free: dict[int, str] = {}
+        for vehicle in self._vehicles:
+            entry = self._book.entries.get(vehicle.job_id)
+            if entry is None or not entry.started:
+                vehicle.job_id = ""
+                if not why[vehicle.number]:
+                    free[vehicle.number] = vehicle.robot_id
+        self._book.assign(
+            free,
+            self._way_m,
+            now_ns=self._clock.monotonic_ns(),
+            utc_ns=self._clock.now_ns(),
+        )
+        for entry in self._book.entries.values():
+            if entry.robot != NOBODY:
+                self._vehicles[entry.robot].job_id = entry.job.job_id
+
+    def _way_m(self, robot: int, stop: Stop) -> float:
+        """Return the way from where the robot's path ends to the stop."""
+        return self._traffic.way_m(robot, self._graph.number[stop.node_id])
+
+    def _wish(self, vehicle: Vehicle, why: str) -> Wish:
+        entry = self._book.entries.get(vehicle.job_id)
+        if entry is None:
+            return Wish(frozen=bool(why))
+        goal = self._graph.number[entry.stop.node_id]
+        return Wish(goal=goal, stays_at_goal=True, frozen=bool(why))
+
+    def _extend(self, vehicle: Vehicle) -> None:
+        entry = self._book.entries.get(vehicle.job_id)
+        if entry is None:
+            self._dispatcher.extend(vehicle, Leg(key=("", 0), goal=NO_GOAL))
+            return
+        leg = Leg(
+            key=(entry.job.job_id, entry.stop_index),
+            goal=self._graph.number[entry.stop.node_id],
+            stop_index=entry.stop_index,
+            kept=KeptJob(job=entry.job),
+        )
+        if self._dispatcher.extend(vehicle, leg) and not entry.started:
+            entry.started = True
+            self._tell(entry.job, vehicle.robot_id, "assigned", 0, entry.reason)
+
+    def _view(self, vehicle: Vehicle, why: str) -> RobotView:
+        number, entry = vehicle.number, self._book.entries.get(vehicle.job_id)
+        path = self._traffic.path(number)
+        names = tuple(self._graph.ids[node] for node in path)
+        owned = len(self._traffic.base(number))
+        age_ns = self._clock.monotonic_ns() - vehicle.state_at_ns
+        return RobotView(
+            robot_id=vehicle.robot_id,
+            node_id=names[0] if names else "",
+            job_id=vehicle.job_id,
+            stop_index=entry.stop_index if entry else 0,
+            order_id=vehicle.memory.order_id if vehicle.has_order else "",
+            base=names[:owned],
+            planned=names[owned:],
+            available=not why,
+            detail=why or (entry.reason if entry else ""),
+            battery_charge=vehicle.state.battery_state.battery_charge if vehicle.state else 0.0,
+            last_state_at_ns=self._clock.now_ns() - age_ns if vehicle.state else 0,
+        )

@@ -1,0 +1,263 @@
+"""Who may be where, and in which order: plans, visiting orders, released nodes. Pure.
+
+Each robot has a path: its last reported node, then the nodes it was released to (its VDA 5050
+base), then planned ones. Each node has a queue of visits in the order in which they were planned. A
+node is released to a robot only when all visits before are its own or REPORTED over, so released
+nodes of different robots are disjoint whatever is lost, late or doubled on the wire. Released nodes
+are never taken back. Planning goes on from the END of each path, one step of all robots at a time.
+Every step can be carried out one robot after the other, so can the plan: nobody waits in a circle.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from typing import Final
+
+import numpy as np
+
+from central.fleet.graph import Fields, FloorGraph
+from central.fleet.kernels import pibt_step
+
+NO_GOAL: Final = -1
+STEPS_PER_PLAN_MAX: Final = 100
+
+
+@dataclass(slots=True, eq=False)
+class Visit:
+    """One robot's turn on one node."""
+
+    robot: int
+    node: int
+
+
+@dataclass(slots=True)
+class Track:
+    """One robot's way: `visits[0]` is where it last reported to be; `released` are its alone."""
+
+    visits: list[Visit] = field(default_factory=list)
+    released: int = 0
+    ghosts: list[Visit] = field(default_factory=list)
+    """Sent, never acknowledged, given up: nobody's until something newer is acknowledged."""
+    waits: int = 0
+    """Planning steps since its goal was set and not reached: who waits longest goes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a robot wants in this plan."""
+
+    goal: int = NO_GOAL
+    stays_at_goal: bool = False
+    """It has something to do there: nobody pushes it away once its path ends there."""
+    frozen: bool = False
+    """It gets no further nodes (silent, blocked, in somebody's hands)."""
+
+
+class Traffic:
+    """Everybody's paths on one floor."""
+
+    def __init__(self, graph: FloorGraph, robots: int, path_nodes_max: int) -> None:
+        self.graph = graph
+        self.fields = Fields(graph)
+        self._path_nodes_max = path_nodes_max
+        self._tracks = [Track() for _ in range(robots)]
+        self._queues: dict[int, deque[Visit]] = {}
+        self._salt = 0
+
+    # --- where robots are -----------------------------------------------------------------------
+
+    def place(self, robot: int, node: int) -> bool:
+        """Put `robot` on `node` with nothing planned; False where somebody else has that node."""
+        track = self._tracks[robot]
+        if any(v.robot != robot for v in self._owned(node)):
+            return False
+        self._forget(track.visits)
+        track.visits = [self._visit(robot, node, first=True)]
+        track.released = 1
+        track.waits = 0
+        self.replan()
+        return True
+
+    def adopt(self, robot: int, nodes: Sequence[int]) -> None:
+        """Give `robot` these nodes as released: what was sent before central's restart."""
+        track = self._tracks[robot]
+        self._forget(track.visits)
+        track.visits = [self._visit(robot, node) for node in nodes]
+        track.released = len(nodes)
+
+    def is_placed(self, robot: int) -> bool:
+        """Return whether it is known where `robot` is."""
+        return bool(self._tracks[robot].visits)
+
+    def node(self, robot: int) -> int:
+        """Return the last node that `robot` reported."""
+        return self._tracks[robot].visits[0].node
+
+    def path(self, robot: int) -> list[int]:
+        """Return the robot's nodes: reported, released, planned."""
+        return [visit.node for visit in self._tracks[robot].visits]
+
+    def base(self, robot: int) -> list[int]:
+        """Return the nodes that are the robot's alone now: reported and released."""
+        track = self._tracks[robot]
+        return [visit.node for visit in track.visits[: track.released]]
+
+    def owned(self, robot: int) -> set[int]:
+        """Return the base and what the robot may still drive to of what was given up."""
+        return {*self.base(robot), *(visit.node for visit in self._tracks[robot].ghosts)}
+
+    def way_m(self, robot: int, goal: int) -> float:
+        """Return the way from the end of the path to `goal` in metres; inf: there is none."""
+        visits = self._tracks[robot].visits
+        return self.fields.way_m(visits[-1].node, goal) if visits else inf
+
+    def report(self, robot: int, index: int) -> None:
+        """Note that `robot` reached `path[index]`: the nodes before are left."""
+        track = self._tracks[robot]
+        assert 0 <= index < track.released, "a robot reports only what it was released to"
+        self._forget(track.visits[:index])
+        del track.visits[:index]
+        track.released -= index
+
+    # --- releasing --------------------------------------------------------------------------------
+
+    def grantable(self, robot: int) -> list[int]:
+        """Return the planned nodes that could be released to `robot` now, in order."""
+        track = self._tracks[robot]
+        found = []
+        for visit in track.visits[track.released :]:
+            if not self._is_first(visit):
+                break
+            found.append(visit.node)
+        return found
+
+    def release(self, robot: int, count: int) -> None:
+        """Give `robot` its next `count` planned nodes for good."""
+        track = self._tracks[robot]
+        assert len(self.grantable(robot)) >= count, "only grantable nodes are released"
+        track.released += count
+
+    def give_up(self, robot: int, kept: int) -> None:
+        """Keep the first `kept` nodes of the base; others are nobody's until `forget_ghosts`."""
+        track = self._tracks[robot]
+        self.replan()
+        track.ghosts += track.visits[kept:]
+        del track.visits[kept:]
+        track.released = len(track.visits)
+
+    def forget_ghosts(self, robot: int) -> None:
+        """Free what was given up: the vehicle has acknowledged something newer."""
+        track = self._tracks[robot]
+        self._forget(track.ghosts)
+        track.ghosts = []
+
+    # --- planning ---------------------------------------------------------------------------------
+
+    def replan(self) -> None:
+        """Drop what is planned and not released. Bases are disjoint, so their ends are, too."""
+        for track in self._tracks:
+            self._forget(track.visits[track.released :])
+            del track.visits[track.released :]
+
+    def close(self, nodes: set[int]) -> None:
+        """Let nobody plan into these nodes; what is planned is planned again where that changed."""
+        if self.fields.close(nodes):
+            self.replan()
+
+    def plan(self, wishes: Mapping[int, Wish]) -> int:
+        """Append to the paths until nobody can go on; return how many steps were taken."""
+        robots = [r for r in wishes if self._tracks[r].visits]
+        if not robots:
+            return 0
+        field_of = self._field_rows(robots, wishes)
+        for step in range(STEPS_PER_PLAN_MAX):
+            if not self._step(robots, wishes, field_of):
+                return step
+        return STEPS_PER_PLAN_MAX
+
+    def _field_rows(self, robots: Sequence[int], wishes: Mapping[int, Wish]) -> list[int]:
+        rows = []
+        for i, robot in enumerate(robots):
+            goal = wishes[robot].goal
+            rows.append(NO_GOAL if goal == NO_GOAL else self.fields.row(goal, keep=i))
+        return rows
+
+    def _step(
+        self, robots: Sequence[int], wishes: Mapping[int, Wish], field_of: Sequence[int]
+    ) -> bool:
+        """Append at most one node to each path; return whether any was."""
+        ends = [self._tracks[r].visits[-1].node for r in robots]
+        frozen = [self._is_frozen(r, wishes[r], end) for r, end in zip(robots, ends, strict=True)]
+        if all(frozen):
+            return False
+        order = sorted(range(len(robots)), key=lambda i: (-self._tracks[robots[i]].waits, i))
+        self._salt = (self._salt + 1) & 0xFFFFFFFF
+        after = pibt_step(
+            self.graph.indptr,
+            self.graph.indices,
+            self.fields.matrix,
+            np.array(field_of, np.int32),
+            np.array(ends, np.int32),
+            np.array(order, np.int32),
+            np.array(frozen, np.uint8),
+            self.fields.closed,
+            self._salt,
+        ).tolist()
+        if after == ends:
+            return False
+        # Who leaves goes into the queues before who comes: chains end where it is empty, so the
+        # order of visits on one node is the order of steps.
+        for i, robot in enumerate(robots):
+            track = self._tracks[robot]
+            if after[i] != ends[i]:
+                track.visits.append(self._visit(robot, after[i]))
+            goal = wishes[robot].goal
+            track.waits = 0 if goal in {NO_GOAL, after[i]} else track.waits + 1
+        return True
+
+    def _is_frozen(self, robot: int, wish: Wish, end: int) -> bool:
+        track = self._tracks[robot]
+        return (
+            wish.frozen
+            or (wish.stays_at_goal and end == wish.goal)
+            or len(track.visits) > self._path_nodes_max
+        )
+
+    # --- queues -----------------------------------------------------------------------------------
+
+    def _visit(self, robot: int, node: int, *, first: bool = False) -> Visit:
+        visit = Visit(robot, node)
+        queue = self._queues.setdefault(node, deque())
+        if first:
+            queue.appendleft(visit)
+        else:
+            queue.append(visit)
+        return visit
+
+    def _forget(self, visits: Sequence[Visit]) -> None:
+        for visit in visits:
+            queue = self._queues[visit.node]
+            queue.remove(visit)
+            if not queue:
+                del self._queues[visit.node]
+
+    def _is_first(self, visit: Visit) -> bool:
+        """Return whether every earlier visit of this node is the same robot's."""
+        for other in self._queues[visit.node]:
+            if other is visit:
+                return True
+            if other.robot != visit.robot:
+                return False
+        raise AssertionError("a visit stands in its node's queue")
+
+    def _owned(self, node: int) -> list[Visit]:
+        """Return the visits of `node` that are released or given up."""
+        found = []
+        for visit in self._queues.get(node, ()):
+            track = self._tracks[visit.robot]
+            if any(visit is v for v in (*track.visits[: track.released], *track.ghosts)):
+                found.append(visit)
+        return found

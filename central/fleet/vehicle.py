@@ -1,0 +1,229 @@
+"""One vehicle as its messages show it: what it said, what it was sent, what that means. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from central.fleet.memory import NO_STOP, Memory, SentNode
+from wire.vda5050.messages import State, parse_time
+from wire.vda5050.topics import VehicleId
+
+ENDED: Final = frozenset({"FINISHED", "FAILED"})
+UNTOUCHED: Final = frozenset({"", "WAITING"})
+DRIVEN_BY_US: Final = frozenset({"AUTOMATIC", "SEMIAUTOMATIC"})
+ORDER_NODES_MAX: Final = 10_000
+"""Sequence ids are bounded too: past this a new order is begun at the next stand."""
+
+
+@dataclass(slots=True)
+class Vehicle:
+    """What central knows of one vehicle. Times `*_at_ns` are monotonic, by arrival here."""
+
+    number: int
+    vehicle_id: VehicleId
+    memory: Memory
+    home: int
+    """The node where it stands until it says otherwise."""
+    state: State | None = None
+    state_at_ns: int = 0
+    suspected_at_ns: int = -1
+    """When `connection` last said that it is gone; only a later state says otherwise."""
+    acknowledged: bool = True
+    """Whether a state has shown the last order message."""
+    sent_at_ns: int = -1
+    """When the last order message was sent last; -1: not by this process."""
+    resends: int = 0
+    unanswered: bool = False
+    """It was sent a message as often as the limit says and has not acknowledged it yet."""
+    payload: bytes = b""
+    """The last order message, for sending the same bytes again."""
+    moved_at_ns: int = 0
+    not_before_ns: int = 0
+    """It refused something: no new order before this."""
+    asked_at_ns: int = -1
+    """When a state was last asked for."""
+    short_since_ns: int = -1
+    unavailable_since_ns: int = -1
+    complaint: str = ""
+    """What went wrong last, in words."""
+    job_id: str = ""
+    order_key: tuple[str, int] = ("", 0)
+    """What the running order is for: a job's stop; ("", 0): making room."""
+    changed: bool = False
+    """Memory differs from its row in what a restart must know."""
+    moved: bool = False
+    """Memory differs from its row in where it is: written together with the next message."""
+    asks: bool = False
+    """It is to be asked for its state."""
+    action_last: str = ""
+    """Status of the order's action as it was last seen."""
+
+    @property
+    def robot_id(self) -> str:
+        """Return `manufacturer/serial`."""
+        return str(self.vehicle_id)
+
+    # --- states -----------------------------------------------------------------------------------
+
+    def take(self, state: State, now_ns: int) -> bool:
+        """Keep `state` as the newest; False where it is a late or repeated one."""
+        before = self.state
+        if before is not None and state.header_id <= before.header_id:
+            was_ns, is_ns = parse_time(before.timestamp), parse_time(state.timestamp)
+            # A restarted vehicle counts from the start again, but its time goes on.
+            if was_ns is None or is_ns is None or is_ns <= was_ns:
+                return False
+        self.state = state
+        self.state_at_ns = now_ns
+        return True
+
+    def why_unavailable(self, now_ns: int, *, silent_after_ns: int) -> str:
+        """Return why the vehicle gets no further nodes now; empty: it does."""
+        state = self.state
+        if state is None:
+            return "has not sent a state yet"
+        if now_ns - self.state_at_ns > silent_after_ns:
+            return f"silent for {(now_ns - self.state_at_ns) // 1_000_000_000} s"
+        if self.suspected_at_ns >= self.state_at_ns:
+            return "its connection broke; no state since"
+        if state.operating_mode not in DRIVEN_BY_US:
+            return f"operating mode {state.operating_mode}"
+        if state.safety_state.e_stop != "NONE":
+            return f"emergency stop {state.safety_state.e_stop}"
+        for error in state.errors:
+            if error.error_level == "FATAL":
+                return f"error {error.error_type}: {error.error_description or ''}".rstrip(": ")
+        if self.unanswered or now_ns < self.not_before_ns:
+            return self.complaint
+        return ""
+
+    @property
+    def action_id(self) -> str:
+        """Return the id of the action at the end of the order; empty where there is none."""
+        memory = self.memory
+        if not memory.action_is_sent or memory.kept is None:
+            return ""
+        return memory.kept.job.stops[memory.nodes[-1].stop_index].action_id
+
+    def see_action(self) -> tuple[str, str]:
+        """Return (status, result in words) of the order's action; empty: none, or not shown."""
+        wanted = self.action_id
+        if self.state is not None and wanted:
+            for found in self.state.action_states:
+                if found.action_id == wanted:
+                    self.action_last = found.action_status
+                    return found.action_status, found.result_description or ""
+        return "", ""
+
+    # --- orders -----------------------------------------------------------------------------------
+
+    @property
+    def has_order(self) -> bool:
+        """Return whether it was sent an order that is not given up."""
+        return bool(self.memory.nodes)
+
+    def shows_order(self) -> bool:
+        """Return whether the newest state reflects order id and update id of the last message."""
+        state, memory = self.state, self.memory
+        return (
+            state is not None
+            and state.order_id == memory.order_id
+            and state.order_update_id == memory.order_update_id
+        )
+
+    def refusal(self) -> str:
+        """Return the vehicle's words against the last order message; empty where it has none."""
+        if self.state is None:
+            return ""
+        update = str(self.memory.order_update_id)
+        for error in self.state.errors:
+            about = {r.reference_key: r.reference_value for r in error.error_references or ()}
+            if (
+                about.get("orderId") == self.memory.order_id
+                and about.get("orderUpdateId", update) == update
+                and about.get("headerId", str(self.memory.order_header_id))
+                == str(self.memory.order_header_id)
+            ):
+                return f"{error.error_type}: {error.error_description or ''}".rstrip(": ")
+        return ""
+
+    def reached(self) -> int:
+        """Return the index in `memory.nodes` of the newest node that is reported as reached."""
+        state, nodes = self.state, self.memory.nodes
+        if state is None or state.order_id != self.memory.order_id:
+            return 0
+        for i, node in enumerate(nodes):
+            if node.sequence_id == state.last_node_sequence_id:
+                # A fresh order may still be shown with the last node of the one before.
+                ahead = any(n.sequence_id <= node.sequence_id for n in state.node_states)
+                return i if node.node_id == state.last_node_id and not ahead else 0
+        return 0
+
+    def is_idle(self) -> bool:
+        """Return whether it stands, with nothing left to do of any order."""
+        state = self.state
+        if state is None or not self.acknowledged or state.driving:
+            return False
+        if any(node.released for node in state.node_states) or len(self.memory.nodes) > 1:
+            return False
+        return not self.action_id or self.action_last in ENDED
+
+    def stopped_short(self) -> bool:
+        """Return whether it shows our order as over, and has not done all of it."""
+        state = self.state
+        if state is None or not self.acknowledged or not self.shows_order():
+            return False
+        if state.driving or state.node_states:
+            return False
+        return len(self.memory.nodes) > 1 or (bool(self.action_id) and not self.action_last)
+
+    def begin_order(self, order_id: str, start: str, key: tuple[str, int]) -> None:
+        """Make memory hold a new order that starts where the vehicle stands."""
+        memory = self.memory
+        memory.order_id = order_id
+        memory.order_update_id = 0
+        memory.nodes = (SentNode(node_id=start, sequence_id=0, update_id=0),)
+        self.order_key = key
+        self.action_last = ""
+
+    def extend_order(self, nodes: list[str], stop_index: int) -> None:
+        """Append nodes to the message in the making, the last one with a stop's action."""
+        memory = self.memory
+        update, sequence = memory.order_update_id, memory.nodes[-1].sequence_id
+        added = [
+            SentNode(node_id=node, sequence_id=sequence + 2 * i, update_id=update)
+            for i, node in enumerate(nodes, start=1)
+        ]
+        whole = [*memory.nodes, *added]
+        if stop_index != NO_STOP:
+            last = whole[-1]
+            whole[-1] = SentNode(
+                node_id=last.node_id,
+                sequence_id=last.sequence_id,
+                update_id=last.update_id,
+                stop_index=stop_index,
+            )
+        memory.nodes = tuple(whole)
+
+    def stamp(self, *, now_ns: int, monotonic_ns: int) -> None:
+        """Give the message in the making its header id and time; now it waits for its answer."""
+        self.memory.order_header_id += 1
+        self.memory.sent_at_ns = now_ns
+        self.acknowledged = False
+        self.sent_at_ns = monotonic_ns
+        self.moved_at_ns = monotonic_ns
+        self.resends = 0
+        self.payload = b""
+        self.changed = True
+
+    def forget_order(self) -> None:
+        """Let the order go: what comes next is a new one."""
+        self.memory.nodes = ()
+        self.acknowledged = True
+        self.unanswered = False
+        self.payload = b""
+        self.action_last = ""
+        self.short_since_ns = -1
+        self.order_key = ("", 0)
+        self.changed = True

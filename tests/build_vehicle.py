@@ -1,0 +1,291 @@
+"""A small vehicle of the tests' own, after the text of VDA 5050 2.0.0, with a bad network if wanted.
+
+It shares nothing with the product's simulated robots. It is strict: an order that does not join what
+it has is refused with an error. A `Floor` watches that no two vehicles are ever on one node.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+import msgspec
+
+from runtime.bus import BusOptions, Incoming
+from runtime.virtual import VirtualRuntime
+from wire.vda5050.codec import decode, encode
+from wire.vda5050.messages import (
+    Action,
+    ActionState,
+    AgvPosition,
+    BatteryState,
+    Connection,
+    EdgeState,
+    Node,
+    NodeState,
+    Order,
+    Reference,
+    SafetyState,
+    State,
+    VehicleError,
+    header,
+)
+from wire.vda5050.topics import CONNECTION, ORDER, STATE, topic
+
+INTERFACE = "uagv"
+MANUFACTURER = "acme"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """What goes wrong between broker and vehicle, each message by itself."""
+
+    lose_p: float = 0.0
+    double_p: float = 0.0
+    late_p: float = 0.0
+    late_s_max: float = 4.0
+
+
+@dataclass(slots=True)
+class Floor:
+    """Who is physically on which node. `conflicts` stays empty or the fleet is broken."""
+
+    on: dict[str, str] = field(default_factory=dict)
+    conflicts: list[str] = field(default_factory=list)
+
+    def enter(self, node: str, vehicle: str) -> None:
+        other = self.on.get(node, vehicle)
+        if other != vehicle:
+            self.conflicts.append(f"{vehicle} enters {node}, where {other} is")
+        self.on[node] = vehicle
+
+    def leave(self, node: str, vehicle: str) -> None:
+        if self.on.get(node) == vehicle:
+            del self.on[node]
+
+
+@dataclass
+class TestVehicle:
+    """Drives an edge in `edge_s`, does an action in `action_s`, says its state on changes and every 5 s."""
+
+    __test__ = False
+
+    runtime: VirtualRuntime
+    serial: str
+    node: str
+    floor: Floor
+    random: Random
+    network: Network = Network()
+    edge_s: float = 1.5
+    action_s: float = 4.0
+    state_s: float = 5.0
+    x_y_m: tuple[float, float] | None = None
+    fail_actions: set[str] = field(default_factory=set)
+    refuse_all: bool = False
+    deaf: bool = False
+    dumb: bool = False
+    mode: str = "AUTOMATIC"
+    order_id: str = ""
+    update_id: int = 0
+    sequence: int = 0
+    ahead: list[Node] = field(default_factory=list)
+    actions: list[ActionState] = field(default_factory=list)
+    errors: list[VehicleError] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    driving: bool = False
+    acting: bool = False
+    received: list[bytes] = field(default_factory=list)
+    headers: dict[str, int] = field(default_factory=dict)
+    epoch: int = 0
+
+    def start(self) -> None:
+        lane = self.runtime.lane(self.serial)
+        self.lane = lane
+        self.bus = self.runtime.bus(BusOptions(client_id=self.serial))
+        self.bus.subscribe(self._topic(ORDER), lane, self._handle_orders)
+        self.bus.start()
+        self.floor.enter(self.node, self.serial)
+        self._publish(CONNECTION, Connection(**self._header(CONNECTION), connection_state="ONLINE"))
+        self.say()
+        lane.call_every(self.state_s, self.say)
+
+    def reboot(self) -> None:
+        """Forget the order and the counters; it stands on the node it last reached, or comes to it."""
+        self.epoch += 1
+        if self.driving and self.ahead:
+            self.floor.leave(self.ahead[0].node_id, self.serial)
+        self.order_id, self.update_id, self.sequence = "", 0, 0
+        self.ahead, self.actions, self.errors, self.headers = [], [], [], {}
+        self.driving = self.acting = False
+        self.say()
+
+    # --- orders ---------------------------------------------------------------------------------
+
+    def _handle_orders(self, batch: list[Incoming]) -> None:
+        for incoming in batch:
+            self.received.append(incoming.payload)
+            if not self.deaf:
+                order = decode(incoming.payload, Order)
+                self._through_network(lambda order=order: self._take(order))
+
+    def _take(self, order: Order) -> None:
+        if self.refuse_all:
+            self._refuse(order, "orderError", "not today")
+        elif order.order_id == self.order_id:
+            last = self.ahead[-1] if self.ahead else None
+            end = (last.node_id, last.sequence_id) if last else (self.node, self.sequence)
+            first = order.nodes[0]
+            if order.order_update_id <= self.update_id:
+                return
+            if (first.node_id, first.sequence_id) != end:
+                self._refuse(order, "orderUpdateError", f"does not join {end}")
+                return
+            assert not first.actions, "the joint is sent without actions"
+            self.update_id = order.order_update_id
+            self._append(order.nodes[1:])
+        elif self.ahead or self._unfinished():
+            self._refuse(order, "orderError", f"busy with {self.order_id}")
+        elif order.order_update_id != 0 or order.nodes[0].node_id != self.node:
+            self._refuse(order, "noRouteError", f"stands on {self.node}")
+        else:
+            self.order_id, self.update_id = order.order_id, 0
+            self.sequence, self.actions, self.errors = 0, [], []
+            self._append(order.nodes[1:])
+            self._begin_actions(order.nodes[0].actions)
+        self.say()
+        self._go_on()
+
+    def _append(self, nodes: tuple[Node, ...]) -> None:
+        self.ahead += nodes
+        for node in nodes:
+            self.actions += [
+                ActionState(action_id=a.action_id, action_type=a.action_type) for a in node.actions
+            ]
+
+    def _refuse(self, order: Order, kind: str, why: str) -> None:
+        about = {"orderId": order.order_id, "orderUpdateId": str(order.order_update_id)}
+        self.errors = [
+            VehicleError(
+                error_type=kind,
+                error_description=why,
+                error_references=tuple(
+                    Reference(reference_key=k, reference_value=v) for k, v in about.items()
+                ),
+            )
+        ]
+        self.say()
+
+    # --- driving and acting -----------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        if self.driving or self.acting or not self.ahead:
+            return
+        self.driving = True
+        self.floor.enter(self.ahead[0].node_id, self.serial)
+        epoch = self.epoch
+        self.lane.call_later(
+            self.edge_s * self.random.uniform(0.7, 1.6), lambda: self._arrive(epoch)
+        )
+
+    def _arrive(self, epoch: int) -> None:
+        if epoch != self.epoch:
+            return
+        node = self.ahead.pop(0)
+        self.driving = False
+        self.floor.leave(self.node, self.serial)
+        self.floor.enter(node.node_id, self.serial)
+        self.node, self.sequence = node.node_id, node.sequence_id
+        self._begin_actions(node.actions)
+        self.say()
+        self._go_on()
+
+    def _begin_actions(self, actions: tuple[Action, ...]) -> None:
+        for action in actions:
+            if all(a.action_id != action.action_id for a in self.actions):
+                self.actions.append(
+                    ActionState(action_id=action.action_id, action_type=action.action_type)
+                )
+            self.acting = True
+            self._set(action.action_id, "RUNNING")
+            epoch = self.epoch
+            self.lane.call_later(
+                self.action_s, lambda action=action: self._end_action(action, epoch)
+            )
+
+    def _end_action(self, action: Action, epoch: int) -> None:
+        if epoch != self.epoch:
+            return
+        self.acting = False
+        if action.action_id in self.fail_actions:
+            self._set(action.action_id, "FAILED", "bin is empty")
+        else:
+            self.done.append(action.action_id)
+            self._set(action.action_id, "FINISHED")
+        self.say()
+        self._go_on()
+
+    def _set(self, action_id: str, status: str, result: str = "") -> None:
+        self.actions = [
+            msgspec.structs.replace(a, action_status=status, result_description=result)
+            if a.action_id == action_id
+            else a
+            for a in self.actions
+        ]
+
+    def _unfinished(self) -> bool:
+        return any(a.action_status not in {"FINISHED", "FAILED"} for a in self.actions)
+
+    # --- what it says -----------------------------------------------------------------------------
+
+    def say(self) -> None:
+        if self.dumb:
+            return
+        state = State(
+            **self._header(STATE),
+            order_id=self.order_id,
+            order_update_id=self.update_id,
+            last_node_id="" if self.x_y_m else self.node,
+            last_node_sequence_id=self.sequence,
+            driving=self.driving,
+            operating_mode=self.mode,
+            node_states=tuple(
+                NodeState(node_id=n.node_id, sequence_id=n.sequence_id, released=n.released)
+                for n in self.ahead
+            ),
+            edge_states=tuple(
+                EdgeState(edge_id="e", sequence_id=n.sequence_id - 1) for n in self.ahead
+            ),
+            action_states=tuple(self.actions),
+            errors=tuple(self.errors),
+            battery_state=BatteryState(battery_charge=80.0),
+            safety_state=SafetyState(),
+            **(
+                {"agv_position": AgvPosition(x=self.x_y_m[0], y=self.x_y_m[1], map_id="FC1")}
+                if self.x_y_m
+                else {}
+            ),
+        )
+        self._publish(STATE, state)
+
+    def _publish(self, name: str, message: State | Connection) -> None:
+        payload = encode(message)
+        self._through_network(lambda: self.bus.publish(self._topic(name), payload))
+
+    def _through_network(self, call) -> None:  # type: ignore[no-untyped-def]
+        network, random = self.network, self.random
+        if random.random() < network.lose_p:
+            return
+        for _ in range(2 if random.random() < network.double_p else 1):
+            late = random.random() < network.late_p
+            delay_s = random.uniform(0, network.late_s_max) if late else 0.01
+            self.lane.call_later(delay_s, call)
+
+    def _header(self, name: str):  # type: ignore[no-untyped-def]
+        number = self.headers.get(name, -1) + 1
+        self.headers[name] = number
+        return header(
+            MANUFACTURER, self.serial, header_id=number, now_ns=self.runtime.clock.now_ns()
+        )
+
+    def _topic(self, name: str) -> str:
+        return topic(INTERFACE, MANUFACTURER, self.serial, name)
