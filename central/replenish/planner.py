@@ -6,6 +6,7 @@ from nothing but the numbers it carries.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -169,9 +170,9 @@ def _refill(work: Round, row: BinRow, level: Levels, numbers: Numbers) -> None:
 def feed_forward(work: Round) -> None:
     """Bring stock from other zones into the reserve bins of a zone with pick faces.
 
-    Where the zone's position (faces and reserve together) no longer suffices to fill its faces to
-    their S, it is brought up to that plus the demand of `forward_cover_d`. An edge with a face of
-    its own for the article gives nothing away.
+    A zone shall hold what its faces take (their S) and the demand of `forward_cover_d` beyond it.
+    Once half of that cover is used up (position of faces and reserve together), it is brought up
+    again. An edge with a face of its own for the article gives nothing away.
     """
     cover_d = work.config.forward_cover_d
     for gtin, faces in work.faces.items():
@@ -336,8 +337,9 @@ def recompute(numbers: Numbers) -> int:
     if "bins" in numbers:
         return min(int(numbers["eligible_bins"]), int(numbers["count_bins_max"]))
     if "faces_up_to_units" in numbers:
-        reorder_point = int(numbers["faces_up_to_units"])
-        up_to = _zone_up_to(reorder_point, float(numbers["cover_demand_units"]))
+        reorder_point, up_to = _zone_levels(
+            int(numbers["faces_up_to_units"]), float(numbers["cover_demand_units"])
+        )
     else:
         ((reorder_point, up_to),) = _levels(
             np.array([float(numbers["lead_demand_units"])]),
@@ -371,8 +373,10 @@ def _levels(
     return list(zip(reorder_points.tolist(), up_to.tolist(), strict=True))
 
 
-def _zone_up_to(faces_up_to: int, cover_mean: float) -> int:
-    return faces_up_to + max(1, int(np.ceil(cover_mean - 1e-9)))
+def _zone_levels(faces_up_to: int, cover_mean: float) -> tuple[int, int]:
+    """Return (s, S) of a zone."""
+    half, whole = int(cover_mean / 2.0), math.ceil(cover_mean - 1e-9)
+    return faces_up_to + half, faces_up_to + max(1, whole)
 
 
 def _level_numbers(
@@ -425,6 +429,7 @@ def _zone_numbers(
     after, _ = forecast.over(lead_d + cover_d)
     cover_mean = (after - before) / shared
     faces_up_to = sum(min(row.capacity_units, work.face_levels[row.bin_id].up_to) for row in faces)
+    reorder_point, up_to = _zone_levels(faces_up_to, cover_mean)
     return {
         "zone": edge_id,
         "on_hand_units": sum(stock.on_hand(row.bin_id, gtin) for row in rows),
@@ -440,6 +445,6 @@ def _zone_numbers(
         "cover_d": cover_d,
         "cover_demand_units": cover_mean,
         "faces_up_to_units": faces_up_to,
-        "reorder_point_units": faces_up_to,
-        "order_up_to_units": _zone_up_to(faces_up_to, cover_mean),
+        "reorder_point_units": reorder_point,
+        "order_up_to_units": up_to,
     }

@@ -16,7 +16,8 @@ def move(kind: ProposalKind, target: str, source: str, units: int, numbers: Numb
     return (
         f"Zone {numbers['zone']} {_holds(numbers)} in faces and reserve; its faces take"
         f" {_whole(numbers, 'faces_up_to_units')} and {_short(numbers, 'cover_demand_units')} will"
-        f" be asked for in {_short(numbers, 'cover_d')} d; up to"
+        f" be asked for in {_short(numbers, 'cover_d')} d; reorder point"
+        f" {_whole(numbers, 'reorder_point_units')}, up to"
         f" {_whole(numbers, 'order_up_to_units')}: {bring} to {target}.{_also(numbers)}"
     )
 

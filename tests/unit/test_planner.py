@@ -123,9 +123,17 @@ def test_a_zone_that_cannot_fill_its_faces_gets_whole_cases_for_its_cover() -> N
     assert (transfer.units, transfer.from_place, transfer.to_place) == (36, "bin:A-02", "bin:B-02")
     assert transfer.reason == (
         "Zone B holds 8 in faces and reserve; its faces take 12 and 30.0 will be asked for"
-        " in 3.0 d; up to 42: bring 36 (6 cases) from A-02 to B-02."
+        " in 3.0 d; reorder point 27, up to 42: bring 36 (6 cases) from A-02 to B-02."
     )
     assert recompute(transfer.numbers) == 36
+
+
+@pytest.mark.parametrize(("forward", "proposed"), [(20, False), (19, True)])
+def test_a_zone_is_left_alone_while_more_than_half_its_cover_is_there(
+    forward: int, *, proposed: bool
+) -> None:
+    stock = at({"B-11": 8, "B-01": forward, "A-02": 300})
+    assert bool(of(plan(snapshot(balances=stock)), "transfer")) is proposed
 
 
 def test_articles_are_not_mixed_in_a_reserve_bin() -> None:
