@@ -35,10 +35,9 @@ log = structlog.get_logger()
 
 
 class MissionService:
-    """All drones of one edge agent. `on_events` is called on `lane`; `fly` may be called anywhere.
+    """All drones of one edge agent. Everything happens on `lane`, `on_events` too.
 
-    Radios have a lane of their own, and pictures another, so that heartbeats are never late
-    because of a picture.
+    Only pictures have a lane of their own, so that no heartbeat is late because of one.
     """
 
     def __init__(
@@ -60,7 +59,6 @@ class MissionService:
         self._seqs: dict[str, int] = {}
         self._results: OrderedDict[str, MissionEnded] = OrderedDict()
         self._stopped = False
-        self._radio = runtime.lane("drones") if config.drones else lane
         self._drones: dict[str, _Drone] = {}
         if config.drones:
             eyes = runtime.lane("drone-eyes")
@@ -75,19 +73,16 @@ class MissionService:
     def start(self) -> None:
         """Open the radios."""
         for drone in self._drones.values():
-            self._radio.post(drone.start)
+            drone.start()
 
     def stop(self) -> None:
         """Call flying drones home and close the radios; missions under way end without a result."""
         self._stopped = True
         for drone in self._drones.values():
-            self._radio.post(drone.stop)
+            drone.stop()
 
     def fly(self, command: FlyMission) -> None:
         """Fly a mission, unless it was asked for before; one that is over is only told again."""
-        self._radio.post(lambda: self._take(command))
-
-    def _take(self, command: FlyMission) -> None:
         known = self._results.get(command.mission_id)
         if known is not None:
             self._tell([known])
@@ -170,19 +165,19 @@ class MissionService:
         on_arrived: Callable[[int], None],
         on_ended: Callable[[Ended], None],
     ) -> DroneDriver:
-        """Return the driver of one drone, on the radios' lane."""
+        """Return the driver of one drone."""
         return DroneDriver(
             config.drone_id, config.path, config.baud,
             system_id=config.system_id,
             origin=Origin(lat_deg=config.origin_lat_deg, lon_deg=config.origin_lon_deg),
             hold_s=HOLD_S, timeout_s=config.mission_timeout_s,
-            ports=self._runtime.ports, clock=self._runtime.clock, lane=self._radio,
+            ports=self._runtime.ports, clock=self._runtime.clock, lane=self._lane,
             on_arrived=on_arrived, on_ended=on_ended,
         )  # fmt: skip
 
-    def on_radio(self, call: Callable[[], None]) -> None:
-        """Run `call` on the radios' lane."""
-        self._radio.post(call)
+    def on_lane(self, call: Callable[[], None]) -> None:
+        """Run `call` on the missions' lane."""
+        self._lane.post(call)
 
     def _event_id(self, drone_id: str) -> str:
         self._seqs[drone_id] = self._seqs.get(drone_id, 0) + 1
@@ -190,7 +185,7 @@ class MissionService:
 
     def _tell(self, events: list[StockEvent]) -> None:
         if not self._stopped:
-            self._lane.post(lambda: self._on_events(events))
+            self._on_events(events)
 
 
 @dataclass(slots=True)
@@ -203,7 +198,7 @@ class _Flight:
 
 
 class _Drone:
-    """One drone's missions; lives on the radios' lane."""
+    """One drone's missions."""
 
     def __init__(self, service: MissionService, config: DroneConfig, camera: _Camera) -> None:
         self._service = service
@@ -250,7 +245,7 @@ class _Drone:
         bin_id = flight.command.bins[stop]
 
         def seen(sightings: tuple[Sighting, ...], at_ns: int) -> None:
-            self._service.on_radio(lambda: self._on_seen(flight, bin_id, sightings, at_ns))
+            self._service.on_lane(lambda: self._on_seen(flight, bin_id, sightings, at_ns))
 
         self._camera.look(bin_id, seen)
 

@@ -38,9 +38,9 @@ class CameraStatus:
 
 
 class VisionService:
-    """All fixed cameras of one edge agent. `on_sightings` is called on `lane`.
+    """All fixed cameras of one edge agent. Everything happens on `lane`, `on_sightings` too.
 
-    Pictures are decoded on a lane of their own, so that a scan never waits for one.
+    Decoding a picture takes tens of milliseconds: `lane` is to be nobody's who is in a hurry.
     """
 
     def __init__(
@@ -52,17 +52,14 @@ class VisionService:
         lane: Lane,
         on_sightings: Callable[[list[BinSighted]], None],
     ) -> None:
-        self._on_sightings = on_sightings
-        self._lane = lane
         self._cameras: list[_Camera] = []
         if not config.cameras:
             return
         decoder = Decoder(formats=WAREHOUSE_FORMATS)
         log.info("cameras are read", by=decoder.note)
-        eyes = runtime.lane("vision")
         reader = Reader(gln=config.gln, bins=site.edge_bins(config.edge_id), articles=site.articles)
         self._cameras = [
-            _Camera(runtime, metrics, camera, eyes, decoder, reader, self._tell)
+            _Camera(runtime, metrics, camera, lane, decoder, reader, on_sightings)
             for camera in config.cameras
         ]
 
@@ -80,9 +77,6 @@ class VisionService:
         """Return how each camera does; may be called on any lane."""
         return [camera.status() for camera in self._cameras]
 
-    def _tell(self, sightings: list[BinSighted]) -> None:
-        self._lane.post(lambda: self._on_sightings(sightings))
-
 
 class _Camera:
     """One camera: asks for a picture, reads it, waits, asks again; never gives up."""
@@ -92,7 +86,7 @@ class _Camera:
         runtime: Runtime,
         metrics: Metrics,
         config: CameraConfig,
-        eyes: Lane,
+        lane: Lane,
         decoder: Decoder,
         reader: Reader,
         tell: Callable[[list[BinSighted]], None],
@@ -100,12 +94,12 @@ class _Camera:
         self._config = config
         self._clock = runtime.clock
         self._metrics = metrics
-        self._eyes = eyes
+        self._lane = lane
         self._decoder = decoder
         self._reader = reader
         self._tell = tell
         self._news = News(repeat_ns=round(config.repeat_s * NS_PER_S), settle_looks=SETTLE_LOOKS)
-        self._source = runtime.frames.open(config.url, eyes)
+        self._source = runtime.frames.open(config.url, lane)
         self._boot_epoch = runtime.clock.now_ns() // _NS_PER_US
         self._seq = 0
         self._asked_at_ns = 0
@@ -118,7 +112,7 @@ class _Camera:
     def start(self) -> None:
         """Ask for the first picture."""
         self._stopped = False
-        self._eyes.post(self._ask)
+        self._ask()
 
     def stop(self) -> None:
         """Ask no more."""
@@ -166,7 +160,7 @@ class _Camera:
             self._metrics.count("sightings", self._config.camera_id, len(told))
             self._tell([self._event(sighting, at_ns) for sighting in told])
         spent_s = (self._clock.monotonic_ns() - self._asked_at_ns) / NS_PER_S
-        self._eyes.call_later(max(0.0, self._config.period_s - spent_s), self._ask)
+        self._lane.call_later(max(0.0, self._config.period_s - spent_s), self._ask)
 
     def _on_error(self, reason: str) -> None:
         if self._stopped:
@@ -177,7 +171,7 @@ class _Camera:
             log.warning("camera gives no picture; trying on", camera=self._config.camera_id,
                         reason=reason)  # fmt: skip
         self._reason = reason
-        self._eyes.call_later(self._retry_s, self._ask)
+        self._lane.call_later(self._retry_s, self._ask)
         self._retry_s = min(2 * self._retry_s, max(RETRY_S_MAX, self._config.period_s))
 
     def _event(self, sighting: Sighting, at_ns: int) -> BinSighted:
