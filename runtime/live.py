@@ -18,7 +18,7 @@ import structlog
 from runtime.bus import Bus, BusOptions
 from runtime.clock import NS_PER_S, Clock, SystemClock
 from runtime.frames import Frames
-from runtime.lanes import WhenFull
+from runtime.lanes import Lane, WhenFull
 from runtime.live_frames import HttpFrames
 from runtime.mqtt import MqttBus
 from runtime.ports import Ports
@@ -261,7 +261,7 @@ class LiveRuntime:
                 os.read(self._wake_read, 64)
         return self._stop_asked
 
-    def run_on(self, lane: LiveLane, call: Callable[[], None], timeout_s: float = 5.0) -> bool:
+    def run_on(self, lane: Lane, call: Callable[[], None], timeout_s: float = 5.0) -> bool:
         """Run `call` on `lane` and wait for its end; False where it did not end in time."""
         done = threading.Event()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import Protocol
 
@@ -35,3 +36,6 @@ class Runtime(Protocol):
 
     def bus(self, options: BusOptions) -> Bus:
         """Return a new connection to the message broker (not connected yet: call `start`)."""
+
+    def run_on(self, lane: Lane, call: Callable[[], None], timeout_s: float = 5.0) -> bool:
+        """Run `call` on `lane` and wait for its end, for `stop`; False where it did not end."""

@@ -16,7 +16,7 @@ from typing import Final, Generic, TypeVar
 from runtime.bus import Bus, BusOptions
 from runtime.clock import NS_PER_S, Clock, VirtualClock
 from runtime.frames import Frames
-from runtime.lanes import WhenFull
+from runtime.lanes import Lane, WhenFull
 from runtime.memory_bus import MemoryBroker
 from runtime.memory_ports import MemoryFrames, MemoryPorts
 from runtime.ports import Ports
@@ -203,6 +203,16 @@ class VirtualRuntime:
     def bus(self, options: BusOptions) -> Bus:
         """Return a new connection to the broker in memory."""
         return self.broker.connect(options)
+
+    def run_on(
+        self,
+        lane: Lane,  # noqa: ARG002 - part of the interface: all lanes share the loop
+        call: Callable[[], None],
+        timeout_s: float = 5.0,  # noqa: ARG002 - part of the interface
+    ) -> bool:
+        """Run `call` at once: there is only one thread."""
+        call()
+        return True
 
     def run_for(self, seconds: float) -> None:
         """Run everything due in the next `seconds`."""

@@ -54,6 +54,10 @@ OnAnswer = Callable[[Answer | None], None]
 class Scanner(Protocol):
     """What a person holds in their hand."""
 
+    @property
+    def scans(self) -> int:
+        """Return how many barcodes were read."""
+
     def start(self) -> None:
         """Switch on."""
 
@@ -77,6 +81,7 @@ class SerialScanner:
     """Says `]C1...` CR LF; hears 0x06, or 0x07 with `code: text` CR LF."""
 
     def __init__(self, runtime: Runtime, lane: Lane, own: SimScanner, metrics: Metrics) -> None:
+        self.scans = 0
         self._runtime = runtime
         self._lane = lane
         self._own = own
@@ -101,6 +106,7 @@ class SerialScanner:
         """Read one barcode."""
         assert self._waiting is None, f"{self._own.device_id}: the last scan has no answer yet"
         self._waiting = on_answer
+        self.scans += 1
         self._timer = self._lane.call_later(ANSWER_S, self._hear_nothing)
         self._metrics.count("scans_sent", self._own.device_id)
         try:
@@ -162,6 +168,7 @@ class MqttScanner:
     def __init__(
         self, runtime: Runtime, lane: Lane, config: SimConfig, own: SimScanner, metrics: Metrics
     ) -> None:
+        self.scans = 0
         self._clock = runtime.clock
         self._lane = lane
         self._own = own
@@ -201,6 +208,7 @@ class MqttScanner:
         """Read one barcode."""
         assert self._waiting is None, f"{self._own.device_id}: the last scan has no answer yet"
         self._waiting = on_answer
+        self.scans += 1
         self._seq += 1
         self._resends = 0
         self._payload = encode(

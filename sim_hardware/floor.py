@@ -1,0 +1,302 @@
+"""The simulated floor: a physical world, everybody and everything in it, on one lane."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from runtime.bus import Bus, BusOptions, Incoming
+from runtime.clock import NS_PER_S
+from runtime.lanes import Timer
+from runtime.metrics import Metrics
+from runtime.runtime import Runtime
+from sim_hardware.config import SimConfig
+from sim_hardware.devices.camera import FixedCamera
+from sim_hardware.devices.drone import Drone
+from sim_hardware.devices.robot import Robot
+from sim_hardware.devices.scanner import Scanner, make_scanner
+from sim_hardware.site_folder import read_demand, read_site
+from sim_hardware.world.catalogue import Demand
+from sim_hardware.world.customers import Customers
+from sim_hardware.world.people import Person
+from sim_hardware.world.suppliers import Suppliers
+from sim_hardware.world.vehicle import Encounters
+from sim_hardware.world.world import World
+from wire import topics
+from wire.codec import WireError, decode
+from wire.messages import PersonTasks
+from wire.site import Site
+
+STEP_S: Final = 0.05
+"""World seconds per step of the bodies: 20 Hz."""
+TICK_REAL_S_MIN: Final = 0.005
+STEPS_PER_TICK_MAX: Final = 100
+"""A floor that could not run for longer than this loses the rest: the world is late then."""
+log = structlog.get_logger()
+
+
+class RobotUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What one robot has done."""
+
+    distance_m: float
+    orders: int
+    actions: int
+
+
+class Truth(msgspec.Struct, frozen=True, kw_only=True):
+    """What is really the case, as written to the truth file."""
+
+    world_s: float
+    frozen: bool
+    stock: list[tuple[str, str, int]]
+    """(place, GTIN-14, units), sorted."""
+    in_flight_bins: list[str]
+    """Bins whose units moved and whose good beep or FINISHED is not out yet."""
+    units_missing: dict[str, int]
+    """Units that came in and are neither here nor went out: always empty."""
+    robot_conflicts: int
+    robots_used: dict[str, RobotUse]
+    orders_created: int
+    units_ordered: int
+    deliveries: int
+    scans_sent: int
+    strays_scanned: int
+    strays_accepted: int
+    scan_refusals: dict[str, int]
+    tasks_done: dict[str, dict[str, int]]
+    """By person and kind."""
+    drone_missions_flown: int
+
+
+class SimulatedFloor:
+    """Everything physical of one site, and the devices' firmware."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        config: SimConfig,
+        metrics: Metrics,
+        *,
+        site: Site,
+        demands: list[Demand],
+    ) -> None:
+        self.world = World(site, config.speed)
+        self._runtime = runtime
+        self._config = config
+        self._metrics = metrics
+        self._lane = runtime.lane("floor")
+        self._bus = self._make_bus()
+        self._scanners = [
+            make_scanner(runtime, self._lane, config, own, metrics) for own in config.scanners
+        ]
+        self._people = self._make_people()
+        self._robots = [
+            Robot(runtime, self._lane, self.world, config, row, metrics) for row in site.robots
+        ]
+        self._encounters = Encounters([(r.serial, r.vehicle) for r in self._robots])
+        self._customers = Customers(
+            self.world, self._bus, self._lane, site_id=config.site_id, config=config.orders,
+            demands=demands, rng=runtime.random("customers"), clock=runtime.clock, metrics=metrics,
+        )  # fmt: skip
+        self._suppliers = Suppliers(
+            self.world, self._bus, self._lane, site_id=config.site_id,
+            day_s=config.orders.day_s, rng=runtime.random("suppliers"), clock=runtime.clock,
+            metrics=metrics,
+        )  # fmt: skip
+        self._cameras = [
+            FixedCamera(runtime, self._lane, self.world, own, config.gln) for own in config.cameras
+        ]
+        self._drones = [
+            Drone(runtime, self._lane, self.world, own, config.gln) for own in config.drones
+        ]
+        self._tick_timer: Timer | None = None
+        self._ticked_ns = 0
+        self._left_s = 0.0
+        self._ended = False
+
+    def start(self) -> None:
+        """Switch everything on; the world begins to move."""
+        self._lane.post(self._begin)
+
+    def stop(self) -> None:
+        """Let the world stand still, write the truth, switch everything off."""
+        self._runtime.run_on(self._lane, self._end)
+
+    def freeze(self) -> None:
+        """Let the world stand still for good and write the truth; devices go on answering.
+
+        May be called from any thread.
+        """
+        self._lane.post(self._freeze)
+
+    def truth(self) -> Truth:
+        """Return what is really the case. Call on the floor's lane, or when it stands still."""
+        touched = [person.touched_bins for person in self._people.values()]
+        touched += [robot.hands.touched_bins for robot in self._robots]
+        refusals: dict[str, int] = {}
+        for person in self._people.values():
+            for code, count in person.refusals.items():
+                refusals[code] = refusals.get(code, 0) + count
+        people = self._people.values()
+        return Truth(
+            world_s=round(self.world.time.now_s, 3),
+            frozen=self.world.time.frozen,
+            stock=self.world.stock.rows(),
+            in_flight_bins=sorted(set().union(*touched)),
+            units_missing=self.world.stock.missing(),
+            robot_conflicts=self._encounters.count,
+            robots_used={
+                robot.serial: RobotUse(
+                    distance_m=round(robot.vehicle.distance_m, 2),
+                    orders=robot.orders_taken,
+                    actions=robot.actions_finished,
+                )
+                for robot in self._robots
+                if robot.orders_taken
+            },
+            orders_created=self._customers.orders_created,
+            units_ordered=self._customers.units_ordered,
+            deliveries=self._suppliers.deliveries,
+            scans_sent=sum(scanner.scans for scanner in self._scanners),
+            strays_scanned=sum(person.strays for person in people),
+            strays_accepted=sum(person.strays_accepted for person in people),
+            scan_refusals=dict(sorted(refusals.items())),
+            tasks_done={p.person_id: dict(sorted(p.tasks_done.items())) for p in people},
+            drone_missions_flown=sum(drone.missions_flown for drone in self._drones),
+        )
+
+    # --- how it lives ---------------------------------------------------------------------------
+
+    def _make_bus(self) -> Bus:
+        config = self._config
+        bus = self._runtime.bus(
+            BusOptions(
+                client_id=f"{config.site_id}-floor",
+                host=config.broker.host,
+                port=config.broker.port,
+            )
+        )
+        wanted = topics.PERSON_TASKS.any(site=config.site_id)
+        bus.subscribe(wanted, self._lane, self._handle_tasks)
+        return bus
+
+    def _make_people(self) -> dict[str, Person]:
+        """Return everybody who has a scanner; each stands where their zone's work begins."""
+        config, site = self._config, self.world.site
+        people: dict[str, Person] = {}
+        for own, scanner in zip(config.scanners, self._scanners, strict=True):
+            row = site.people.get(own.person_id)
+            if row is None:
+                raise ValueError(
+                    f"scanners: {own.device_id} belongs to person {own.person_id!r}, who is not in"
+                    " people.csv"
+                )
+            if row.person_id in people:
+                raise ValueError(f"scanners: {own.person_id} has two scanners, expected one")
+            first = next(
+                (b for b in site.bins.values() if b.edge_id == row.edge_id),
+                next(iter(site.bins.values())),
+            )
+            people[row.person_id] = Person(
+                row,
+                scanner=scanner,
+                world=self.world,
+                start_node=first.node_id,
+                gln=config.gln,
+                rng=self._runtime.random(f"person {row.person_id}"),
+                stray_share=config.stray_scan_share,
+            )
+        return people
+
+    def _begin(self) -> None:
+        devices: list[Scanner | Robot | FixedCamera | Drone] = [
+            *self._scanners, *self._robots, *self._cameras, *self._drones
+        ]  # fmt: skip
+        for device in devices:
+            device.start()
+        self._bus.start()
+        self._customers.start()
+        self._ticked_ns = self._runtime.clock.monotonic_ns()
+        period_s = max(STEP_S / self._config.speed, TICK_REAL_S_MIN)
+        self._tick_timer = self._lane.call_every(period_s, self._tick)
+        log.info("the floor is open", speed=self._config.speed, robots=len(self._robots))
+
+    def _end(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        self._freeze()
+        devices: list[Scanner | Robot | FixedCamera | Drone] = [
+            *self._scanners, *self._robots, *self._cameras, *self._drones
+        ]  # fmt: skip
+        for device in devices:
+            device.stop()
+        self._bus.stop()
+
+    def _freeze(self) -> None:
+        """Let the world stand still and write the truth, once."""
+        if self.world.time.frozen:
+            return
+        self.world.time.freeze()
+        if self._tick_timer is not None:
+            self._tick_timer.cancel()
+        path = Path(self._config.truth_file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(path.name + ".part")
+        draft.write_bytes(msgspec.json.encode(self.truth()))
+        draft.replace(path)
+        log.info("the world stands still; the truth is written", file=str(path))
+
+    def _tick(self) -> None:
+        """Let as much world time pass as is due, in steps of the same length."""
+        now_ns = self._runtime.clock.monotonic_ns()
+        passed_s = (now_ns - self._ticked_ns) / NS_PER_S * self._config.speed
+        self._ticked_ns = now_ns
+        self._left_s = min(self._left_s + passed_s, STEP_S * STEPS_PER_TICK_MAX)
+        # Half a step early is nearer than half a step late; and no rounding ever skips a step.
+        while self._left_s >= STEP_S / 2:
+            self._left_s -= STEP_S
+            self._step()
+
+    def _step(self) -> None:
+        time = self.world.time
+        time.advance(STEP_S)
+        if time.frozen:
+            return
+        moved = False
+        for robot in self._robots:
+            moved |= robot.tick(STEP_S)
+        if moved:
+            for one, other in self._encounters.look():
+                log.error("two robots touch", one=one, other=other, world_s=round(time.now_s, 2))
+        for drone in self._drones:
+            drone.tick(STEP_S)
+
+    def _handle_tasks(self, batch: list[Incoming]) -> None:
+        for incoming in batch:
+            try:
+                message = decode(incoming.payload, PersonTasks)
+            except WireError as error:
+                self._metrics.count("wire_refused", "PersonTasks")
+                log.warning("a task list was refused", topic=incoming.topic, error=str(error))
+                continue
+            person = self._people.get(message.person_id)
+            if person is not None:
+                person.show(message.tasks)
+
+
+def build_floor(runtime: Runtime, config: SimConfig, metrics: Metrics) -> SimulatedFloor:
+    """Return the floor of `config`. Raises SiteError, OrderFileError or ValueError: what to do."""
+    directory = Path(config.site_dir)
+    site = read_site(directory)
+    known = frozenset(site.bins)
+    for camera in config.cameras:
+        unknown = [bin_id for bin_id in camera.bins if bin_id not in known]
+        if unknown:
+            raise ValueError(
+                f"cameras: {camera.camera_id} sees bin {unknown[0]!r}, not in bins.csv"
+            )
+    return SimulatedFloor(runtime, config, metrics, site=site, demands=read_demand(directory, site))

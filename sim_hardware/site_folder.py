@@ -1,0 +1,57 @@
+"""A site's folder as the simulated floor reads it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Final
+
+from sim_hardware.world.catalogue import Demand, History, demand_of
+from wire.site import FILES, Site, SiteError, parse_site
+
+HISTORY_FILE: Final = "history.csv"
+HISTORY_COLUMNS: Final = ("day", "gtin", "units")
+
+
+def read_site(directory: Path) -> Site:
+    """Return the site in this folder. Raises SiteError with file and line."""
+    texts = {}
+    for name in FILES:
+        path = directory / name
+        if path.is_file():
+            texts[name] = _read(path)
+    try:
+        return parse_site(texts)
+    except SiteError as error:
+        raise SiteError(f"{directory}: {error}") from error
+
+
+def read_demand(directory: Path, site: Site) -> list[Demand]:
+    """Return how much of each article is wanted per day; without a history all the same."""
+    path = directory / HISTORY_FILE
+    articles = list(site.articles.values())
+    if not path.is_file():
+        return [Demand(article.gtin, 1.0) for article in articles]
+    history: History = []
+    reader = csv.DictReader(io.StringIO(_read(path)))
+    if tuple(reader.fieldnames or ()) != HISTORY_COLUMNS:
+        raise SiteError(f"{path} line 1: expected the columns {','.join(HISTORY_COLUMNS)}")
+    for cells in reader:
+        gtin = cells["gtin"]
+        if gtin not in site.articles:
+            raise SiteError(f"{path} line {reader.line_num}: gtin {gtin!r} is not in articles.csv")
+        try:
+            history.append((int(cells["day"]), gtin, int(cells["units"])))
+        except (TypeError, ValueError) as error:
+            raise SiteError(
+                f"{path} line {reader.line_num}: expected whole numbers of day and units: {error}"
+            ) from error
+    return demand_of(articles, history)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SiteError(f"{path}: cannot be read as text: {error}") from error
