@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import typer
@@ -163,3 +163,74 @@ def doctor(*, as_json: AsJson = False) -> None:
     from stockhelm.doctor import run_doctor
 
     raise typer.Exit(run_doctor(json_out=as_json))
+
+
+@app.command()
+def gs1(
+    texts: Annotated[list[str], typer.Argument(help="As a scanner sends it; GS as <GS>.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say what GS1 data means, or why it is refused."""
+    from edge.scanning.gs1 import explain_gs1
+
+    found = [explain_gs1(text.replace("<GS>", "\x1d")) for text in texts]
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    else:
+        for item in found:
+            typer.echo(gs1_lines(item))
+    raise typer.Exit(0 if all(item["valid"] for item in found) else 1)
+
+
+def gs1_lines(item: dict[str, Any]) -> str:
+    """Return one explained text for people."""
+    text = item["text"].replace("\x1d", "<GS>")
+    if not item["valid"]:
+        return f"{text}: {item['code']}: {item['reason']}"
+    parts = [f"  ({e['ai']}) {e['value']}  {e['title']}" for e in item["elements"]]
+    return "\n".join([f"{text}: valid", *parts])
+
+
+@app.command()
+def decode(
+    images: Annotated[list[Path], typer.Argument(help="JPEG, PNG, WebP, ...")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Read the barcodes in pictures, as the edge's cameras do."""
+    from edge.vision import command
+
+    files = command.decode_files(images)
+    typer.echo(command.as_json(files) if as_json else command.as_text(files))
+    raise typer.Exit(1 if any(file.error for file in files) else 0)
+
+
+@ledger_app.command("verify")
+def ledger_verify(config: ConfigFile) -> None:
+    """Compare an edge's counts with its journal, or central's balances with its movements."""
+    from stockhelm.ledger import verify
+
+    said, whole = verify(config)
+    typer.echo(said)
+    raise typer.Exit(0 if whole else 1)
+
+
+@ledger_app.command("rebuild")
+def ledger_rebuild(config: ConfigFile) -> None:
+    """Make counts or balances anew, from journal or movements; the process must not run."""
+    from stockhelm.ledger import rebuild
+
+    typer.echo(rebuild(config))
+
+
+@app.command()
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help="Which; none: all.")] = None,
+    *,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the rows here.")] = None,
+) -> None:
+    """Measure speed and quality beside peers, in one run."""
+    from stockhelm.bench import run_bench
+
+    raise typer.Exit(run_bench(names or [], json_file))

@@ -14,7 +14,7 @@ import numpy as np
 
 from central.ledger.verify import verify_ledger
 from central.store import open_engine
-from edge.counting.store import verify_counts
+from edge.counting.verify import verify_counts
 from runtime.metrics import MetricsSnapshot
 from runtime.store import open_database
 from stockhelm.demo_site import DemoSite
@@ -181,7 +181,7 @@ def _differences(demo: DemoSite, truth: Truth, in_flight: set[str]) -> list[str]
 
 
 def _by_bin(rows: Iterable[tuple[str, str, int]]) -> dict[tuple[str, str], int]:
-    found = {}
+    found: dict[tuple[str, str], int] = {}
     for place, gtin, units in rows:
         bin_id = bin_of(place)
         if bin_id is not None and units:

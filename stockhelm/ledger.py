@@ -1,0 +1,66 @@
+"""`stockhelm ledger`: check and rebuild what is kept, at an edge or at central."""
+
+from __future__ import annotations
+
+import tomllib
+from contextlib import closing
+from pathlib import Path
+
+from central.config import CentralConfig
+from central.ledger.verify import rebuild_balances, verify_ledger
+from central.store import open_engine
+from edge.config import EdgeConfig
+from edge.counting.verify import rebuild_counts, verify_counts
+from runtime.config import ConfigError, load_config
+from runtime.store import open_database
+
+
+def verify(config_file: Path) -> tuple[str, bool]:
+    """Return what a check found, in words, and whether all is whole."""
+    found = _config(config_file)
+    if isinstance(found, CentralConfig):
+        report = verify_ledger(open_engine(found.url()))
+        return report.text(), report.balanced
+    file = _edge_file(found, config_file)
+    db = open_database(file)
+    with closing(db.conn):
+        differences = verify_counts(db)
+        rows = db.execute("SELECT count(*) FROM journal").fetchone()[0]
+    if not differences:
+        return f"whole: {rows} journal rows give the counts of {file}", True
+    lines = [f"not whole: {len(differences)} counts differ from the journal of {file}"]
+    return "\n".join([*lines, *(f"  {d}" for d in differences)]), False
+
+
+def rebuild(config_file: Path) -> str:
+    """Make counts or balances anew; return what was done, in words."""
+    found = _config(config_file)
+    if isinstance(found, CentralConfig):
+        with open_engine(found.url()).begin() as connection:
+            places = rebuild_balances(connection)
+        return f"balances of {places} places and articles made anew from the movements"
+    file = _edge_file(found, config_file)
+    db = open_database(file)
+    with closing(db.conn):
+        counts = rebuild_counts(db)
+    return f"{counts} counts made anew from the journal of {file}"
+
+
+def _config(config_file: Path) -> EdgeConfig | CentralConfig:
+    """Return the configuration: an edge's has an `edge_id`, central's has none."""
+    try:
+        is_edge = "edge_id" in tomllib.loads(config_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{config_file}: cannot be read: {error}") from error
+    if is_edge:
+        return load_config(config_file, EdgeConfig)
+    return load_config(config_file, CentralConfig)
+
+
+def _edge_file(config: EdgeConfig, config_file: Path) -> Path:
+    file = Path(config.data_dir) / "edge.db"
+    if not file.exists():
+        raise ConfigError(
+            f"{config_file}: data_dir: {file} does not exist; did this edge ever run?"
+        )
+    return file
