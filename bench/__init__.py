@@ -1,0 +1,1 @@
+"""What is claimed, measured: one module per bench, run by `stockhelm bench`."""
