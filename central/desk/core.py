@@ -160,7 +160,7 @@ def place_text(place: str) -> str:
 
 def event_text(event: Event) -> str:
     """Return an event of the ledger as one sentence."""
-    who = event.person_id or event.device_id
+    who = event.person or event.device_id
     if event.kind == "moved":
         return (
             f"{event.units} x {event.article.name} went from {place_text(event.from_place)}"

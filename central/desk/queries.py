@@ -314,6 +314,7 @@ class Queries:
                 reason=row["reason"],
                 device_id=row["device_id"],
                 person_id=row["person_id"],
+                person=self._names.worker(row["person_id"]),
                 task_id=row["task_id"],
                 at_ms=_ms(row["observed_at_ns"]),
             )
@@ -343,6 +344,7 @@ class Queries:
                 reason="",
                 device_id=row["device_id"],
                 person_id="",
+                person="",
                 task_id=row["task_id"],
                 at_ms=_ms(row["observed_at_ns"]),
             )

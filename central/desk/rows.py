@@ -98,6 +98,7 @@ class Event:
     reason: str
     device_id: str
     person_id: str
+    person: str
     task_id: str
     at_ms: int
 
