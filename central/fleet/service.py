@@ -14,6 +14,7 @@ import structlog
 
 from central.config import CentralConfig
 from central.fleet.book import ATTEMPTS_MAX, NOBODY, BookFullError, Entry, JobBook
+from central.fleet.charging import Charging
 from central.fleet.dispatch import Dispatcher, Leg
 from central.fleet.graph import FloorGraph
 from central.fleet.jobs import JobEvent, JobProgress, Stop, TransportJob
@@ -104,6 +105,9 @@ class Fleet:
             on_broken=self._handle_broken,
         )
         self._book = JobBook()
+        self._charging = Charging(self._graph)
+        self._early: list[TransportJob] = []
+        self._begun = False
         self._strangers: dict[topics.VehicleId, int] = {}
         self._progress: list[JobProgress] = []
         self._views: tuple[RobotView, ...] = ()
@@ -139,6 +143,9 @@ class Fleet:
 
     def _begin(self) -> None:
         self._adopt()
+        self._begun = True
+        for job in self._early:
+            self._submit(job)
         interface = self._config.interface_name
         for name, handler in (
             (topics.STATE, self._handle_states),
@@ -234,6 +241,9 @@ class Fleet:
     # --- jobs -----------------------------------------------------------------------------------
 
     def _submit(self, job: TransportJob) -> None:
+        if not self._begun:  # what robots did before is not known yet
+            self._early.append(job)
+            return
         if self._stopped or job.job_id in self._book.entries:
             return
         for vehicle in self._vehicles:
@@ -406,7 +416,7 @@ class Fleet:
             entry = self._book.entries.get(vehicle.job_id)
             if entry is None or not entry.started:
                 vehicle.job_id = ""
-                if not why[vehicle.number]:
+                if not why[vehicle.number] and not self._is_charging(vehicle):
                     free[vehicle.number] = vehicle.robot_id
         self._book.assign(
             free,
@@ -418,12 +428,29 @@ class Fleet:
             if entry.robot != NOBODY:
                 self._vehicles[entry.robot].job_id = entry.job.job_id
 
+    def _is_charging(self, vehicle: Vehicle) -> bool:
+        """Return whether a robot without a job is to charge now."""
+        number, state = vehicle.number, vehicle.state
+        assert state is not None, "who has not said anything is not available"
+        self._charging.review(
+            number,
+            node=self._traffic.node(number),
+            percent=state.battery_state.battery_charge,
+            charging=state.battery_state.charging,
+            way_m=lambda node: self._traffic.way_m(number, node),
+            now_ns=self._clock.monotonic_ns(),
+        )
+        return self._charging.goal(number) is not None
+
     def _way_m(self, robot: int, stop: Stop) -> float:
         """Return the way from where the robot's path ends to the stop."""
         return self._traffic.way_m(robot, self._graph.number[stop.node_id])
 
     def _wish(self, vehicle: Vehicle, why: str) -> Wish:
         entry = self._book.entries.get(vehicle.job_id)
+        charger = self._charging.goal(vehicle.number)
+        if entry is None and charger is not None:
+            return Wish(goal=charger, stays_at_goal=True, frozen=bool(why))
         if entry is None:
             return Wish(frozen=bool(why))
         goal = self._graph.number[entry.stop.node_id]
