@@ -2,9 +2,9 @@
 
 Aisles run along x. Seen from above (`=` aisle with a rack on each side, `|` cross aisle):
 
-    c     |====|===||====|===||    c   charger: a node of the outer cross aisles
-          |====|===||====|===||    left half: zone A, right half: zone B
-    ------+----+---++----+---++    the lane: docks on the left, packing on the right
+    ||====|===||====|===||    left half: zone A, right half: zone B
+    c|====|===c|====|===||    c: chargers, where the robots stand at first
+    ++----+---++----+---++    the lane: docks on the left, packing on the right
 
 Nodes lie on a grid of 1.5 m. Every place can be left in two ways, so that two robots that meet can
 always go around each other somewhere.
@@ -32,7 +32,7 @@ ZONE_COLUMNS: Final = POSITIONS + 4
 """Two cross aisles at the outer end, one in the middle, one beside the other zone's."""
 DOCK_CAPACITY_UNITS: Final = 5_000
 PACK_CAPACITY_UNITS: Final = 2_000
-ROBOT_NODES_MAX: Final = 14
+ROBOT_NODES_MAX: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +99,14 @@ def make_edges() -> list[EdgeRow]:
 
 
 def charger_nodes(robots: int) -> tuple[str, ...]:
-    """Return the nodes where robots stand at first: outer cross aisles, between the aisles."""
+    """Return the nodes where robots stand at first: double cross aisles, out of the way."""
     if robots > ROBOT_NODES_MAX:
         raise ValueError(f"{robots} robots: this floor has room for {ROBOT_NODES_MAX}")
     columns = cross_columns()
-    outer = [
-        node_id(column, row)
-        for row in (1, 3, 5, -1)
-        for column in (columns[0], columns[-1], columns[4])
-    ]
-    return tuple([*outer, node_id(columns[3], 1), node_id(columns[3], 5)][:robots])
+    outer, middle = columns[0], columns[3]
+    places = [(column, row) for row in (1, 3, 5, -1) for column in (outer, middle)]
+    places += [(outer, row) for row in (0, 2, 4, 6)]
+    return tuple(node_id(column, row) for column, row in places[:robots])
 
 
 def rack_slots(zone: str) -> list[Slot]:
