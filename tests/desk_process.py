@@ -8,6 +8,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from sqlalchemy import update
+
+from central import tables as t
 from central.config import BrokerConfig, DeskConfig
 from central.desk.service import DeskService, build_desk
 from runtime.bus import BusOptions, Incoming
@@ -115,6 +118,18 @@ class DeskProcess:
                 self.peer.publish(topics.DESK_RESULT.of(site="FC1"), encode(result))
 
         self.peer.subscribe(topics.DESK_COMMAND.of(site="FC1"), self.peer_lane, came)
+
+
+def decide(world: DeskWorld, proposal_id: str, status: str, person: str) -> None:
+    """Write a decision into the books as central does."""
+    engine = world.engine()
+    with engine.begin() as books:
+        books.execute(
+            update(t.proposal)
+            .where(t.proposal.c.proposal_id == proposal_id)
+            .values(status=status, decided_by=person, decided_at_ns=time.time_ns())
+        )
+    engine.dispose()
 
 
 def eventually(what: Callable[[], object], timeout_s: float = WAIT_S) -> None:

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Table, create_engine, event, insert, update
+from sqlalchemy import Engine, Table, create_engine, event, insert
 
 from central import tables as t
 from sim_hardware.world.generate import generate_site
@@ -250,7 +250,8 @@ class DeskWorld:
         rows = []
 
         def add(task_id: str, kind: str, status: str, worker: tuple[str, str],
-                what: tuple[str, int], way: tuple[str, str], *, detail: str = "", proposal: str = "", order: str = "",
+                what: tuple[str, int], way: tuple[str, str], *, detail: str = "",
+                proposal: str = "", order: str = "",
                 due_s: int = 600, age_s: int = 120) -> None:  # fmt: skip
             created = self.now_ns - age_s * S
             ended = status in ("done", "failed")
@@ -281,8 +282,8 @@ class DeskWorld:
             (f"bin:{self.faces[5].bin_id}", "tote:O1045"), order="O1045")  # fmt: skip
         low = self.faces[7]
         add("T-207", "pick", "open", ("person", ""), (low.gtin, 5),
-            (f"bin:{low.bin_id}", "tote:O1044"), order="O1044",
-            detail=f"Waits for stock: {low.bin_id} holds 2, a refill comes.", due_s=-30)  # fmt: skip
+            (f"bin:{low.bin_id}", "tote:O1044"), order="O1044", due_s=-30,
+            detail=f"Waits for stock: {low.bin_id} holds 2, a refill comes.")  # fmt: skip
         add("T-208", "receive", "assigned", ("person", "p1"), (self.gtins[8], 48),
             ("supplier:S1", "bin:DOCK-1"))  # fmt: skip
         add("T-209", "putaway", "open", ("person", ""), (self.gtins[3], 96),
@@ -346,13 +347,3 @@ def _on_loop(way_m: float) -> tuple[float, float, float]:
 
 def _balance(place: str, article: str, units: int) -> dict[str, Any]:
     return {"place": place, "gtin": article, "units": units}
-
-
-def decide(engine: Engine, proposal_id: str, status: str, person: str, at_ns: int) -> None:
-    """Write a decision as central does: the proposal changes, an approved one gets its task."""
-    with engine.begin() as books:
-        books.execute(
-            update(t.proposal)
-            .where(t.proposal.c.proposal_id == proposal_id)
-            .values(status=status, decided_by=person, decided_at_ns=at_ns)
-        )

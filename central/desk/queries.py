@@ -361,6 +361,7 @@ class Queries:
             return column == place if bin_id else column.startswith("bin:")
 
         reserved: defaultdict[tuple[str, str], int] = defaultdict(int)
+        promised: defaultdict[str, int] = defaultdict(int)
         query: Select[Any] = (
             select(t.reservation.c.place, t.reservation.c.gtin, func.sum(t.reservation.c.units))
             .where(here(t.reservation.c.place))
@@ -368,6 +369,7 @@ class Queries:
         )
         for where, gtin, units in books.execute(query):
             reserved[bin_of(where) or "", gtin] = int(units)
+            promised[bin_of(where) or ""] += int(units)
         inbound: defaultdict[str, int] = defaultdict(int)
         query = (
             select(t.task.c.to_place, func.sum(t.task.c.units))
@@ -380,7 +382,7 @@ class Queries:
         balances = select(t.balance).where(here(t.balance.c.place)).order_by(t.balance.c.gtin)
         for row in books.execute(balances).mappings():
             held_in = bin_of(row["place"]) or ""
-            if row["units"] or reserved[held_in, row["gtin"]]:
+            if row["units"]:
                 stock[held_in].append(
                     r.BinStock(
                         article=self._names.article(row["gtin"]),
@@ -393,7 +395,7 @@ class Queries:
             [bin_id] if bin_id else [*known, *(held for held in stock if held not in known)]
         )
         return {
-            id_: self._bin(id_, stock[id_], inbound[id_])
+            id_: self._bin(id_, stock[id_], promised[id_], inbound[id_])
             for id_ in asked
             if id_ in known or stock[id_]
         }
@@ -426,7 +428,9 @@ class Queries:
             open_tasks=[self._task(row) for row in _page(books, tasks)],
         )
 
-    def _bin(self, bin_id: str, stock: list[r.BinStock], inbound_units: int) -> r.Bin:
+    def _bin(
+        self, bin_id: str, stock: list[r.BinStock], reserved_units: int, inbound_units: int
+    ) -> r.Bin:
         row = self._names.site.bins.get(bin_id)
         return r.Bin(
             bin_id=bin_id,
@@ -435,7 +439,7 @@ class Queries:
             slot=self._names.article(row.gtin) if row and row.gtin else None,
             capacity_units=self._names.capacity_units(bin_id),
             units=sum(held.units for held in stock),
-            reserved_units=sum(held.reserved_units for held in stock),
+            reserved_units=reserved_units,
             inbound_units=inbound_units,
             stock=stock,
         )

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, insert, update
+
+from central import tables as t
+from central.desk.books import Books
+from central.desk.queries import LIMIT_MAX, Queries
+from central.desk.site import Names, read_site
+from tests.desk_world import DeskWorld
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> DeskWorld:
+    world = DeskWorld(tmp_path_factory.mktemp("desk"))
+    world.make_site()
+    world.make_books()
+    return world
+
+
+@pytest.fixture(scope="module")
+def queries(world: DeskWorld) -> Queries:
+    return Queries(Names(read_site(world.site_dir)))
+
+
+@pytest.fixture
+def books(world: DeskWorld) -> Iterator[Connection]:
+    opened = Books(world.url)
+    with opened.read() as connection:
+        yield connection
+    opened.close()
+
+
+def test_figures_count_what_stands_in_the_tables(queries: Queries, books: Connection) -> None:
+    figures = queries.figures(books)
+    assert (figures.orders_waiting, figures.orders_filled, figures.orders_refused) == (22, 23, 1)
+    assert figures.proposals_waiting == 3
+    assert figures.events == 4_211 + 8_630
+    by_kind = {found.kind: (found.open, found.done, found.failed) for found in figures.tasks}
+    assert by_kind["pick"] == (2, 9, 0)
+    assert by_kind["refill"] == (3, 1, 1)
+    in_bins = sum(found.units for found in queries.bins(books).values())
+    assert figures.units_in_bins == in_bins > 0
+
+
+def test_a_bin_shows_stock_promises_and_what_comes(
+    world: DeskWorld, queries: Queries, books: Connection
+) -> None:
+    face = world.faces[2]
+    found = queries.bins(books)[face.bin_id]
+    assert (found.kind, found.edge_id, found.inbound_units) == ("pick", "B", 24)
+    assert found.slot is not None
+    assert found.slot.gtin == face.gtin
+    assert found.capacity_units == face.capacity_units
+    source = queries.bins(books)[world.reserve[2]]
+    assert source.reserved_units == 24
+    assert queries.bins(books, face.bin_id) == {face.bin_id: found}
+
+
+def test_a_bin_that_only_the_books_know_is_listed_too(tmp_path: Path, queries: Queries) -> None:
+    other = DeskWorld(tmp_path)
+    engine = other.engine()
+    t.metadata.create_all(engine)
+    with engine.begin() as writing:
+        writing.execute(insert(t.balance).values(place="bin:OLD-1", gtin="0" * 14, units=3))
+        writing.execute(insert(t.balance).values(place="tote:T1", gtin="0" * 14, units=4))
+        found = queries.bins(writing)
+        assert found["OLD-1"].kind == "unknown"
+        assert found["OLD-1"].stock[0].article.name == "0" * 14
+        assert not any("T1" in bin_id for bin_id in found)
+        assert queries.bin_detail(writing, "NOT-1") is None
+    engine.dispose()
+
+
+def test_a_bin_tells_what_happened_there_newest_first(
+    world: DeskWorld, queries: Queries, books: Connection
+) -> None:
+    detail = queries.bin_detail(books, world.faces[5].bin_id)
+    assert detail is not None
+    times = [event.at_ms for event in detail.events]
+    assert times == sorted(times, reverse=True)
+    assert {event.kind for event in detail.events} >= {"sighted"}
+    assert [task.task_id for task in detail.open_tasks] == ["T-206"]
+
+
+def test_why_leads_from_orders_and_scans_to_tasks_and_movements(
+    queries: Queries, books: Connection
+) -> None:
+    why = queries.why(books, "P-101")
+    assert why is not None
+    assert [(cause.kind, cause.id) for cause in why.causes] == [
+        ("order", "O1044"),
+        ("moved", "scanner-3/1759/115"),
+        ("other", "P-404"),
+    ]
+    assert why.causes[1].text.endswith("(pick, Emil)")
+    assert why.proposal.numbers["order_up_to_units"] == 105
+    after = queries.why(books, "P-090")
+    assert after is not None
+    assert [task.task_id for task in after.tasks] == ["T-201", "T-DONE-1"]
+    assert [event.task_id for event in after.events] == ["T-DONE-1"]
+    assert queries.why(books, "P-404") is None
+
+
+def test_a_cause_may_stand_behind_its_kind(queries: Queries, books: Connection) -> None:
+    why = queries.why(books, "P-102")
+    assert why is not None
+    assert [(cause.kind, cause.id) for cause in why.causes] == [("order", "O1040")]
+
+
+def test_numbers_and_causes_that_are_no_json_are_shown_as_they_are(
+    world: DeskWorld, queries: Queries
+) -> None:
+    engine = world.engine()
+    with engine.connect() as writing:  # never committed
+        writing.execute(update(t.proposal).values(numbers="12 units", causes="O1044"))
+        why = queries.why(writing, "P-101")
+    engine.dispose()
+    assert why is not None
+    assert why.proposal.numbers == {"unreadable": "12 units"}
+    assert why.proposal.causes == ["O1044"]
+    assert why.causes[0].kind == "order"
+
+
+def test_lists_come_in_pages_that_do_not_overlap(queries: Queries, books: Connection) -> None:
+    first, total = queries.tasks(books, limit=10)
+    second, _ = queries.tasks(books, limit=10, offset=10)
+    third, _ = queries.tasks(books, limit=10, offset=20)
+    ids = [task.task_id for task in (*first, *second, *third)]
+    assert total == len(ids) == len(set(ids)) == 21
+    picks, count = queries.tasks(books, kind="pick", status="done")
+    assert count == len(picks) == 9
+    filled, count = queries.orders(books, status="filled", limit=5)
+    assert (len(filled), count) == (5, 23)
+    assert all(order.picked_units == order.units for order in filled)
+    waiting, count = queries.proposals(books, status="waiting", limit=2)
+    assert (len(waiting), count) == (2, 3)
+    assert len(queries.tasks(books, limit=10 * LIMIT_MAX)[0]) == 21
+
+
+def test_the_page_shows_open_tasks_and_those_that_ended_last(
+    queries: Queries, books: Connection
+) -> None:
+    tasks = queries.page_tasks(books)
+    assert set(tasks) >= {"T-201", "T-205", "T-210", "T-DONE-1", "T-120"}
+    assert tasks["T-206"].worker == "Cem"
+    assert tasks["T-201"].worker == "agv-1"
+    assert tasks["T-205"].waits == "Waits for a free robot."
+    assert tasks["T-207"].waits.startswith("Waits for stock")
+    proposals = queries.page_proposals(books)
+    assert {found.status for found in proposals.values()} == {"waiting", "done", "rejected"}
+    orders = queries.page_orders(books)
+    assert orders["O1044"].status == "accepted"
+    events = list(queries.page_events(books).values())
+    assert len(events) == 60
+    assert {event.kind for event in events} == {"moved", "counted", "sighted"}
