@@ -4,9 +4,9 @@ A person's work is written as a script that yields what takes time: a pause, or 
 answer. What a person physically did before a bad beep they undo. When no beep comes at all:
 
 * A scan that only says where one is (a command card, a bin's label) is simply scanned again.
-* A scan that counts units is first looked up on the screen: is the task gone from it, then it was
-  counted. If it still stands there, it is scanned again. The books refuse the second scan of a task
-  that is done, and then the screen decides once more.
+* A scan that counts units is first looked up on the screen: is the task gone from it, or less left
+  to do, then it was counted. If nothing changed there, it is scanned again. The books refuse the
+  second scan of a task that is done, and then the screen decides once more.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import enum
 from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from runtime.seeds import Random
 from sim_hardware.devices import scan_text
@@ -109,7 +109,8 @@ class Person:
         self._hands = f"person:{row.person_id}"
         self._mode = ""
         self._screen: tuple[PersonTask, ...] = ()
-        self._settled: set[str] = set()
+        self._finished: set[str] = set()
+        self._done_units: dict[str, int] = {}
         self._tries: Counter[str] = Counter()
         self._not_before_s: dict[str, float] = {}
         self._held: list[Held] = []
@@ -121,10 +122,11 @@ class Person:
         """Put these tasks on the person's screen."""
         self._screen = tasks
         listed = {task.task_id for task in tasks}
-        self._settled &= listed
-        for task_id in [t for t in self._tries if t not in listed]:
-            del self._tries[task_id]
-            self._not_before_s.pop(task_id, None)
+        self._finished &= listed
+        remembered: tuple[dict[str, Any], ...] = (self._done_units, self._tries, self._not_before_s)
+        for memory in remembered:
+            for task_id in [t for t in memory if t not in listed]:
+                del memory[task_id]
         self._wake(REACTION_S)
 
     # --- what comes next ---------------------------------------------------------------------
@@ -144,8 +146,7 @@ class Person:
             (
                 t
                 for t in self._screen
-                if t.task_id not in self._settled
-                and self._not_before_s.get(t.task_id, 0.0) <= now_s
+                if self._is_open(t) and self._not_before_s.get(t.task_id, 0.0) <= now_s
             ),
             None,
         )
@@ -181,7 +182,8 @@ class Person:
         task, self._task = self._task, None
         if task is not None:
             if outcome is Outcome.DONE:
-                self._settled.add(task.task_id)
+                if task.kind == "count":
+                    self._finished.add(task.task_id)
                 self.tasks_done[task.kind] += 1
             elif outcome is not Outcome.WITHDRAWN:
                 self._postpone(task.task_id)
@@ -191,14 +193,33 @@ class Person:
         """Try again later; after some tries leave it to whoever watches the due times."""
         self._tries[task_id] += 1
         if self._tries[task_id] >= TRIES_MAX:
-            self._settled.add(task_id)
+            self._finished.add(task_id)
             return
         wait_s = RETRY_S * self._tries[task_id]
         self._not_before_s[task_id] = self._world.time.now_s + wait_s
         self._world.time.after(wait_s, lambda: self._wake(0.0))
 
+    def _left(self, task: PersonTask) -> int:
+        """Return the units still to do; the screen may not know yet what was just scanned."""
+        return task.done_units + task.units - self._done_so_far(task)
+
+    def _done_so_far(self, task: PersonTask) -> int:
+        return max(self._done_units.get(task.task_id, 0), task.done_units)
+
+    def _is_open(self, task: PersonTask) -> bool:
+        if task.task_id in self._finished:
+            return False
+        return task.kind == "count" or self._left(task) > 0
+
     def _is_listed(self, task: PersonTask) -> bool:
         return any(listed.task_id == task.task_id for listed in self._screen)
+
+    def _is_counted(self, task: PersonTask) -> bool:
+        """Return whether the screen shows that more was done than when the task was begun."""
+        for listed in self._screen:
+            if listed.task_id == task.task_id:
+                return listed.done_units > self._done_so_far(task)
+        return True
 
     # --- the work ----------------------------------------------------------------------------
 
@@ -240,7 +261,7 @@ class Person:
     def _move_here(self, task: PersonTask, *, to_place: str) -> Script:
         """Take the units, scan them, and put them back if the scan is refused."""
         stock = self._world.stock
-        units = min(task.units, stock.units_at(task.from_place, task.gtin))
+        units = min(self._left(task), stock.units_at(task.from_place, task.gtin))
         if units == 0:
             return Outcome.NOTHING_THERE
         yield self._handle(units)
@@ -249,7 +270,7 @@ class Person:
             return Outcome.NOTHING_THERE
         self._move(task.gtin, units, from_place=task.from_place, to_place=to_place)
         if (yield from self._confirm(scan_text.article(task.gtin, units), task)):
-            self.touched_bins.clear()
+            self._note_done(task, units)
             if to_place == self._hands:
                 self._held.append(Held(task.gtin, units, task.to_place))
             return Outcome.DONE
@@ -261,7 +282,7 @@ class Person:
         goal = self._world.bins.get(bin_of(task.to_place) or "")
         if goal is None or not (yield from self._say_where("PUTAWAY", dock.bin_id)):
             return Outcome.REFUSED
-        units = min(task.units, self._world.stock.units_at(task.from_place, task.gtin))
+        units = min(self._left(task), self._world.stock.units_at(task.from_place, task.gtin))
         if units == 0:
             yield from self._scan_again_if_silent(scan_text.command("CANCEL"))
             return Outcome.NOTHING_THERE
@@ -275,7 +296,9 @@ class Person:
             booked = yield from self._confirm(scan_text.bin_label(self._gln, goal.bin_id), task)
             if not booked:
                 self._move(task.gtin, units, from_place=task.to_place, to_place=self._hands)
-        if not booked:
+        if booked:
+            self._note_done(task, units)
+        else:
             yield from self._walk(dock.node_id)
             self._move(task.gtin, units, from_place=self._hands, to_place=task.from_place)
             yield from self._scan_again_if_silent(scan_text.command("CANCEL"))
@@ -313,6 +336,10 @@ class Person:
         yield Pause(length_m / WALK_MPS + STEP_S)
         self._node = node_id
 
+    def _note_done(self, task: PersonTask, units: int) -> None:
+        self._done_units[task.task_id] = self._done_so_far(task) + units
+        self.touched_bins.clear()
+
     def _handle(self, units: int) -> Pause:
         return Pause(min(HANDLE_S + HANDLE_S_PER_UNIT * units, HANDLE_S_MAX))
 
@@ -349,7 +376,7 @@ class Person:
                 return False
             # No beep, or a refusal after one was missed: the screen tells what was counted.
             yield Pause(LOOK_REAL_S * self._world.time.speed)
-            if not self._is_listed(task):
+            if self._is_counted(task):
                 return True
             if answer is not None:
                 return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sim_hardware.config import SimScanner
@@ -99,15 +100,20 @@ def test_a_bin_is_in_flight_from_the_hand_to_the_beep(bench: Bench) -> None:
     assert bench.units(f"person:{SERIAL}", row.gtin) == 3
 
 
-def test_no_beep_and_the_task_is_gone_means_counted(bench: Bench) -> None:
+@pytest.mark.parametrize("some_left", [False, True])
+def test_no_beep_and_the_task_is_gone_or_less_means_counted(
+    bench: Bench, *, some_left: bool
+) -> None:
     reader, row = Reader(bench, refuse("]C101", "silence")), face(bench)
+    less = msgspec.structs.replace(pick(row), units=2, done_units=3)
+    left = [less] if some_left else []
     bench.give_tasks(SERIAL, pick(row))
     bench.runtime.run_until(lambda: bool(bench.floor.truth().in_flight_bins), 20)
     bench.runtime.run_for(1)
-    bench.give_tasks(SERIAL)  # the books had it: only the beep was lost
-    bench.runtime.run_for(30)
-    assert len([t for t in texts(reader, SERIAL) if t.startswith("]C101")]) == 1
-    assert bench.units("tote:O1", row.gtin) == 3
+    bench.give_tasks(SERIAL, *left)  # the books had it: only the beep was lost
+    bench.runtime.run_for(4)
+    assert [t for t in texts(reader, SERIAL) if t.startswith("]C101")] == [f"]C101{row.gtin}303"]
+    assert bench.units(f"person:{SERIAL}", row.gtin) + bench.units("tote:O1", row.gtin) == 3
 
 
 def test_no_beep_and_the_task_still_there_means_scan_again(bench: Bench) -> None:
@@ -271,6 +277,21 @@ def test_where_nothing_is_nothing_is_scanned(bench: Bench) -> None:
     bench.runtime.run_for(200)
     assert not [t for t in texts(reader, "p1") if t.startswith("]C101")]
     assert bench.floor.truth().tasks_done["p1"] == {}
+
+
+def test_a_task_is_done_in_parts_when_not_all_of_it_is_there(bench: Bench) -> None:
+    reader, gtin = Reader(bench), bench.site.opening[0].gtin
+    world = bench.floor.world
+    world.stock.arrive("supplier:S1", gtin, 5)
+    task = PersonTask(task_id="R1", kind="receive", gtin=gtin, units=8,
+                      from_place="supplier:S1", to_place="bin:DOCK-1")  # fmt: skip
+    bench.give_tasks("p1", task)
+    bench.runtime.run_for(12)
+    world.stock.arrive("supplier:S1", gtin, 9)
+    bench.runtime.run_for(60)
+    counted = [t for t in texts(reader, "p1") if t.startswith("]C101")]
+    assert counted == [f"]C101{gtin}305", f"]C101{gtin}303"]
+    assert bench.units("bin:DOCK-1", gtin) == 8
 
 
 def test_a_task_that_is_withdrawn_on_the_way_is_left(bench: Bench) -> None:
