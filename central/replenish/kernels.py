@@ -40,19 +40,20 @@ def up_to_levels(reorder_points: Ints, cover_means: Floats, up_to: Ints) -> None
 
 @njit("int64(int64, int64, int64, int64, int64)", cache=True)
 def whole_cases(
-    want_units: int, case_units: int, room_units: int, free_units: int, capacity_units: int
+    want_units: int, case_units: int, room_units: int, free_units: int, due_room_units: int
 ) -> int:
     """Return how many units to take from one source to one target.
 
     Whole cases, as few as cover `want_units`, no more than the source's free units and the target's
-    room. Loose units only where the source has no whole case left, or where the target could not
-    hold one when empty.
+    room now. Single units only where the source has no whole case left, or where the room that the
+    target has when it falls due (`due_room_units`: its capacity less its reorder point) is less
+    than a case: it would have to run empty before a case fits.
     Worked: want 13, case 6, room 20, free 100: 18; room 14: 12; room 5: 0; free 4: 4.
     """
     if want_units <= 0 or room_units <= 0 or free_units <= 0:
         return 0
     most = min(room_units, free_units)
-    if free_units < case_units or capacity_units < case_units:
+    if free_units < case_units or due_room_units < case_units:
         return min(want_units, most)
     cases = (want_units + case_units - 1) // case_units
     return min(cases, most // case_units) * case_units

@@ -70,15 +70,18 @@ class Stock:
     def sources(self, gtin: str, want_units: int, near: BinRow) -> list[BinRow]:
         """Return the reserve bins with free units of `gtin`, best first.
 
-        The target's own edge first; bins in doubt last; a bin that covers `want_units` alone before
-        one that does not; among covering bins the least filled (it becomes empty and makes room),
-        among the others the fullest (fewest trips); then by name.
+        Rests go last: no whole case left and less than is wanted, not worth a trip while another
+        bin has more. The target's own edge first; bins in doubt last; a bin that covers
+        `want_units` alone before one that does not; among covering bins the least filled (it
+        becomes empty and makes room), among the others the fullest (fewest trips); then by name.
         """
+        case_units = self._snapshot.site.articles[gtin].case_units
 
-        def rank(row: BinRow) -> tuple[bool, bool, bool, int, str]:
+        def rank(row: BinRow) -> tuple[bool, bool, bool, bool, int, str]:
             free = self.free(row.bin_id, gtin)
             covers = free >= want_units
             return (
+                free < min(case_units, want_units),
                 row.edge_id != near.edge_id,
                 row.bin_id in self._snapshot.doubtful_bins,
                 not covers,

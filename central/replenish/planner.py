@@ -164,7 +164,7 @@ def _refill(work: Round, row: BinRow, level: Levels, numbers: Numbers) -> None:
             )
         )
         return
-    _bring(work, "refill", row.gtin, want, numbers, [row], sources)
+    _bring(work, "refill", row.gtin, want, numbers, [row], sources, kept=level.reorder_point)
 
 
 def feed_forward(work: Round) -> None:
@@ -192,16 +192,17 @@ def feed_forward(work: Round) -> None:
             sources = [
                 row for row in work.stock.sources(gtin, want, mine[0]) if row.edge_id not in edges
             ]
-            _bring(work, "transfer", gtin, want, numbers, targets, sources)
+            _bring(work, "transfer", gtin, want, numbers, targets, sources, kept=0)
 
 
 def _bring(
     work: Round, kind: ProposalKind, gtin: str, want: int, numbers: Numbers,
-    targets: list[BinRow], sources: list[BinRow],
+    targets: list[BinRow], sources: list[BinRow], *, kept: int,
 ) -> None:  # fmt: skip
     """Propose moves from `sources` to `targets`, both best first, until `want` units are met.
 
-    A target without room for what a source can give is passed over, and so is a source.
+    `kept` units stand in a target when it falls due. A target without room for what a source can
+    give is passed over, and so is a source.
     """
     article = work.site.articles[gtin]
     already = 0
@@ -212,9 +213,8 @@ def _bring(
                 return
             room = work.stock.room(target.bin_id)
             free = work.stock.free(source.bin_id, gtin)
-            units = int(
-                whole_cases(want - already, article.case_units, room, free, target.capacity_units)
-            )
+            due_room = max(0, target.capacity_units - kept)
+            units = int(whole_cases(want - already, article.case_units, room, free, due_room))
             if units == 0:
                 continue
             found: Numbers = {
@@ -223,7 +223,7 @@ def _bring(
                 "room_units": room,
                 "source_free_units": free,
                 "case_units": article.case_units,
-                "capacity_units": target.capacity_units,
+                "due_room_units": due_room,
             }
             text = reasons.move(kind, target.bin_id, source.bin_id, units, found)
             places = (bin_location(source.bin_id), bin_location(target.bin_id))
@@ -283,7 +283,7 @@ def _buy(work: Round, gtin: str, target: str, room: int) -> int:
         "room_units": room,
         "source_free_units": NO_LIMIT,
         "case_units": article.case_units,
-        "capacity_units": NO_LIMIT,
+        "due_room_units": NO_LIMIT,
         "cost_cents": units * article.price_cents,
         "urgent": int(gtin in work.starved),
     }
@@ -356,7 +356,7 @@ def recompute(numbers: Numbers) -> int:
             int(numbers["case_units"]),
             int(numbers["room_units"]),
             int(numbers["source_free_units"]),
-            int(numbers["capacity_units"]),
+            int(numbers["due_room_units"]),
         )
     )
 

@@ -24,7 +24,7 @@ def move(kind: ProposalKind, target: str, source: str, units: int, numbers: Numb
 
 def purchase(supplier: str, units: int, numbers: Numbers) -> str:
     """Return why `units` shall be bought."""
-    head = "No stock anywhere: urgent. " if numbers["urgent"] else ""
+    head = "No reserve bin has any: urgent. " if numbers["urgent"] else ""
     return (
         f"{head}The site {_holds(numbers)} and {_whole(numbers, 'on_order_units')} are on order,"
         f" {_lead(numbers)}: buy {_cases(units, numbers)} from {supplier}.{_also(numbers)}"

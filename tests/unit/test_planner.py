@@ -83,6 +83,13 @@ def test_the_least_filled_bin_that_covers_all_goes_first() -> None:
     assert moves(found, "refill") == [("bin:A-02", 12)]
 
 
+def test_a_rest_is_not_worth_a_trip_while_another_bin_has_more() -> None:
+    stock = at({"B-11": 1, "B-01": 2, "A-02": 60})
+    assert moves(plan(snapshot(balances=stock)), "refill") == [("bin:A-02", 12)]
+    last = at({"B-11": 1, "B-01": 2, "A-02": 6})
+    assert moves(plan(snapshot(balances=last)), "refill") == [("bin:A-02", 6), ("bin:B-01", 2)]
+
+
 def test_a_bin_in_doubt_goes_last() -> None:
     stock = at({"B-11": 1, "A-01": 60, "A-02": 18})
     found = plan(snapshot(balances=stock, doubtful_bins=frozenset({"A-02"})))
@@ -108,6 +115,14 @@ def test_a_full_face_waits() -> None:
     stock = at({"B-11": 5, "A-02": 60})
     found = plan(snapshot(site=site(bins), balances=stock, reserved=at({"B-11": 5})))
     assert not of(found, "refill")
+
+
+@pytest.mark.parametrize(("capacity", "units"), [(26, 24), (25, 11)])
+def test_a_face_where_no_case_fits_in_time_gets_single_units(capacity: int, units: int) -> None:
+    bins = tuple(bin_row("B-11", "pick", PEN, capacity) if b.bin_id == "B-11" else b for b in BINS)
+    stock = at({"B-11": 1, "A-02": 60})
+    found = plan(snapshot(site=site(bins, case_units=24), balances=stock))
+    assert only(found, "refill").units == units
 
 
 def test_a_rejected_refill_is_not_proposed_again() -> None:
@@ -180,7 +195,9 @@ def test_nothing_anywhere_is_an_urgent_purchase_and_a_note() -> None:
     found = plan(snapshot(balances={}, backordered={PEN: 3}))
     purchase = only(found, "buy")
     assert purchase.numbers["urgent"] == 1
-    assert purchase.reason.startswith("No stock anywhere: urgent. The site holds 0 (3 backordered)")
+    assert purchase.reason.startswith(
+        "No reserve bin has any: urgent. The site holds 0 (3 backordered) and 0 are on order"
+    )
     (note,) = (note for note in found.notes if note.gtin == PEN)
     assert note.text == (
         "Pick face B-11 holds 0 (3 backordered), expected demand in the lead time of 0.1 d is"

@@ -29,7 +29,7 @@ def test_an_order_reaches_above_the_reorder_point(kernel: Callable[..., None]) -
 
 
 @pytest.mark.parametrize(
-    ("want", "case", "room", "free", "capacity", "units"),
+    ("want", "case", "room", "free", "due_room", "units"),
     [
         (13, 6, 20, 100, 48, 18),  # cases cover the want
         (13, 6, 14, 100, 48, 12),  # room cuts to whole cases
@@ -37,13 +37,13 @@ def test_an_order_reaches_above_the_reorder_point(kernel: Callable[..., None]) -
         (13, 6, 5, 100, 48, 0),  # no room for a case: wait
         (13, 6, 20, 4, 48, 4),  # no whole case left there: its rest
         (2, 6, 20, 4, 48, 2),
-        (13, 24, 9, 100, 20, 9),  # a bin that never holds a case takes single units
+        (13, 24, 9, 100, 20, 9),  # no case fits when it falls due: single units
         (0, 6, 20, 100, 48, 0),
         (-3, 6, 20, 100, 48, 0),
         (13, 6, 0, 100, 48, 0),
         (13, 6, 20, 0, 48, 0),
     ],
 )
-def test_whole_cases(want: int, case: int, room: int, free: int, capacity: int, units: int) -> None:
-    assert kernels.whole_cases(want, case, room, free, capacity) == units
-    assert kernels.whole_cases.py_func(want, case, room, free, capacity) == units
+def test_whole_cases(want: int, case: int, room: int, free: int, due_room: int, units: int) -> None:
+    assert kernels.whole_cases(want, case, room, free, due_room) == units
+    assert kernels.whole_cases.py_func(want, case, room, free, due_room) == units
