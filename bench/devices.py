@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import cycle
 from typing import Final, Protocol
 
 from runtime.bus import Bus, BusOptions, Incoming
@@ -40,12 +40,14 @@ class Script:
     """What a person scans: how they begin, and what they then repeat."""
 
     opening: tuple[str, ...]
-    scan: str
+    round: tuple[str, ...]
+    moves_per_round: int
+    """How many movements a round makes; counts are events, and no movements."""
 
     def texts(self) -> Iterator[str]:
         """Yield the labels in order, without end."""
         yield from self.opening
-        yield from repeat(self.scan)
+        yield from cycle(self.round)
 
 
 class Device(Protocol):

@@ -1,8 +1,8 @@
 """Twelve scanners at 200 scans/s on two real edge agents and a real central, timed at the device.
 
-Zone A's scanners receive: every scan moves one unit from a supplier to a dock, inside tasks that
-the bench sets. Zone B's scanners count: every scan is an observation. So each scan of the load is
-an event that is committed at the edge before its good beep, and then at central.
+Zone A's scanners put away: bin, article, other bin, one movement per three scans, inside tasks that
+the bench sets. Zone B's scanners count: each scan is an event. Every scan is committed at the edge
+before its good beep (session, answer and event in one transaction); the events go on to central.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +34,7 @@ from stockhelm.demo_site import GLN, SITE_ID, DemoSite, Ports, write_demo
 from stockhelm.processes import Process, ProcessError, Supervisor
 from wire.codec import encode
 from wire.messages import PersonTask, PersonTasks
+from wire.site import OpeningRow
 from wire.topics import PERSON_TASKS
 
 SERIAL_PER_EDGE: Final = 2
@@ -65,7 +67,20 @@ class _Hand:
 
     device: Device
     script: Script
+    tasks: PersonTasks
     texts: Iterator[str]
+    scans: int = 0
+
+    def scan(self) -> None:
+        """Scan what comes next."""
+        self.scans += 1
+        self.device.scan(next(self.texts))
+
+    @property
+    def moves(self) -> int:
+        """Return how many movements were made so far."""
+        rounds = (self.scans - len(self.script.opening)) / len(self.script.round)
+        return int(rounds * self.script.moves_per_round)
 
 
 class Load:
@@ -91,23 +106,21 @@ class Load:
         """Start everything, let people scan, stop everything; return what was measured."""
         folder = str(self._bench.directory / "broker")
         supervisor = Supervisor(self._bench.directory, self._runtime.clock)
-        try:
-            with BrokerProcess(BrokerConfig(directory=folder, port=self._ports.broker)):
-                try:
-                    self._take_devices()
-                    self._say("starting two edge agents and central")
-                    supervisor.start(self._processes(), lambda _name: None)
-                    self._wait("the opening stock at central", READY_S_MAX, self._opening_is_here)
-                    self._begin()
-                    measured = self._scan()
-                    measured.sync_ms = sync_ms(self._bench.directory, self._runtime.clock)
-                finally:
-                    supervisor.stop()
-            self._read_central(measured)
-        except ProcessError as error:
-            raise BenchError(str(error)) from error
-        finally:
-            self._runtime.close()
+        with BrokerProcess(BrokerConfig(directory=folder, port=self._ports.broker)):
+            try:
+                self._take_devices()
+                self._say("starting two edge agents and central")
+                supervisor.start(self._processes(), lambda _name: None)
+                self._wait("the opening stock at central", READY_S_MAX, self._opening_is_here)
+                self._begin()
+                measured = self._scan()
+                measured.sync_ms = sync_ms(self._bench.directory, self._runtime.clock)
+            except ProcessError as error:
+                raise BenchError(str(error)) from error
+            finally:
+                supervisor.stop()
+                self._runtime.close()
+        self._read_central(measured)
         return measured
 
     # --- set-up -----------------------------------------------------------------------------
@@ -138,7 +151,8 @@ class Load:
                 if number < SERIAL_PER_EDGE:
                     path = str(self._bench.directory / "ports" / device_id)
                 rows.append(ScannerConfig(device_id=device_id, person_id=device_id, path=path))
-                self._hand_out(rows[-1], _script(self._demo, edge, number))
+                script = _script(self._demo, edge, number)
+                self._hand_out(rows[-1], script, _tasks(self._demo, edge, number, device_id))
             file = self._demo.config(f"edge-{edge}")
             config = msgspec.structs.replace(
                 load_config(file, EdgeConfig), scanners=tuple(rows), cameras=(), drones=()
@@ -148,7 +162,7 @@ class Load:
         central = msgspec.structs.replace(load_config(file, CentralConfig), drones=())
         file.write_text(to_toml(central))
 
-    def _hand_out(self, row: ScannerConfig, script: Script) -> None:
+    def _hand_out(self, row: ScannerConfig, script: Script, tasks: PersonTasks) -> None:
         device: Device
         if row.path:
             device = SerialDevice(
@@ -160,7 +174,7 @@ class Load:
                 row.device_id, site_id=SITE_ID, port=self._ports.broker, runtime=self._runtime,
                 lane=self._lane, on_sample=self._samples.append,
             )  # fmt: skip
-        self._hands.append(_Hand(device, script, script.texts()))
+        self._hands.append(_Hand(device, script, tasks, script.texts()))
 
     def _opening_is_here(self) -> bool:
         return self._count("movement") >= len(self._demo.site.opening)
@@ -171,19 +185,23 @@ class Load:
         bus.start()
         for hand in self._hands:
             person = hand.device.device_id
-            payload = encode(_tasks(self._demo, person))
+            payload = encode(hand.tasks)
             bus.publish(PERSON_TASKS.of(site=SITE_ID, person=person), payload, retain=True)
         self._wait("the broker", ANSWER_S_MAX, lambda: bus.connected)
-        for _ in range(len(self._hands[0].script.opening)):
-            self._lane.post(self._scan_all)
-            self._wait("the first answers", ANSWER_S_MAX, self._all_answered)
+        longest = max(len(hand.script.opening) for hand in self._hands)
+        for number in range(1, longest + 1):
+            self._lane.post(self._open_all)
+            self._wait("the first answers", ANSWER_S_MAX, partial(self._answered, number))
         refused = [sample for sample in self._samples if not sample.ok]
         if refused:
             raise BenchError(f"the first scan of {refused[0].device_id}: {refused[0].text}")
 
-    def _scan_all(self) -> None:
+    def _open_all(self) -> None:
         for hand in self._hands:
-            hand.device.scan(next(hand.texts))
+            hand.scan()
+
+    def _answered(self, number: int) -> bool:
+        return len(self._samples) == number * len(self._hands)
 
     # --- the load ---------------------------------------------------------------------------
 
@@ -197,6 +215,7 @@ class Load:
         for _ in range(round(LOAD_S / LOOK_EVERY_S)):
             self._pause.wait(LOOK_EVERY_S)
             self._progress.advance(self._bar, LOOK_EVERY_S)
+        self._progress.update(self._bar, completed=LOAD_S)
         self._running = False
         seconds = (self._runtime.clock.monotonic_ns() - begun_ns) / 1e9
         self._say("waiting for the last answers and for central")
@@ -204,9 +223,7 @@ class Load:
         refused = [sample for sample in self._samples if not sample.ok]
         if refused:
             raise BenchError(f"{len(refused)} scans were refused, the first: {refused[0].text}")
-        moved = len(self._demo.site.opening) + sum(
-            sample.device_id.startswith(f"bench-{self._demo.edges[0]}") for sample in self._samples
-        )
+        moved = len(self._demo.site.opening) + sum(hand.moves for hand in self._hands)
         self._wait("central", ANSWER_S_MAX, lambda: self._count("movement") >= moved)
         return Measured(
             durable_ms=[sample.latency_ms for sample in self._samples],
@@ -221,7 +238,7 @@ class Load:
         def scan() -> None:
             if self._running:
                 self._lane.call_later(self._next_s(), scan)
-                hand.device.scan(next(hand.texts))
+                hand.scan()
 
         return scan
 
@@ -271,31 +288,47 @@ class Load:
 
 
 def _script(demo: DemoSite, edge: str, number: int) -> Script:
-    """Return what the person with this device does."""
-    if edge == demo.edges[0]:
-        gtin = sorted(demo.site.articles)[number]
-        return Script(("]C191SH-RECEIVE", _bin_label(_dock(demo))), f"]E0{gtin[1:]}")
-    stock = [row for row in demo.site.opening if demo.site.bins[row.bin_id].edge_id == edge][number]
-    return Script(("]C191SH-COUNT", _bin_label(stock.bin_id)), f"]C101{stock.gtin}30{stock.units}")
+    """Return what the person with this device does; two labels open every script."""
+    stock = _stock(demo, edge, number)
+    if edge != demo.edges[0]:
+        opening = ("]C191SH-COUNT", _bin_label(stock.bin_id))
+        return Script(opening, (f"]C101{stock.gtin}30{stock.units}",), 0)
+    here, there = _bin_label(stock.bin_id), _bin_label(_empty_bin(demo, edge, number))
+    article = f"]E0{stock.gtin[1:]}"
+    opening = ("]C191SH-PUTAWAY", "]C191SH-CANCEL")
+    return Script(opening, (here, article, there, there, article, here), 2)
 
 
-def _tasks(demo: DemoSite, person_id: str) -> PersonTasks:
-    """Return receiving tasks of one person for all scans of the load."""
-    gtin = sorted(demo.site.articles)[int(person_id[-1])]
+def _tasks(demo: DemoSite, edge: str, number: int, person_id: str) -> PersonTasks:
+    """Return tasks to put one article from its bin into an empty one, and back, often enough."""
+    if edge != demo.edges[0]:
+        return PersonTasks(person_id=person_id, tasks=())
+    stock = _stock(demo, edge, number)
+    here, there = f"bin:{stock.bin_id}", f"bin:{_empty_bin(demo, edge, number)}"
     return PersonTasks(
         person_id=person_id,
         tasks=tuple(
             PersonTask(
-                task_id=f"{person_id}-{number}", kind="receive", gtin=gtin, units=TASK_UNITS,
-                from_place="supplier:S1", to_place=f"bin:{_dock(demo)}",
+                task_id=f"{person_id}-{task}", kind="putaway", gtin=stock.gtin, units=TASK_UNITS,
+                from_place=there if task % 2 else here, to_place=here if task % 2 else there,
             )
-            for number in range(TASKS)
+            for task in range(TASKS)
         ),
     )  # fmt: skip
 
 
-def _dock(demo: DemoSite) -> str:
-    return next(row.bin_id for row in demo.site.bins.values() if row.kind == "dock")
+def _stock(demo: DemoSite, edge: str, number: int) -> OpeningRow:
+    return [row for row in demo.site.opening if demo.site.bins[row.bin_id].edge_id == edge][number]
+
+
+def _empty_bin(demo: DemoSite, edge: str, number: int) -> str:
+    full = {row.bin_id for row in demo.site.opening}
+    empty = [
+        row.bin_id
+        for row in demo.site.bins.values()
+        if row.edge_id == edge and row.kind == "reserve" and row.bin_id not in full
+    ]
+    return empty[number]
 
 
 def _bin_label(bin_id: str) -> str:

@@ -182,16 +182,19 @@ def _first_value(path: Path, key: str) -> str:
 
 def _table(report: Report) -> Table:
     told = report.machine
+    peers = list(dict.fromkeys(row.peer_name for row in report.rows if row.peer_name))
     table = Table(
-        title=f"{report.bench} on {told['cpu']}, {told['cores']} cores, Python {told['python']}"
+        title=f"{report.bench} on {told['cpu']}, {told['cores']} cores, Python {told['python']}",
+        caption="; ".join(f"peer {n}: {name}" for n, name in enumerate(peers, start=1)),
     )
     for name in ("what", "unit", "ours", "peer", "ratio", "goal", "met"):
         table.add_column(name, justify="left" if name in {"what", "unit"} else "right")
     for row in report.rows:
-        peer = f"{row.peer:g} ({row.peer_name})" if row.peer is not None else ""
+        number = peers.index(row.peer_name) + 1 if row.peer_name else 0
         table.add_row(
-            row.what, row.unit, f"{row.ours:g}", peer,
-            f"{row.ratio:g}" if row.ratio is not None else "",
+            row.what, row.unit, f"{row.ours:.4g}",
+            f"{row.peer:.4g} ({number})" if row.peer is not None else "",
+            f"{row.ratio:.3g}" if row.ratio is not None else "",
             f"{row.goal:g}" if row.goal is not None else "",
             {True: "[green]yes[/green]", False: "[red]no[/red]", None: ""}[row.met],
         )  # fmt: skip
