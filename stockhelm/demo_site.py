@@ -258,7 +258,7 @@ def _central_config(demo: DemoSite, ports: Ports, drone_edge: str) -> CentralCon
             day_s=DAY_S,
             review_s=3.0,
             refill_lead_time_d=0.5,
-            forward_cover_d=3.0,
+            forward_cover_d=8.0,
             buy_review_d=1.0,
             count_every_s=20.0,
         ),
