@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from central.config import CentralConfig
-from central.config import FleetConfig as FleetConfig  # noqa: PLC0414 - tests take it from here
-from central.fleet.jobs import Stop, TransportJob
+from collections import Counter
+from dataclasses import dataclass, field
+from random import Random
+
+from central.config import CentralConfig, FleetConfig
+from central.fleet.jobs import JobProgress, Stop, TransportJob
+from central.fleet.service import Fleet, RobotView
+from runtime.bus import Bus, BusOptions, Incoming
+from runtime.metrics import Metrics
+from runtime.virtual import VirtualRuntime
+from tests.build_vehicle import Floor, Network, TestVehicle
 from wire.site import EdgeRow, NodeRow, RobotRow, Site
+from wire.vda5050.codec import decode
+from wire.vda5050.messages import Order
 
 SITE_ID = "FC1"
 GRID_M = 1.5
@@ -40,14 +50,14 @@ def grid_site(width: int, height: int, robots: dict[str, str], maker: str = "acm
     )
 
 
-def config(**fleet: object) -> CentralConfig:
-    """Return a configuration with a database in memory and these fleet settings."""
+def config(url: str = "sqlite://", fleet: FleetConfig | None = None) -> CentralConfig:
+    """Return a configuration; the database is in memory where no url is given."""
     return CentralConfig(
         site_id=SITE_ID,
         site_dir="",
         data_dir="",
-        database_url="sqlite://",
-        fleet=FleetConfig(**fleet),  # type: ignore[arg-type]
+        database_url=url,
+        fleet=fleet or FleetConfig(),
     )
 
 
@@ -65,3 +75,94 @@ def transport(
         for i, node in enumerate(nodes)
     )
     return TransportJob(job_id=job_id, stops=stops, due_at_ns=due_at_ns, priority=priority)
+
+
+@dataclass
+class FleetWorld:
+    """A real fleet and vehicles of the tests' own, in virtual time. Everything sent is kept."""
+
+    robots: dict[str, str]
+    """Serial -> node."""
+    width: int = 6
+    height: int = 5
+    seed: int = 0
+    network: Network = field(default_factory=Network)
+    url: str = "sqlite://"
+    fleet_config: FleetConfig = field(default_factory=FleetConfig)
+    site: Site | None = None
+    told: list[JobProgress] = field(default_factory=list)
+    sent: list[Incoming] = field(default_factory=list)
+    metrics: Metrics = field(default_factory=Metrics)
+    floor: Floor = field(default_factory=Floor)
+    vehicles: dict[str, TestVehicle] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.runtime = VirtualRuntime(self.seed)
+        self.site = self.site or grid_site(self.width, self.height, self.robots)
+        watcher = self.runtime.bus(BusOptions(client_id="watcher"))
+        watcher.subscribe("uagv/#", self.runtime.lane("watcher"), self.sent.extend)
+        watcher.start()
+        self.start_central()
+        for row in self.site.robots:
+            random = Random(f"{self.seed}/{row.serial}")
+            vehicle = TestVehicle(
+                self.runtime, row.serial, row.node_id, self.floor, random, self.network
+            )
+            self.vehicles[row.serial] = vehicle
+
+    def start_central(self) -> None:
+        assert self.site is not None
+        lane = self.runtime.lane("fleet")
+        self.bus: Bus = self.runtime.bus(BusOptions(client_id="central"))
+        settings = config(self.url, self.fleet_config)
+        self.fleet = Fleet(
+            self.runtime, self.metrics, settings, self.site, lane, self.bus, self.told.append
+        )
+        self.fleet.start()
+        self.bus.start()
+
+    def kill_central(self) -> None:
+        """End central as SIGKILL does: nothing is written or said any more."""
+        self.bus.stop()
+        self.fleet._end()
+
+    def start_vehicles(self) -> None:
+        for vehicle in self.vehicles.values():
+            vehicle.start()
+
+    def submit(self, *jobs: TransportJob) -> None:
+        for job in jobs:
+            self.fleet.submit(job)
+
+    def run_until_ended(self, count: int, timeout_s: float = 600.0) -> bool:
+        """Run until so many jobs ended; return whether they did in time."""
+        return self.runtime.run_until(lambda: self.ended() >= count, timeout_s)
+
+    def ended(self) -> int:
+        return sum(e.event in {"done", "failed", "handed_back"} for e in self.told)
+
+    def events(self, job_id: str) -> list[str]:
+        return [e.event for e in self.told if e.job_id == job_id]
+
+    def detail(self, job_id: str, event: str) -> str:
+        [found] = [e.detail for e in self.told if (e.job_id, e.event) == (job_id, event)]
+        return found
+
+    def view(self, serial: str) -> RobotView:
+        [found] = [v for v in self.fleet.robots() if v.robot_id.endswith("/" + serial)]
+        return found
+
+    def orders(self, serial: str) -> list[Order]:
+        """Return what was published for a vehicle, in order."""
+        topic = f"uagv/v2/acme/{serial}/order"
+        return [decode(m.payload, Order) for m in self.sent if m.topic == topic]
+
+    def payloads(self, serial: str) -> list[bytes]:
+        topic = f"uagv/v2/acme/{serial}/order"
+        return [m.payload for m in self.sent if m.topic == topic]
+
+    def counters(self) -> dict[str, int]:
+        return self.metrics.snapshot().counters
+
+    def actions_done(self) -> Counter[str]:
+        return Counter(a for v in self.vehicles.values() for a in v.done)

@@ -1,15 +1,18 @@
-"""A small vehicle of the tests' own, after the text of VDA 5050 2.0.0, with a bad network if wanted.
+"""A small vehicle of the tests' own, after the text of VDA 5050 2.0.0, on a bad network if wanted.
 
-It shares nothing with the product's simulated robots. It is strict: an order that does not join what
-it has is refused with an error. A `Floor` watches that no two vehicles are ever on one node.
+It shares nothing with the product's simulated robots. It is strict: an order that does not join
+what it has is refused with an error. A `Floor` watches that no two vehicles are ever on one node.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 
 import msgspec
+from msgspec import UNSET
 
 from runtime.bus import BusOptions, Incoming
 from runtime.virtual import VirtualRuntime
@@ -21,6 +24,8 @@ from wire.vda5050.messages import (
     BatteryState,
     Connection,
     EdgeState,
+    HeaderFields,
+    InstantActions,
     Node,
     NodeState,
     Order,
@@ -30,7 +35,7 @@ from wire.vda5050.messages import (
     VehicleError,
     header,
 )
-from wire.vda5050.topics import CONNECTION, ORDER, STATE, topic
+from wire.vda5050.topics import CONNECTION, INSTANT_ACTIONS, ORDER, STATE, topic
 
 INTERFACE = "uagv"
 MANUFACTURER = "acme"
@@ -66,7 +71,7 @@ class Floor:
 
 @dataclass
 class TestVehicle:
-    """Drives an edge in `edge_s`, does an action in `action_s`, says its state on changes and every 5 s."""
+    """Drives an edge in `edge_s`, acts for `action_s`, says its state on changes and each 5 s."""
 
     __test__ = False
 
@@ -85,6 +90,7 @@ class TestVehicle:
     deaf: bool = False
     dumb: bool = False
     mode: str = "AUTOMATIC"
+    charge: float = 80.0
     order_id: str = ""
     update_id: int = 0
     sequence: int = 0
@@ -103,6 +109,7 @@ class TestVehicle:
         self.lane = lane
         self.bus = self.runtime.bus(BusOptions(client_id=self.serial))
         self.bus.subscribe(self._topic(ORDER), lane, self._handle_orders)
+        self.bus.subscribe(self._topic(INSTANT_ACTIONS), lane, self._handle_instant_actions)
         self.bus.start()
         self.floor.enter(self.node, self.serial)
         self._publish(CONNECTION, Connection(**self._header(CONNECTION), connection_state="ONLINE"))
@@ -110,7 +117,7 @@ class TestVehicle:
         lane.call_every(self.state_s, self.say)
 
     def reboot(self) -> None:
-        """Forget the order and the counters; it stands on the node it last reached, or comes to it."""
+        """Forget the order and the counters; it stands on the node that it last reached."""
         self.epoch += 1
         if self.driving and self.ahead:
             self.floor.leave(self.ahead[0].node_id, self.serial)
@@ -126,7 +133,18 @@ class TestVehicle:
             self.received.append(incoming.payload)
             if not self.deaf:
                 order = decode(incoming.payload, Order)
-                self._through_network(lambda order=order: self._take(order))
+                self._through_network(partial(self._take, order))
+
+    def _handle_instant_actions(self, batch: list[Incoming]) -> None:
+        for incoming in batch:
+            for action in decode(incoming.payload, InstantActions).actions:
+                if action.action_type == "cancelOrder" and not self.deaf:
+                    self.ahead = self.ahead[:1] if self.driving else []
+                    for waiting in self.actions:
+                        if waiting.action_status == "WAITING":
+                            self._set(waiting.action_id, "FAILED", "cancelled")
+                    self.ahead = [msgspec.structs.replace(n, actions=()) for n in self.ahead]
+                self.say()
 
     def _take(self, order: Order) -> None:
         if self.refuse_all:
@@ -200,6 +218,7 @@ class TestVehicle:
         self._go_on()
 
     def _begin_actions(self, actions: tuple[Action, ...]) -> None:
+        epoch = self.epoch
         for action in actions:
             if all(a.action_id != action.action_id for a in self.actions):
                 self.actions.append(
@@ -207,10 +226,7 @@ class TestVehicle:
                 )
             self.acting = True
             self._set(action.action_id, "RUNNING")
-            epoch = self.epoch
-            self.lane.call_later(
-                self.action_s, lambda action=action: self._end_action(action, epoch)
-            )
+            self.lane.call_later(self.action_s, partial(self._end_action, action, epoch))
 
     def _end_action(self, action: Action, epoch: int) -> None:
         if epoch != self.epoch:
@@ -257,21 +273,23 @@ class TestVehicle:
             ),
             action_states=tuple(self.actions),
             errors=tuple(self.errors),
-            battery_state=BatteryState(battery_charge=80.0),
+            battery_state=BatteryState(battery_charge=self.charge),
             safety_state=SafetyState(),
-            **(
-                {"agv_position": AgvPosition(x=self.x_y_m[0], y=self.x_y_m[1], map_id="FC1")}
-                if self.x_y_m
-                else {}
+            agv_position=(
+                AgvPosition(x=self.x_y_m[0], y=self.x_y_m[1], map_id="FC1") if self.x_y_m else UNSET
             ),
         )
         self._publish(STATE, state)
 
     def _publish(self, name: str, message: State | Connection) -> None:
         payload = encode(message)
-        self._through_network(lambda: self.bus.publish(self._topic(name), payload))
 
-    def _through_network(self, call) -> None:  # type: ignore[no-untyped-def]
+        def send() -> None:
+            self.bus.publish(self._topic(name), payload)
+
+        self._through_network(send)
+
+    def _through_network(self, call: Callable[[], None]) -> None:
         network, random = self.network, self.random
         if random.random() < network.lose_p:
             return
@@ -280,7 +298,7 @@ class TestVehicle:
             delay_s = random.uniform(0, network.late_s_max) if late else 0.01
             self.lane.call_later(delay_s, call)
 
-    def _header(self, name: str):  # type: ignore[no-untyped-def]
+    def _header(self, name: str) -> HeaderFields:
         number = self.headers.get(name, -1) + 1
         self.headers[name] = number
         return header(

@@ -76,6 +76,8 @@ class Dispatcher:
         """Take in what the vehicle's newest state says about its order and its place."""
         if vehicle.has_order:
             self._follow_order(vehicle)
+        elif vehicle.took_what_was_given_up():
+            self.order(vehicle, "cancelOrder")
         if len(vehicle.memory.nodes) <= 1:
             self._follow_place(vehicle)
 
@@ -87,7 +89,10 @@ class Dispatcher:
             self._acknowledge(vehicle)
         elif not vehicle.acknowledged and (refusal := vehicle.refusal()):
             self._metrics.count("fleet_refused")
+            fresh = sum(n.update_id == memory.order_update_id for n in memory.nodes[1:])
             self._break(vehicle, f"refused its order: {refusal}")
+            # It has read this message and will not drive there; what it had before, it still does.
+            self._traffic.forget_ghosts(vehicle.number, fresh)
             return
         elif elsewhere and (vehicle.acknowledged or memory.order_update_id > 0):
             self._break(vehicle, f"no longer knows order {memory.order_id} (restarted?)")
@@ -213,8 +218,9 @@ class Dispatcher:
             and not memory.action_is_sent
             and memory.nodes[-1].sequence_id < ORDER_NODES_MAX
         )
-        acts_here = arrives and not nodes and not goes_on
-        if not (nodes or acts_here) or not (goes_on or vehicle.is_idle()):
+        # An order to stay is news enough: once acknowledged, older messages cannot come any more.
+        stays = not nodes and not goes_on and (arrives or self._traffic.has_ghosts(number))
+        if not (nodes or stays) or not (goes_on or vehicle.is_idle()):
             return False
         if goes_on:
             memory.order_update_id += 1
@@ -246,23 +252,34 @@ class Dispatcher:
         wait_s = self._config.resend_s * (BACK_OFF if vehicle.unanswered else 1)
         if now_ns - vehicle.sent_at_ns < wait_s * NS_PER_S:
             return False
+        is_alive = vehicle.state_at_ns > vehicle.sent_at_ns
         vehicle.sent_at_ns = now_ns
-        if vehicle.resends < self._config.resends_max or vehicle.unanswered:
+        if vehicle.resends < self._config.resends_max or (vehicle.unanswered and not is_alive):
             vehicle.resends += 1
             self._metrics.count("fleet_resends")
             self._publish_order(vehicle)
             return False
-        vehicle.unanswered = True
-        vehicle.complaint = (
+        why = (
             f"has not acknowledged order {vehicle.memory.order_id} update"
             f" {vehicle.memory.order_update_id}, sent {1 + vehicle.resends} times"
         )
-        self._metrics.count("fleet_unanswered")
-        log.warning("order unanswered", robot=vehicle.robot_id, why=vehicle.complaint)
-        return True
+        first = not vehicle.unanswered
+        if first:
+            self._metrics.count("fleet_unanswered")
+        if is_alive:  # it speaks and does not take it: it is free for something else
+            self._break(vehicle, why)
+            return False
+        vehicle.unanswered = True
+        vehicle.complaint = why
+        log.warning("order unanswered", robot=vehicle.robot_id, why=why)
+        return first
 
     def ask(self, vehicle: Vehicle) -> None:
         """Ask the vehicle for its state, not too often."""
+        self.order(vehicle, "stateRequest")
+
+    def order(self, vehicle: Vehicle, action_type: str) -> None:
+        """Have the vehicle do an instant action, not too often."""
         now_ns = self._clock.monotonic_ns()
         if not self._bus.connected:
             return
@@ -271,7 +288,7 @@ class Dispatcher:
         vehicle.asked_at_ns = now_ns
         vehicle.memory.actions_header_id += 1
         vehicle.changed = True
-        vehicle.asks = True
+        vehicle.instant = action_type
 
     def flush(self) -> bool:
         """Write what changed, then publish what waits for it; False where the database is busy."""
@@ -286,11 +303,11 @@ class Dispatcher:
             return False
         for vehicle in rows:
             vehicle.changed = vehicle.moved = False
-            if vehicle.asks:
-                vehicle.asks = False
+            if vehicle.instant:
                 payload = instant_bytes(
-                    vehicle.vehicle_id, vehicle.memory, "stateRequest", self._clock.now_ns()
+                    vehicle.vehicle_id, vehicle.memory, vehicle.instant, self._clock.now_ns()
                 )
+                vehicle.instant = ""
                 self._publish(vehicle.vehicle_id, INSTANT_ACTIONS, payload)
         for vehicle in self._outbox:
             self._publish_order(vehicle)

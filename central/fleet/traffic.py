@@ -148,11 +148,16 @@ class Traffic:
         del track.visits[kept:]
         track.released = len(track.visits)
 
-    def forget_ghosts(self, robot: int) -> None:
-        """Free what was given up: the vehicle has acknowledged something newer."""
-        track = self._tracks[robot]
-        self._forget(track.ghosts)
-        track.ghosts = []
+    def forget_ghosts(self, robot: int, count: int | None = None) -> None:
+        """Free the last `count` nodes given up (all: the vehicle acknowledged something newer)."""
+        ghosts = self._tracks[robot].ghosts
+        first = 0 if count is None else len(ghosts) - count
+        self._forget(ghosts[first:])
+        del ghosts[first:]
+
+    def has_ghosts(self, robot: int) -> bool:
+        """Return whether something that was sent to `robot` is given up and still reserved."""
+        return bool(self._tracks[robot].ghosts)
 
     # --- planning ---------------------------------------------------------------------------------
 

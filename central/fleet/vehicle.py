@@ -54,8 +54,10 @@ class Vehicle:
     """Memory differs from its row in what a restart must know."""
     moved: bool = False
     """Memory differs from its row in where it is: written together with the next message."""
-    asks: bool = False
-    """It is to be asked for its state."""
+    instant: str = ""
+    """Type of the instant action that it is to be sent."""
+    given_up: str = ""
+    """Order id that was given up: should the vehicle take it late, it is cancelled."""
     action_last: str = ""
     """Status of the order's action as it was last seen."""
 
@@ -217,8 +219,17 @@ class Vehicle:
         self.payload = b""
         self.changed = True
 
+    def took_what_was_given_up(self) -> bool:
+        """Return whether the vehicle works on an order that is not its any more."""
+        state = self.state
+        if state is None or self.has_order or state.order_id != self.given_up:
+            return False
+        acting = any(action.action_status not in ENDED for action in state.action_states)
+        return bool(self.given_up) and (bool(state.node_states) or acting)
+
     def forget_order(self) -> None:
         """Let the order go: what comes next is a new one."""
+        self.given_up = self.memory.order_id
         self.memory.nodes = ()
         self.acknowledged = True
         self.unanswered = False

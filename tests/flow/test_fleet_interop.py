@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
 
 from central.fleet.jobs import JobProgress
@@ -96,8 +95,7 @@ def test_a_vehicle_that_we_did_not_write_picks_drives_and_drops(
     runtime, metrics = LiveRuntime(), Metrics()
     site = grid_site(6, 4, {SERIAL: "N1-1"}, maker=MAKER)
     bus = runtime.bus(BusOptions(client_id="central", host=broker.host, port=broker.port))
-    settings = msgspec.structs.replace(config(), database_url="sqlite://")
-    fleet = Fleet(runtime, metrics, settings, site, runtime.lane("fleet"), bus, told.put)
+    fleet = Fleet(runtime, metrics, config(), site, runtime.lane("fleet"), bus, told.put)
     fleet.start()
     bus.start()
     try:
@@ -106,7 +104,7 @@ def test_a_vehicle_that_we_did_not_write_picks_drives_and_drops(
                 "T1", "N4-2", "N0-3", stationType="floor", loadType="EPAL", duration=0.3
             )
             fleet.submit(job)
-            events = []
+            events: list[JobProgress] = []
             while not events or events[-1].event not in {"done", "failed"}:
                 events.append(told.get(timeout=STEP_S_MAX))
     finally:

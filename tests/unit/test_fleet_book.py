@@ -1,0 +1,113 @@
+"""Who gets which job, and why."""
+
+from __future__ import annotations
+
+from math import inf
+
+import pytest
+
+from central.fleet import book as book_module
+from central.fleet.book import NOBODY, BookFullError, JobBook
+from central.fleet.jobs import Stop
+from tests.build_fleet import transport
+
+NAMES = {0: "acme/r0", 1: "acme/r1", 2: "acme/r2"}
+METRES = {
+    (0, "A"): 10.0, (0, "B"): 11.0,
+    (1, "A"): 12.0, (1, "B"): 30.0,
+    (2, "A"): 50.0, (2, "B"): inf,
+}  # fmt: skip
+
+
+def way_m(robot: int, stop: Stop) -> float:
+    return METRES[robot, stop.node_id]
+
+
+def assign(book: JobBook, names: dict[int, str] = NAMES, now_ns: int = 0) -> dict[str, int]:
+    book.assign(names, way_m, now_ns=now_ns, utc_ns=now_ns)
+    return {job_id: entry.robot for job_id, entry in book.entries.items()}
+
+
+def test_the_sum_of_ways_is_least_not_the_first_ones() -> None:
+    book = JobBook()
+    book.submit(transport("T1", "A"), 0)
+    book.submit(transport("T2", "B"), 0)
+    # Nearest first would give 10 + 30; together 12 + 11 is less.
+    assert assign(book) == {"T1": 1, "T2": 0}
+
+
+def test_the_choice_explains_itself() -> None:
+    book = JobBook()
+    book.submit(transport("T1", "A"), 0)
+    assign(book)
+    assert book.entries["T1"].reason == (
+        "acme/r0 costs 10.0 m (way less age), least; others: acme/r1 12.0 m, acme/r2 50.0 m"
+    )
+
+
+def test_a_choice_against_the_nearest_robot_says_so() -> None:
+    book = JobBook()
+    book.submit(transport("T1", "A"), 0)
+    book.submit(transport("T2", "B"), 0)
+    assign(book)
+    assert "least in sum over all jobs; others: acme/r0 10.0 m" in book.entries["T1"].reason
+
+
+def test_nobody_is_sent_where_no_way_leads() -> None:
+    book = JobBook()
+    book.submit(transport("T1", "B"), 0)
+    assert assign(book, {2: "acme/r2"}) == {"T1": NOBODY}
+    assert book.entries["T1"].reason == "no robot is free that can go there"
+
+
+def test_a_job_that_nobody_can_reach_keeps_no_other_waiting() -> None:
+    book = JobBook()
+    book.submit(transport("T1", "B", priority=9), 0)
+    book.submit(transport("T2", "A"), 0)
+    assert assign(book, {2: "acme/r2"}) == {"T1": NOBODY, "T2": 2}
+
+
+def test_overdue_goes_before_priority_before_due_time_before_age() -> None:
+    book = JobBook()
+    book.submit(transport("old", "A"), 0)
+    book.submit(transport("due", "A", due_at_ns=9_000), 1)
+    book.submit(transport("high", "A", priority=1), 2)
+    book.submit(transport("overdue", "A", due_at_ns=10), 3)
+    taken = []
+    for _ in range(4):
+        one = {0: "acme/r0"}
+        [job_id] = [j for j, robot in assign(book, one, now_ns=100).items() if robot == 0]
+        taken.append(job_id)
+        del book.entries[job_id]
+    assert taken == ["overdue", "high", "due", "old"]
+
+
+def test_what_was_begun_stays_with_its_robot_and_what_was_not_may_change() -> None:
+    book = JobBook()
+    book.submit(transport("T1", "A"), 0)
+    assert assign(book, {1: "acme/r1"}) == {"T1": 1}
+    assert assign(book, {0: "acme/r0", 1: "acme/r1"}) == {"T1": 0}
+    book.entries["T1"].started = True
+    assert assign(book, {1: "acme/r1"}) == {"T1": 0}
+
+
+def test_a_robot_that_gave_a_job_back_gets_it_only_when_others_are_far() -> None:
+    book = JobBook()
+    book.submit(transport("T1", "A"), 0)
+    book.entries["T1"].failed_by[0] = 1
+    assert assign(book) == {"T1": 1}
+
+
+def test_the_same_job_is_taken_once() -> None:
+    book = JobBook()
+    assert book.submit(transport("T1", "A"), 0)
+    assert not book.submit(transport("T1", "A"), 5)
+    assert book.entries["T1"].since_ns == 0
+
+
+def test_a_full_book_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(book_module, "JOBS_MAX", 1)
+    book = JobBook()
+    book.submit(transport("T1", "A"), 0)
+    with pytest.raises(BookFullError, match="job T2: 1 jobs are in hand"):
+        book.submit(transport("T2", "A"), 0)
