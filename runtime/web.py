@@ -123,6 +123,12 @@ class WebServer:
         assert self._socket is not None
         self._loop = asyncio.get_running_loop()
         await self._server.serve(sockets=[self._socket])
+        # What did not end in its time was cancelled: its connections are cut, not left open.
+        for connection in list(self._server.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if isinstance(transport, asyncio.Transport):
+                transport.abort()
+        await asyncio.sleep(0)
 
 
 class _Server(uvicorn.Server):

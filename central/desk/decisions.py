@@ -99,6 +99,21 @@ class Decisions:
         self._metrics.count("desk_decisions", "taken" if result.ok else "refused")
         return result
 
+    def give_up(self) -> None:
+        """Tell everybody who waits that the desk ends. Any thread may call."""
+
+        def tell() -> None:
+            for answer in self._waiting.values():
+                if not answer.done():
+                    answer.set_exception(
+                        DecisionUnansweredError(
+                            "the desk ends: the decision is with the broker and may still be"
+                            " taken; look at the proposal's status before deciding again"
+                        )
+                    )
+
+        self._post(tell)
+
     def _answers_came(self, batch: list[Incoming]) -> None:
         for message in batch:
             try:

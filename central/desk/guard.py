@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 BODY_BYTES_MAX: Final = 16 * 1024
+DRAINED_BYTES_MAX: Final = 1024 * 1024
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 ANY_ADDRESS: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
@@ -85,7 +86,7 @@ class Guard:
         """Serve with a bounded body; whether the length is announced or not."""
         announced = headers.get("content-length", "0")
         if not announced.isdigit() or int(announced) > BODY_BYTES_MAX:
-            await _answer(send, 413, f"the body is over {BODY_BYTES_MAX} bytes")
+            await _refuse_body(receive, send)
             return
         taken = 0
         over = False
@@ -109,7 +110,18 @@ class Guard:
         with contextlib.suppress(BodyTooLongError):
             await self._app(scope, receive_some, send_safely)
         if over:
-            await _answer(send, 413, f"the body is over {BODY_BYTES_MAX} bytes")
+            await _refuse_body(receive, send)
+
+
+async def _refuse_body(receive: Receive, send: Send) -> None:
+    """Answer 413 after what still comes: a client cut off while it sends reads no answer."""
+    drained = 0
+    while drained < DRAINED_BYTES_MAX:
+        message = await receive()
+        drained += len(message.get("body", b""))
+        if not message.get("more_body", False):
+            break
+    await _answer(send, 413, f"the body is over {BODY_BYTES_MAX} bytes")
 
 
 async def _answer(send: Send, status: int, detail: str) -> None:

@@ -92,6 +92,7 @@ class DeskService:
 
     def stop(self) -> None:
         """Say goodbye to the pages and close everything."""
+        self._decisions.give_up()
         self._server.stop()
         self._bus.stop()
         self._books.close()
