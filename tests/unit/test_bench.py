@@ -48,14 +48,14 @@ def said() -> tuple[Console, io.StringIO]:
 
 def test_a_goal_that_is_missed_is_an_exit_code(tiny: ModuleType) -> None:
     console, _ = said()
-    tiny.rows = [at_most("late", "ms", 5.0, goal=5.0)]
+    tiny.__dict__["rows"] = [at_most("late", "ms", 5.0, goal=5.0)]
     assert run_bench(["tiny"], console=console) == 0
-    tiny.rows = [at_most("late", "ms", 5.1, goal=5.0)]
+    tiny.__dict__["rows"] = [at_most("late", "ms", 5.1, goal=5.0)]
     assert run_bench(["tiny"], console=console) == 1
 
 
 def test_the_file_says_machine_versions_and_rows(tiny: ModuleType, tmp_path: Path) -> None:
-    tiny.rows = [at_most("late", "ms", 6.0, goal=9.0, peer=4.0, peer_name="theirs")]
+    tiny.__dict__["rows"] = [at_most("late", "ms", 6.0, goal=9.0, peer=4.0, peer_name="theirs")]
     console, text = said()
     run_bench([], tmp_path / "f.json", console)
     found = json.loads((tmp_path / "f.json").read_text())
