@@ -90,6 +90,7 @@ class MqttBus:
                 self._idle.wait_for(lambda: self._unsent <= 0, timeout=GOODBYE_S_MAX)
         self._client.disconnect()
         self._client.loop_stop()
+        self._client.reinitialise()  # closes its sockets now, not when it is collected
 
     def _make_client(self) -> Client:
         options = self._options
