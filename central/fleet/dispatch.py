@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +14,7 @@ from central.fleet.graph import FloorGraph
 from central.fleet.memory import NO_STOP, KeptJob, MemoryBusyError, OrderMemory
 from central.fleet.orders import instant_bytes, order_bytes
 from central.fleet.traffic import Traffic
-from central.fleet.vehicle import ORDER_NODES_MAX, Vehicle
+from central.fleet.vehicle import ENDED, ORDER_NODES_MAX, UNTOUCHED, Vehicle
 from runtime.bus import Bus
 from runtime.clock import NS_PER_S, Clock
 from runtime.metrics import Metrics
@@ -28,6 +29,14 @@ STUCK_AFTER_S: Final = 20.0
 BACK_OFF: Final = 5
 """Past the limit a message is repeated so many times less often."""
 log = structlog.get_logger()
+
+
+class Doubt(enum.Enum):
+    """What is not known of the action at the end of an order that is given up."""
+
+    NONE = "it was not begun and will not be"
+    MAY_COME = "it was sent, nobody knows where the message is"
+    MAYBE_DONE = "it was begun, or may have been"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,7 @@ class Dispatcher:
         metrics: Metrics,
         bus: Bus,
         memory: OrderMemory,
-        on_broken: Callable[[Vehicle, str], None],
+        on_broken: Callable[[Vehicle, str, Doubt], None],
     ) -> None:
         self._graph = graph
         self._traffic = traffic
@@ -90,12 +99,15 @@ class Dispatcher:
         elif not vehicle.acknowledged and (refusal := vehicle.refusal()):
             self._metrics.count("fleet_refused")
             fresh = sum(n.update_id == memory.order_update_id for n in memory.nodes[1:])
-            self._break(vehicle, f"refused its order: {refusal}")
+            self._break(vehicle, f"refused its order: {refusal}", Doubt.NONE)
             # It has read this message and will not drive there; what it had before, it still does.
             self._traffic.forget_ghosts(vehicle.number, fresh)
             return
         elif elsewhere and (vehicle.acknowledged or memory.order_update_id > 0):
-            self._break(vehicle, f"no longer knows order {memory.order_id} (restarted?)")
+            here = state.last_node_id == memory.nodes[-1].node_id
+            doubt = Doubt.MAYBE_DONE if here and vehicle.action_id else Doubt.NONE
+            why = f"no longer knows order {memory.order_id} (restarted?)"
+            self._break(vehicle, why, doubt)
             return
         index = vehicle.reached()
         if index > 0:
@@ -122,16 +134,18 @@ class Dispatcher:
         elif vehicle.short_since_ns < 0:
             vehicle.short_since_ns = now_ns
         elif now_ns - vehicle.short_since_ns > SHORT_AFTER_S * NS_PER_S:
-            self._break(vehicle, "stands idle before the end of its order")
+            self._break(vehicle, "stands idle before the end of its order", Doubt.NONE)
 
-    def _break(self, vehicle: Vehicle, why: str) -> None:
+    def _break(self, vehicle: Vehicle, why: str, doubt: Doubt) -> None:
         """Give the order up: its nodes stay reserved until something newer is acknowledged."""
         log.warning("order broken", robot=vehicle.robot_id, why=why)
         self._metrics.count("fleet_orders_broken")
         rest_s = self._config.resend_s * self._config.resends_max
         vehicle.complaint = why
         vehicle.not_before_ns = self._clock.monotonic_ns() + round(rest_s * NS_PER_S)
-        self._on_broken(vehicle, why)
+        if vehicle.action_last not in ENDED | UNTOUCHED:
+            doubt = Doubt.MAYBE_DONE
+        self._on_broken(vehicle, why, doubt)
         self._traffic.give_up(vehicle.number, 1)
         self._outbox = [v for v in self._outbox if v is not vehicle]
         vehicle.forget_order()
@@ -267,7 +281,7 @@ class Dispatcher:
         if first:
             self._metrics.count("fleet_unanswered")
         if is_alive:  # it speaks and does not take it: it is free for something else
-            self._break(vehicle, why)
+            self._break(vehicle, why, Doubt.MAY_COME if vehicle.action_id else Doubt.NONE)
             return False
         vehicle.unanswered = True
         vehicle.complaint = why

@@ -15,12 +15,12 @@ import structlog
 from central.config import CentralConfig
 from central.fleet.book import ATTEMPTS_MAX, NOBODY, BookFullError, Entry, JobBook
 from central.fleet.charging import Charging
-from central.fleet.dispatch import Dispatcher, Leg
+from central.fleet.dispatch import Dispatcher, Doubt, Leg
 from central.fleet.graph import FloorGraph
 from central.fleet.jobs import JobEvent, JobProgress, Stop, TransportJob
 from central.fleet.memory import KeptJob, Memory, OrderMemory
 from central.fleet.traffic import NO_GOAL, Traffic, Wish
-from central.fleet.vehicle import ENDED, UNTOUCHED, Vehicle
+from central.fleet.vehicle import ENDED, Vehicle
 from runtime.bus import Bus, Incoming
 from runtime.clock import NS_PER_S
 from runtime.lanes import Lane
@@ -307,15 +307,18 @@ class Fleet:
                     return error.error_description
         return "the robot gives no reason"
 
-    def _handle_broken(self, vehicle: Vehicle, why: str) -> None:
-        """Decide what becomes of the job whose order was refused, lost or given up."""
+    def _handle_broken(self, vehicle: Vehicle, why: str, doubt: Doubt) -> None:
+        """Decide what becomes of the job whose order was refused, lost or given up.
+
+        Nothing is ever done twice: what may have been done fails, and what may still be done by a
+        message on its way is asked of nobody else.
+        """
         entry = self._book.entries.get(vehicle.job_id)
         if entry is None or not entry.started:
             return
         entry.attempts += 1
         entry.failed_by[vehicle.number] = entry.failed_by.get(vehicle.number, 0) + 1
-        acting = vehicle.action_last not in ENDED | UNTOUCHED
-        if acting:
+        if doubt is Doubt.MAYBE_DONE:
             self._end_job(
                 entry, "failed", f"{vehicle.robot_id} {why}, in its {entry.stop.action_type}"
             )
@@ -323,7 +326,7 @@ class Fleet:
             self._end_job(
                 entry, "failed", f"{vehicle.robot_id} {why}; tried {entry.attempts} times"
             )
-        elif entry.stop_index == 0:
+        elif entry.stop_index == 0 and doubt is Doubt.NONE:
             self._take_back(vehicle, entry, why)
 
     def _is_untouched(self, entry: Entry, vehicle: Vehicle) -> bool:

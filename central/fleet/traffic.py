@@ -42,7 +42,7 @@ class Track:
     ghosts: list[Visit] = field(default_factory=list)
     """Sent, never acknowledged, given up: nobody's until something newer is acknowledged."""
     waits: int = 0
-    """Planning steps since its goal was set and not reached: who waits longest goes first."""
+    """Plans and steps since its goal was set and not reached; 0: it wants nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,15 +173,28 @@ class Traffic:
             self.replan()
 
     def plan(self, wishes: Mapping[int, Wish]) -> int:
-        """Append to the paths until nobody can go on; return how many steps were taken."""
+        """Append to the paths until nobody can go on; return how many steps were taken.
+
+        Who wants to go to a closed node waits like one who wants nothing, so that others can pass.
+        """
         robots = [r for r in wishes if self._tracks[r].visits]
+        wishes = {robot: self._possible(robot, wishes[robot]) for robot in robots}
         if not robots:
             return 0
         field_of = self._field_rows(robots, wishes)
+        for robot in robots:
+            track, goal = self._tracks[robot], wishes[robot].goal
+            track.waits = 0 if goal in {NO_GOAL, track.visits[-1].node} else track.waits + 1
         for step in range(STEPS_PER_PLAN_MAX):
             if not self._step(robots, wishes, field_of):
                 return step
         return STEPS_PER_PLAN_MAX
+
+    def _possible(self, robot: int, wish: Wish) -> Wish:
+        is_there = self._tracks[robot].visits[-1].node == wish.goal
+        if wish.goal == NO_GOAL or is_there or not self.fields.closed[wish.goal]:
+            return wish
+        return Wish(frozen=wish.frozen)
 
     def _field_rows(self, robots: Sequence[int], wishes: Mapping[int, Wish]) -> list[int]:
         rows = []
@@ -198,6 +211,7 @@ class Traffic:
         frozen = [self._is_frozen(r, wishes[r], end) for r, end in zip(robots, ends, strict=True)]
         if all(frozen):
             return False
+        # Who waits longest goes first, who wants nothing last: the others may push it away.
         order = sorted(range(len(robots)), key=lambda i: (-self._tracks[robots[i]].waits, i))
         self._salt = (self._salt + 1) & 0xFFFFFFFF
         after = pibt_step(
