@@ -139,7 +139,7 @@ def pack_bins() -> list[BinRow]:
         for number, row in enumerate((0, 2, 4, 6))
     ]  # fmt: skip
     packs = [
-        _lane_bin(f"PACK-{number + 1}", "B", "pack", ZONE_COLUMNS + 3 + 5 * number,
+        _lane_bin(f"PACK-{number + 1}", "B", "pack", ZONE_COLUMNS + 6 + 2 * number,
                   PACK_CAPACITY_UNITS)
         for number in range(2)
     ]  # fmt: skip

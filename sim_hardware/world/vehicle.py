@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-ACCELERATION_MPS2: Final = 0.8
-TURN_RADPS: Final = 1.6
+ACCELERATION_MPS2: Final = 1.0
+TURN_RADPS: Final = 2.2
 ANGLE_EXACT_RAD: Final = 1e-6
 LENGTH_EXACT_M: Final = 1e-6
 RADIUS_M: Final = 0.45
