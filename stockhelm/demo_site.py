@@ -94,6 +94,8 @@ class Sales:
     history: tuple[tuple[int, str, int], ...]
     """(day, sku, units), days -1, -2, ... before the first replayed one."""
     first_date: str
+    rows: tuple[tuple[str, str, int], ...]
+    """(date, sku, units) of these articles from that day on."""
 
 
 def read_sales(path: Path, *, articles_max: int = 40) -> Sales:
@@ -118,7 +120,13 @@ def read_sales(path: Path, *, articles_max: int = 40) -> Sales:
     history = tuple(
         ((day - first).days, sku, units) for day, sku, units in rows if sku in kept and day < first
     )
-    return Sales(path=path, skus=tuple(best), history=history, first_date=first.isoformat())
+    return Sales(
+        path=path,
+        skus=tuple(best),
+        history=history,
+        first_date=first.isoformat(),
+        rows=tuple((d.isoformat(), sku, n) for d, sku, n in rows if sku in kept and d >= first),
+    )
 
 
 def _sales_rows(path: Path) -> list[tuple[date, str, int]]:
@@ -268,6 +276,13 @@ def _central_config(demo: DemoSite, ports: Ports, drone_edge: str) -> CentralCon
     )
 
 
+def _write_sales(path: Path, sales: Sales) -> Path:
+    """Write the sales that are replayed: those of the articles that the site stocks."""
+    lines = [f"{day},{sku},{units}\n" for day, sku, units in sales.rows]
+    path.write_text("date,sku,quantity\n" + "".join(lines), encoding="utf-8")
+    return path
+
+
 def _sim_config(
     demo: DemoSite,
     scanners: dict[str, list[ScannerConfig]],
@@ -281,7 +296,10 @@ def _sim_config(
     orders = SimOrders(day_s=DAY_S)
     if sales is not None:
         orders = SimOrders(
-            kind="file", day_s=DAY_S, path=str(sales.path), first_date=sales.first_date
+            kind="file",
+            day_s=DAY_S,
+            path=str(_write_sales(demo.directory / "sales.csv", sales)),
+            first_date=sales.first_date,
         )
     return SimConfig(
         site_id=SITE_ID,
