@@ -10,6 +10,7 @@ import structlog
 
 from runtime.bus import Bus, BusOptions, Incoming
 from runtime.clock import NS_PER_S
+from runtime.config import ConfigError
 from runtime.lanes import Timer
 from runtime.metrics import Metrics
 from runtime.runtime import Runtime
@@ -190,12 +191,12 @@ class SimulatedFloor:
         for own, scanner in zip(config.scanners, self._scanners, strict=True):
             row = site.people.get(own.person_id)
             if row is None:
-                raise ValueError(
+                raise ConfigError(
                     f"scanners: {own.device_id} belongs to person {own.person_id!r}, who is not in"
                     " people.csv"
                 )
             if row.person_id in people:
-                raise ValueError(f"scanners: {own.person_id} has two scanners, expected one")
+                raise ConfigError(f"scanners: {own.person_id} has two scanners, expected one")
             first = next(
                 (b for b in site.bins.values() if b.edge_id == row.edge_id),
                 next(iter(site.bins.values())),
@@ -289,14 +290,14 @@ class SimulatedFloor:
 
 
 def build_floor(runtime: Runtime, config: SimConfig, metrics: Metrics) -> SimulatedFloor:
-    """Return the floor of `config`. Raises SiteError, OrderFileError or ValueError: what to do."""
+    """Return the floor of `config`. Raises SiteError or ConfigError: what is wrong, where."""
     directory = Path(config.site_dir)
     site = read_site(directory)
     known = frozenset(site.bins)
     for camera in config.cameras:
         unknown = [bin_id for bin_id in camera.bins if bin_id not in known]
         if unknown:
-            raise ValueError(
+            raise ConfigError(
                 f"cameras: {camera.camera_id} sees bin {unknown[0]!r}, not in bins.csv"
             )
     return SimulatedFloor(runtime, config, metrics, site=site, demands=read_demand(directory, site))

@@ -6,7 +6,7 @@ import heapq
 import math
 from collections.abc import Iterable
 
-from wire.site import BinRow, Site
+from wire.site import BinRow, Site, SiteError
 
 
 class FloorMap:
@@ -14,7 +14,7 @@ class FloorMap:
 
     def __init__(self, site: Site) -> None:
         if not site.nodes:
-            raise ValueError("nodes.csv: no node; the simulated floor needs nodes and edges")
+            raise SiteError("nodes.csv: no node; the simulated floor needs nodes and edges")
         self._at = {name: (row.x_m, row.y_m) for name, row in site.nodes.items()}
         self._next: dict[str, list[tuple[str, float]]] = {name: [] for name in self._at}
         for edge in site.edges:

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
+from runtime.config import ConfigError
 from runtime.seeds import Random
 
 COLUMNS: Final = ("date", "sku", "quantity")
@@ -19,7 +20,7 @@ Line = tuple[str, int]
 """(GTIN-14, units)."""
 
 
-class OrderFileError(ValueError):
+class OrderFileError(ConfigError):
     """The file of sales cannot be used; the text says line, value and what was expected."""
 
 
