@@ -43,7 +43,10 @@ MANUFACTURER = "acme"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """What goes wrong between broker and vehicle, each message by itself."""
+    """What goes wrong between broker and vehicle, each message by itself.
+
+    What comes to the vehicle stays in order, as MQTT promises; what it says may overtake itself.
+    """
 
     lose_p: float = 0.0
     double_p: float = 0.0
@@ -103,6 +106,7 @@ class TestVehicle:
     received: list[bytes] = field(default_factory=list)
     headers: dict[str, int] = field(default_factory=dict)
     epoch: int = 0
+    delivered_ns: int = 0
 
     def start(self) -> None:
         lane = self.runtime.lane(self.serial)
@@ -133,7 +137,7 @@ class TestVehicle:
             self.received.append(incoming.payload)
             if not self.deaf:
                 order = decode(incoming.payload, Order)
-                self._through_network(partial(self._take, order))
+                self._through_network(partial(self._receive, order, self.epoch), in_order=True)
 
     def _handle_instant_actions(self, batch: list[Incoming]) -> None:
         for incoming in batch:
@@ -145,6 +149,10 @@ class TestVehicle:
                             self._set(waiting.action_id, "FAILED", "cancelled")
                     self.ahead = [msgspec.structs.replace(n, actions=()) for n in self.ahead]
                 self.say()
+
+    def _receive(self, order: Order, epoch: int) -> None:
+        if epoch == self.epoch:  # a restart ends the connection and what was on its way
+            self._take(order)
 
     def _take(self, order: Order) -> None:
         if self.refuse_all:
@@ -289,13 +297,17 @@ class TestVehicle:
 
         self._through_network(send)
 
-    def _through_network(self, call: Callable[[], None]) -> None:
+    def _through_network(self, call: Callable[[], None], *, in_order: bool = False) -> None:
         network, random = self.network, self.random
         if random.random() < network.lose_p:
             return
         for _ in range(2 if random.random() < network.double_p else 1):
             late = random.random() < network.late_p
             delay_s = random.uniform(0, network.late_s_max) if late else 0.01
+            if in_order:
+                now_ns = self.runtime.clock.now_ns()
+                self.delivered_ns = max(self.delivered_ns, now_ns + round(delay_s * 1e9))
+                delay_s = (self.delivered_ns - now_ns) / 1e9
             self.lane.call_later(delay_s, call)
 
     def _header(self, name: str) -> HeaderFields:

@@ -11,7 +11,7 @@ import structlog
 
 from central.config import FleetConfig
 from central.fleet.graph import FloorGraph
-from central.fleet.memory import NO_STOP, KeptJob, MemoryBusyError, OrderMemory
+from central.fleet.memory import NO_STOP, KeptJob, MemoryBusyError, OrderMemory, SentNode
 from central.fleet.orders import instant_bytes, order_bytes
 from central.fleet.traffic import Traffic
 from central.fleet.vehicle import ENDED, ORDER_NODES_MAX, UNTOUCHED, Vehicle
@@ -89,11 +89,11 @@ class Dispatcher:
             self.order(vehicle, "cancelOrder")
         if len(vehicle.memory.nodes) <= 1:
             self._follow_place(vehicle)
+        self._remember(vehicle)
 
     def _follow_order(self, vehicle: Vehicle) -> None:
         state, memory = vehicle.state, vehicle.memory
         assert state is not None, "follow comes after a state"
-        elsewhere = state.order_id != memory.order_id
         if not vehicle.acknowledged and vehicle.shows_order():
             self._acknowledge(vehicle)
         elif not vehicle.acknowledged and (refusal := vehicle.refusal()):
@@ -103,11 +103,8 @@ class Dispatcher:
             # It has read this message and will not drive there; what it had before, it still does.
             self._traffic.forget_ghosts(vehicle.number, fresh)
             return
-        elif elsewhere and (vehicle.acknowledged or memory.order_update_id > 0):
-            here = state.last_node_id == memory.nodes[-1].node_id
-            doubt = Doubt.MAYBE_DONE if here and vehicle.action_id else Doubt.NONE
-            why = f"no longer knows order {memory.order_id} (restarted?)"
-            self._break(vehicle, why, doubt)
+        elif vehicle.has_forgotten_order():
+            self._break_forgotten(vehicle, state)
             return
         index = vehicle.reached()
         if index > 0:
@@ -117,6 +114,12 @@ class Dispatcher:
             vehicle.moved = True
         vehicle.see_action()
         self._check_short(vehicle)
+
+    def _break_forgotten(self, vehicle: Vehicle, state: State) -> None:
+        memory = vehicle.memory
+        here = state.last_node_id == memory.nodes[-1].node_id
+        doubt = Doubt.MAYBE_DONE if here and vehicle.action_id else Doubt.NONE
+        self._break(vehicle, f"no longer knows order {memory.order_id} (restarted?)", doubt)
 
     def _acknowledge(self, vehicle: Vehicle) -> None:
         vehicle.acknowledged = True
@@ -143,13 +146,30 @@ class Dispatcher:
         rest_s = self._config.resend_s * self._config.resends_max
         vehicle.complaint = why
         vehicle.not_before_ns = self._clock.monotonic_ns() + round(rest_s * NS_PER_S)
-        if vehicle.action_last not in ENDED | UNTOUCHED:
+        if vehicle.is_acting_by_another_order():
+            doubt = Doubt.MAY_COME
+        elif vehicle.action_last not in ENDED | UNTOUCHED:
             doubt = Doubt.MAYBE_DONE
         self._on_broken(vehicle, why, doubt)
         self._traffic.give_up(vehicle.number, 1)
         self._outbox = [v for v in self._outbox if v is not vehicle]
         vehicle.forget_order()
         self._follow_place(vehicle)
+        self._remember(vehicle)
+
+    def _remember(self, vehicle: Vehicle) -> None:
+        """Keep where the vehicle is and what is reserved for it, for a restart of central."""
+        number, memory = vehicle.number, vehicle.memory
+        ghosts = tuple(self._graph.ids[node] for node in self._traffic.ghosts(number))
+        if ghosts != memory.ghosts:
+            memory.ghosts = ghosts
+            vehicle.changed = True
+        if vehicle.has_order or not self._traffic.is_placed(number):
+            return
+        place = self._graph.ids[self._traffic.node(number)]
+        if [node.node_id for node in memory.nodes] != [place]:
+            memory.nodes = (SentNode(node_id=place, sequence_id=0, update_id=0),)
+            vehicle.changed = True
 
     def _follow_place(self, vehicle: Vehicle) -> None:
         """Put a vehicle that stands where it says it stands."""
@@ -233,15 +253,15 @@ class Dispatcher:
             and memory.nodes[-1].sequence_id < ORDER_NODES_MAX
         )
         # An order to stay is news enough: once acknowledged, older messages cannot come any more.
-        stays = not nodes and not goes_on and (arrives or self._traffic.has_ghosts(number))
+        stays = not nodes and not goes_on and (arrives or bool(self._traffic.ghosts(number)))
         if not (nodes or stays) or not (goes_on or vehicle.is_idle()):
             return False
+        if leg.kept is not None:
+            memory.kept = leg.kept
+            memory.stops_done = leg.key[1]
         if goes_on:
             memory.order_update_id += 1
         else:
-            if leg.kept is not None:
-                memory.kept = leg.kept
-                memory.stops_done = leg.key[1]
             start = self._graph.ids[path[0]]
             vehicle.begin_order(self._order_id(vehicle, leg), start, leg.key)
         names = [self._graph.ids[node] for node in nodes]

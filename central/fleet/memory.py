@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, Engine, create_engine, event, select
+from sqlalchemy import Connection, Engine, RowMapping, create_engine, event, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
@@ -17,10 +17,14 @@ from central.tables import metadata, robot_order
 
 BUSY_TIMEOUT_MS: Final = 5_000
 NO_STOP: Final = -1
+GHOST: Final = -1
 
 
 class SentNode(msgspec.Struct, frozen=True, kw_only=True):
-    """A node of the running order. `stop_index`: the stop of the job whose action is done there."""
+    """A node of the running order. `stop_index`: the stop of the job whose action is done there.
+
+    `update_id` GHOST: it was sent, given up, and stays reserved until the vehicle is past it.
+    """
 
     node_id: str
     sequence_id: int
@@ -41,14 +45,25 @@ class Memory(msgspec.Struct, kw_only=True):
 
     robot_id: str
     order_id: str = ""
+    """Empty: it has no order, or that was given up."""
     order_update_id: int = 0
     order_header_id: int = -1
     actions_header_id: int = -1
     kept: KeptJob | None = None
     stops_done: int = 0
     nodes: tuple[SentNode, ...] = ()
-    """The base from the last reported node on."""
+    """The base from the last reported node on; without an order only that node."""
+    ghosts: tuple[str, ...] = ()
+    """Nodes that were sent and given up."""
     sent_at_ns: int = 0
+
+    @property
+    def was_acknowledged(self) -> bool:
+        """Return whether the vehicle is past the start of the last message: it has it, then."""
+        first = self.nodes[0] if self.nodes else None
+        if first is None or first.sequence_id == 0:
+            return False
+        return first.update_id == self.order_update_id
 
     @property
     def action_is_sent(self) -> bool:
@@ -72,38 +87,11 @@ class OrderMemory:
         """Return what was kept, by robot id."""
         with self._connection.begin():
             rows = self._connection.execute(select(robot_order)).mappings().all()
-        return {
-            row["robot_id"]: Memory(
-                robot_id=row["robot_id"],
-                order_id=row["order_id"],
-                order_update_id=row["order_update_id"],
-                order_header_id=row["order_header_id"],
-                actions_header_id=row["actions_header_id"],
-                kept=msgspec.json.decode(row["job"], type=KeptJob) if row["job"] else None,
-                stops_done=row["stops_done"],
-                nodes=msgspec.json.decode(row["sent_nodes"], type=tuple[SentNode, ...]),
-                sent_at_ns=row["changed_at_ns"],
-            )
-            for row in rows
-        }
+        return {row["robot_id"]: _from_row(row) for row in rows}
 
     def save(self, memories: Iterable[Memory]) -> None:
         """Write these rows in one transaction, durable on return. Raises MemoryBusyError."""
-        rows = [
-            {
-                "robot_id": m.robot_id,
-                "order_id": m.order_id,
-                "order_update_id": m.order_update_id,
-                "order_header_id": m.order_header_id,
-                "actions_header_id": m.actions_header_id,
-                "job_id": m.kept.job.job_id if m.kept else "",
-                "job": msgspec.json.encode(m.kept).decode() if m.kept else "",
-                "stops_done": m.stops_done,
-                "sent_nodes": msgspec.json.encode(m.nodes).decode(),
-                "changed_at_ns": m.sent_at_ns,
-            }
-            for m in memories
-        ]
+        rows = [_to_row(memory) for memory in memories]
         if not rows:
             return
         dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
@@ -120,6 +108,39 @@ class OrderMemory:
         """Close the connection."""
         self._connection.close()
         self._engine.dispose()
+
+
+def _from_row(row: RowMapping) -> Memory:
+    sent = msgspec.json.decode(row["sent_nodes"], type=tuple[SentNode, ...])
+    return Memory(
+        robot_id=row["robot_id"],
+        order_id=row["order_id"],
+        order_update_id=row["order_update_id"],
+        order_header_id=row["order_header_id"],
+        actions_header_id=row["actions_header_id"],
+        kept=msgspec.json.decode(row["job"], type=KeptJob) if row["job"] else None,
+        stops_done=row["stops_done"],
+        nodes=tuple(node for node in sent if node.update_id != GHOST),
+        ghosts=tuple(node.node_id for node in sent if node.update_id == GHOST),
+        sent_at_ns=row["changed_at_ns"],
+    )
+
+
+def _to_row(memory: Memory) -> dict[str, str | int]:
+    ghosts = [SentNode(node_id=n, sequence_id=0, update_id=GHOST) for n in memory.ghosts]
+    kept = memory.kept
+    return {
+        "robot_id": memory.robot_id,
+        "order_id": memory.order_id,
+        "order_update_id": memory.order_update_id,
+        "order_header_id": memory.order_header_id,
+        "actions_header_id": memory.actions_header_id,
+        "job_id": kept.job.job_id if kept else "",
+        "job": msgspec.json.encode(kept).decode() if kept else "",
+        "stops_done": memory.stops_done,
+        "sent_nodes": msgspec.json.encode([*memory.nodes, *ghosts]).decode(),
+        "changed_at_ns": memory.sent_at_ns,
+    }
 
 
 def _engine(url: str) -> Engine:

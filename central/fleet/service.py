@@ -20,7 +20,7 @@ from central.fleet.graph import FloorGraph
 from central.fleet.jobs import JobEvent, JobProgress, Stop, TransportJob
 from central.fleet.memory import KeptJob, Memory, OrderMemory
 from central.fleet.traffic import NO_GOAL, Traffic, Wish
-from central.fleet.vehicle import ENDED, Vehicle
+from central.fleet.vehicle import Vehicle
 from runtime.bus import Bus, Incoming
 from runtime.clock import NS_PER_S
 from runtime.lanes import Lane
@@ -164,10 +164,12 @@ class Fleet:
         for vehicle in self._vehicles:
             vehicle.memory = kept.get(vehicle.robot_id, vehicle.memory)
             memory = vehicle.memory
+            number = self._graph.number
             if memory.nodes:
-                nodes = [self._graph.number[n.node_id] for n in memory.nodes]
-                self._traffic.adopt(vehicle.number, nodes)
-                vehicle.acknowledged = False
+                nodes = [number[n.node_id] for n in memory.nodes]
+                ghosts = [number[name] for name in memory.ghosts]
+                self._traffic.adopt(vehicle.number, nodes, ghosts)
+                vehicle.acknowledged = memory.was_acknowledged or not memory.order_id
             if memory.kept is not None and not memory.kept.ended:
                 self._adopt_job(vehicle, memory.kept.job)
         for vehicle in self._vehicles:
@@ -280,12 +282,14 @@ class Fleet:
     def _follow_job(self, vehicle: Vehicle) -> None:
         """Move the vehicle's job on by the status of its order's action."""
         entry = self._book.entries.get(vehicle.job_id)
-        if entry is None or not entry.started or vehicle.action_id != entry.stop.action_id:
+        if entry is None or not entry.started:
             return
-        status, result = vehicle.see_action()
-        if status not in ENDED:
+        status, result = vehicle.shown(entry.stop.action_id)
+        # By an order that was given up it may have failed because that was cancelled.
+        failed = status == "FAILED" and vehicle.action_id == entry.stop.action_id
+        if status != "FINISHED" and not failed:
             return
-        if status == "FAILED":
+        if failed:
             why = result or self._words_of_failure(vehicle, entry.stop)
             self._end_job(entry, "failed", f"{entry.stop.action_type} failed: {why}")
             return

@@ -81,12 +81,13 @@ class Traffic:
         self.replan()
         return True
 
-    def adopt(self, robot: int, nodes: Sequence[int]) -> None:
-        """Give `robot` these nodes as released: what was sent before central's restart."""
+    def adopt(self, robot: int, nodes: Sequence[int], ghosts: Sequence[int]) -> None:
+        """Give `robot` these nodes as released or given up: sent before central's restart."""
         track = self._tracks[robot]
         self._forget(track.visits)
         track.visits = [self._visit(robot, node) for node in nodes]
         track.released = len(nodes)
+        track.ghosts = [self._visit(robot, node) for node in ghosts]
 
     def is_placed(self, robot: int) -> bool:
         """Return whether it is known where `robot` is."""
@@ -155,9 +156,9 @@ class Traffic:
         self._forget(ghosts[first:])
         del ghosts[first:]
 
-    def has_ghosts(self, robot: int) -> bool:
-        """Return whether something that was sent to `robot` is given up and still reserved."""
-        return bool(self._tracks[robot].ghosts)
+    def ghosts(self, robot: int) -> list[int]:
+        """Return the nodes that were sent to `robot`, given up and are still reserved."""
+        return [visit.node for visit in self._tracks[robot].ghosts]
 
     # --- planning ---------------------------------------------------------------------------------
 

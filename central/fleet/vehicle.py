@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from central.fleet.memory import NO_STOP, Memory, SentNode
-from wire.vda5050.messages import State, parse_time
+from wire.vda5050.messages import ActionState, State, parse_time
 from wire.vda5050.topics import VehicleId
 
 ENDED: Final = frozenset({"FINISHED", "FAILED"})
@@ -14,6 +14,15 @@ UNTOUCHED: Final = frozenset({"", "WAITING"})
 DRIVEN_BY_US: Final = frozenset({"AUTOMATIC", "SEMIAUTOMATIC"})
 ORDER_NODES_MAX: Final = 10_000
 """Sequence ids are bounded too: past this a new order is begun at the next stand."""
+
+
+INSTANT_TYPES: Final = frozenset({"stateRequest", "factsheetRequest", "cancelOrder"})
+
+
+def _is_of_an_order(action: ActionState) -> bool:
+    """Return whether an action was not instant: only those tell whether a vehicle is busy."""
+    kind = action.action_type or action.action_id.partition(".")[0]
+    return kind not in INSTANT_TYPES
 
 
 @dataclass(slots=True)
@@ -108,22 +117,39 @@ class Vehicle:
             return ""
         return memory.kept.job.stops[memory.nodes[-1].stop_index].action_id
 
-    def see_action(self) -> tuple[str, str]:
-        """Return (status, result in words) of the order's action; empty: none, or not shown."""
-        wanted = self.action_id
-        if self.state is not None and wanted:
+    def see_action(self) -> None:
+        """Note how far the order's action is."""
+        self.action_last = self.shown(self.action_id)[0] or self.action_last
+
+    def shown(self, action_id: str) -> tuple[str, str]:
+        """Return (status, result in words) of an action in the newest state; empty: not shown."""
+        if self.state is not None and action_id:
             for found in self.state.action_states:
-                if found.action_id == wanted:
-                    self.action_last = found.action_status
+                if found.action_id == action_id:
                     return found.action_status, found.result_description or ""
         return "", ""
+
+    @property
+    def wanted_action_id(self) -> str:
+        """Return the id of the action that its job wants next, in whatever order it is sent."""
+        kept, done = self.memory.kept, self.memory.stops_done
+        if kept is None or kept.ended or done >= len(kept.job.stops):
+            return ""
+        return kept.job.stops[done].action_id
+
+    def is_acting_by_another_order(self) -> bool:
+        """Return whether it works on what its job wants, by an order that was given up."""
+        state = self.state
+        if state is None or state.order_id == self.memory.order_id:
+            return False
+        return self.shown(self.wanted_action_id)[0] not in {"", *ENDED}
 
     # --- orders -----------------------------------------------------------------------------------
 
     @property
     def has_order(self) -> bool:
         """Return whether it was sent an order that is not given up."""
-        return bool(self.memory.nodes)
+        return bool(self.memory.order_id)
 
     def shows_order(self) -> bool:
         """Return whether the newest state reflects order id and update id of the last message."""
@@ -150,6 +176,19 @@ class Vehicle:
                 return f"{error.error_type}: {error.error_description or ''}".rstrip(": ")
         return ""
 
+    def has_forgotten_order(self) -> bool:
+        """Return whether it had the order and shows another, or none at all: it restarted."""
+        state, memory = self.state, self.memory
+        if state is None or state.order_id == memory.order_id:
+            return False
+        if self.acknowledged or memory.order_update_id > 0:
+            return True
+        if self.sent_at_ns >= 0 or state.order_id:
+            return False
+        # Sent before central's restart. It knows no order and stands where the action was to be
+        # done: it may have done that, too.
+        return bool(self.action_id) and state.last_node_id == memory.nodes[-1].node_id
+
     def reached(self) -> int:
         """Return the index in `memory.nodes` of the newest node that is reported as reached."""
         state, nodes = self.state, self.memory.nodes
@@ -168,6 +207,8 @@ class Vehicle:
         if state is None or not self.acknowledged or state.driving:
             return False
         if any(node.released for node in state.node_states) or len(self.memory.nodes) > 1:
+            return False
+        if any(_is_of_an_order(a) and a.action_status not in ENDED for a in state.action_states):
             return False
         return not self.action_id or self.action_last in ENDED
 
@@ -220,9 +261,11 @@ class Vehicle:
         self.changed = True
 
     def took_what_was_given_up(self) -> bool:
-        """Return whether the vehicle works on an order that is not its any more."""
+        """Return whether the vehicle works on an order that is not its any more, and no use."""
         state = self.state
         if state is None or self.has_order or state.order_id != self.given_up:
+            return False
+        if self.shown(self.wanted_action_id)[0] not in {"", *ENDED}:
             return False
         acting = any(action.action_status not in ENDED for action in state.action_states)
         return bool(self.given_up) and (bool(state.node_states) or acting)
@@ -230,7 +273,9 @@ class Vehicle:
     def forget_order(self) -> None:
         """Let the order go: what comes next is a new one."""
         self.given_up = self.memory.order_id
-        self.memory.nodes = ()
+        self.memory.order_id = ""
+        place = self.memory.nodes[0].node_id
+        self.memory.nodes = (SentNode(node_id=place, sequence_id=0, update_id=0),)
         self.acknowledged = True
         self.unanswered = False
         self.payload = b""

@@ -170,14 +170,13 @@ def test_a_robot_that_never_acknowledges_is_named_and_its_job_goes_to_another() 
 
 
 def test_nodes_of_an_unacknowledged_order_stay_reserved_until_something_newer_is() -> None:
-    floor = world(robots={"r1": "N2-0", "r2": "N5-4"}, fleet_config=FleetConfig(base_nodes_max=2))
+    floor = world(robots={"r1": "N3-0", "r2": "N5-4"}, fleet_config=FleetConfig(base_nodes_max=2))
     floor.vehicles["r1"].deaf = True
-    floor.submit(transport("T1", "N0-0", "N0-4"))
-    floor.runtime.run_for(80)
-    assert floor.events("T1") == ["assigned", "assigned"]
-    kept = floor.fleet._traffic.owned(0)
-    assert len(kept) == 3
-    assert all(node.node_id != "N0-0" for order in floor.orders("r2") for node in order.nodes)
+    floor.submit(transport("T1", "N0-0", "N1-0"))
+    floor.runtime.run_for(120)
+    assert floor.events("T1") == ["assigned", "assigned", "stop_done"]
+    assert len(floor.fleet._traffic.owned(0)) == 3
+    assert all(node.node_id != "N1-0" for order in floor.orders("r2") for node in order.nodes)
     floor.vehicles["r1"].deaf = False
     assert floor.run_until_ended(1)
     assert floor.told[-1].robot_id == "acme/r2"
@@ -185,16 +184,29 @@ def test_nodes_of_an_unacknowledged_order_stay_reserved_until_something_newer_is
 
 
 def test_an_order_that_is_taken_after_it_was_given_up_is_cancelled() -> None:
+    floor = world(robots={"r1": "N3-0", "r2": "N5-4"}, fleet_config=FleetConfig(base_nodes_max=2))
+    vehicle = floor.vehicles["r1"]
+    vehicle.deaf = True
+    floor.submit(transport("T1", "N0-0", "N0-4"))
+    assert floor.runtime.run_until(lambda: "fleet_orders_broken" in floor.counters())
+    vehicle.deaf = False
+    publish(floor, "acme/r1/order", floor.payloads("r1")[0])
+    floor.runtime.run_for(1)
+    asked = [m.payload for m in floor.sent if m.topic == "uagv/v2/acme/r1/instantActions"]
+    assert b'"actionType":"cancelOrder"' in asked[-1]
+    assert floor.run_until_ended(1)
+    assert vehicle.node == "N2-0"  # not N1-0, the end of what was given up
+    assert not floor.floor.conflicts
+
+
+def test_an_action_on_its_way_to_a_robot_is_asked_of_no_other() -> None:
     floor = world(robots={"r1": "N3-0", "r2": "N5-4"})
     floor.vehicles["r1"].deaf = True
     floor.submit(transport("T1", "N0-0", "N0-4"))
-    assert floor.runtime.run_until(lambda: floor.events("T1") == ["assigned", "assigned"])
-    floor.vehicles["r1"].deaf = False
-    publish(floor, "acme/r1/order", floor.payloads("r1")[0])
     assert floor.run_until_ended(1)
-    assert floor.told[-1].robot_id == "acme/r2"
-    assert floor.actions_done() == {"pick0/T1": 1, "drop1/T1": 1}
-    assert not floor.floor.conflicts
+    assert floor.events("T1") == ["assigned", "failed"]
+    assert floor.told[-1].robot_id == "acme/r1"
+    assert "has not acknowledged order" in floor.detail("T1", "failed")
 
 
 def test_a_refused_order_is_not_repeated_and_the_job_goes_to_another() -> None:
