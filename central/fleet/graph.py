@@ -27,6 +27,7 @@ class FloorGraph:
         self.number: dict[str, int] = {node_id: i for i, node_id in enumerate(self.ids)}
         self.kinds: tuple[str, ...] = tuple(node.kind for node in nodes.values())
         self.xy_m = np.array([(n.x_m, n.y_m) for n in nodes.values()], np.float64).reshape(-1, 2)
+        self.xy32_m = self.xy_m.astype(np.float32)
         pairs = sorted(
             {(self.number[e.from_node], self.number[e.to_node]) for e in edges}
             - {(i, i) for i in range(len(self.ids))}

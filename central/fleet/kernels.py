@@ -20,6 +20,8 @@ Flags = NDArray[np.uint8]
 UNDECIDED = 0
 IN_CHAIN = 1
 DECIDED = 2
+TURN_TANGENT_MIN = 0.05
+"""Less than this (3 degrees) is no turn."""
 
 
 @njit("float32[::1](int32[::1], int32[::1], float32[::1], uint8[::1], int64)", cache=True)
@@ -88,17 +90,32 @@ def _mix(a: int, b: int, c: int) -> int:
     return int(np.uint32(h ^ (h >> np.uint32(13))))
 
 
+@njit("boolean(float32[:, ::1], int64, int64, int64)", cache=True)
+def _goes_straight(xy_m: Float32, before: int, here: int, there: int) -> bool:
+    """Return whether the way from `before` (-1: unknown) over `here` to `there` needs no turn."""
+    if before < 0:
+        return False
+    ax = xy_m[here, 0] - xy_m[before, 0]
+    ay = xy_m[here, 1] - xy_m[before, 1]
+    bx = xy_m[there, 0] - xy_m[here, 0]
+    by = xy_m[there, 1] - xy_m[here, 1]
+    along = ax * bx + ay * by
+    return bool(along > 0 and abs(ax * by - ay * bx) < TURN_TANGENT_MIN * along)
+
+
 @njit(
-    "int64(int32[::1], int32[::1], float32[:, ::1], int64, int64, int64, int32[::1], uint8[::1],"
-    " uint32, int32[::1], float32[::1], int64[::1])",
+    "int64(int32[::1], int32[::1], float32[:, ::1], float32[:, ::1], int64, int64, int64, int64,"
+    " int32[::1], uint8[::1], uint32, int32[::1], float32[::1], int64[::1])",
     cache=True,
 )
 def _candidates(
     indptr: Int32,
     indices: Int32,
+    xy_m: Float32,
     fields_m: Float32,
     row: int,
     robot: int,
+    before: int,
     here: int,
     occupant: Int32,
     closed: Flags,
@@ -109,8 +126,8 @@ def _candidates(
 ) -> int:
     """Return how many places `robot` may be next, best first in `out`: stay, or a neighbour.
 
-    Best is nearest to the goal, then staying, then empty, then by mixed bits. A robot without a
-    goal (`row` < 0) likes best to stay.
+    Best is nearest to the goal, then staying, then empty and straight on, then empty, then by mixed
+    bits. A robot without a goal (`row` < 0) likes best to stay.
     """
     count = 0
     for e in range(indptr[here] - 1, indptr[here + 1]):
@@ -120,7 +137,10 @@ def _candidates(
         if node != here and closed[node] != 0:
             continue
         key_m = np.float32(0.0 if node == here else 1.0) if row < 0 else fields_m[row, node]
-        rank = 0 if node == here else (1 if occupant[node] < 0 else 2)
+        rank = 0
+        if node != here:
+            rank = 1 if _goes_straight(xy_m, before, here, node) else 2
+            rank = 3 if occupant[node] >= 0 else rank
         tie = np.int64(rank) << 32 | np.int64(_mix(robot, node, salt))
         i = count
         while i > 0 and (out_m[i - 1] > key_m or (out_m[i - 1] == key_m and out_tie[i - 1] > tie)):
@@ -136,15 +156,17 @@ def _candidates(
 
 
 @njit(
-    "int32[::1](int32[::1], int32[::1], float32[:, ::1], int32[::1], int32[::1], int32[::1],"
-    " uint8[::1], uint8[::1], uint32)",
+    "int32[::1](int32[::1], int32[::1], float32[:, ::1], float32[:, ::1], int32[::1], int32[::1],"
+    " int32[::1], int32[::1], uint8[::1], uint8[::1], uint32)",
     cache=True,
 )
 def pibt_step(
     indptr: Int32,
     indices: Int32,
+    xy_m: Float32,
     fields_m: Float32,
     field_of: Int32,
+    before: Int32,
     at: Int32,
     order: Int32,
     frozen: Flags,
@@ -154,6 +176,7 @@ def pibt_step(
     """Return where each robot is after one step: where it was, or on a neighbouring node.
 
     fields_m: (goals, nodes) metres to each goal; field_of: each robot's row, -1 without a goal.
+    xy_m: (nodes, 2) where nodes are; before: where each robot came from, -1 where unknown.
     at: each robot's node, all different. order: robots, the most important first.
     frozen: robots that stay whatever happens. closed: nodes that nobody may enter.
     Cost O(robots * degree) but for what pushing costs.
@@ -196,8 +219,8 @@ def pibt_step(
             if tried[depth] < 0:
                 tried[depth] = 0
                 count[depth] = _candidates(
-                    indptr, indices, fields_m, field_of[r], r, at[r], occupant, closed, salt,
-                    choices[depth], keys_m, ties,
+                    indptr, indices, xy_m, fields_m, field_of[r], r, before[r], at[r], occupant,
+                    closed, salt, choices[depth], keys_m, ties,
                 )  # fmt: skip
             if tried[depth] == count[depth]:
                 # Nothing is left: it stays, and whoever pushed it tries something else.

@@ -22,6 +22,7 @@ from central.fleet.graph import Fields, FloorGraph
 from central.fleet.kernels import pibt_step
 
 NO_GOAL: Final = -1
+NOWHERE: Final = -1
 STEPS_PER_PLAN_MAX: Final = 100
 
 
@@ -39,6 +40,8 @@ class Track:
 
     visits: list[Visit] = field(default_factory=list)
     released: int = 0
+    came_from: int = NOWHERE
+    """The node before `visits[0]`."""
     ghosts: list[Visit] = field(default_factory=list)
     """Sent, never acknowledged, given up: nobody's until something newer is acknowledged."""
     waits: int = 0
@@ -77,6 +80,7 @@ class Traffic:
         self._forget(track.visits)
         track.visits = [self._visit(robot, node, first=True)]
         track.released = 1
+        track.came_from = NOWHERE
         track.waits = 0
         self.replan()
         return True
@@ -119,6 +123,8 @@ class Traffic:
         """Note that `robot` reached `path[index]`: the nodes before are left."""
         track = self._tracks[robot]
         assert 0 <= index < track.released, "a robot reports only what it was released to"
+        if index > 0:
+            track.came_from = track.visits[index - 1].node
         self._forget(track.visits[:index])
         del track.visits[:index]
         track.released -= index
@@ -218,8 +224,10 @@ class Traffic:
         after = pibt_step(
             self.graph.indptr,
             self.graph.indices,
+            self.graph.xy32_m,
             self.fields.matrix,
             np.array(field_of, np.int32),
+            np.array([self._before_end(r) for r in robots], np.int32),
             np.array(ends, np.int32),
             np.array(order, np.int32),
             np.array(frozen, np.uint8),
@@ -237,6 +245,10 @@ class Traffic:
             goal = wishes[robot].goal
             track.waits = 0 if goal in {NO_GOAL, after[i]} else track.waits + 1
         return True
+
+    def _before_end(self, robot: int) -> int:
+        track = self._tracks[robot]
+        return track.visits[-2].node if len(track.visits) > 1 else track.came_from
 
     def _is_frozen(self, robot: int, wish: Wish, end: int) -> bool:
         track = self._tracks[robot]

@@ -30,12 +30,12 @@ from wire.vda5050.messages import (
 VERSION_FOLDER = "2.0.0-errata"
 
 
-FORMATS = FormatChecker(())
-
-
-@FORMATS.checks("date-time")
 def is_utc_with_milliseconds(value: object) -> bool:
     return bool(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", str(value)))
+
+
+FORMATS = FormatChecker(())
+FORMATS.checkers = {"date-time": (is_utc_with_milliseconds, ())}
 
 
 @cache

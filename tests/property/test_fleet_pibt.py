@@ -73,8 +73,10 @@ def step(
     after: list[int] = pibt_step(
         case.indptr,
         case.indices,
+        np.zeros((len(case.neighbours), 2), np.float32),
         fields,
         np.arange(len(at), dtype=np.int32),
+        np.full(len(at), -1, np.int32),
         np.array(at, np.int32),
         np.array(order, np.int32),
         np.array(case.frozen, np.uint8),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 from hypothesis import given
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from central.fleet.graph import FloorGraph
 from central.fleet.kernels import assign, distance_field, pibt_step
+from central.fleet.traffic import Traffic, Wish
 from tests.build_fleet import grid_site
 from wire.site import EdgeRow, NodeRow
 
@@ -109,10 +110,23 @@ def test_compiled_steps_are_those_of_the_source() -> None:
             [distance_field(*graph.reverse, np.zeros(20, np.uint8), goal) for goal in goals]
         )
         arguments = (
-            graph.indptr, graph.indices, fields, np.arange(12, dtype=np.int32), at,
+            graph.indptr, graph.indices, graph.xy32_m, fields, np.arange(12, dtype=np.int32),
+            rng.integers(-1, 20, 12).astype(np.int32), at,
             rng.permutation(12).astype(np.int32), (rng.random(12) < 0.2).astype(np.uint8),
             (rng.random(20) < 0.1).astype(np.uint8), salt,
         )  # fmt: skip
         with np.errstate(over="ignore"):
             slowly = pibt_step.py_func(*arguments)
         assert pibt_step(*arguments).tolist() == slowly.tolist()
+
+
+def test_of_two_ways_of_the_same_length_the_straight_one_is_driven() -> None:
+    site = grid_site(6, 6, {})
+    graph = FloorGraph(site.nodes, site.edges)
+    traffic = Traffic(graph, 1, path_nodes_max=20)
+    traffic.place(0, graph.number["N0-0"])
+    traffic.plan({0: Wish(goal=graph.number["N5-5"])})
+    ways = [graph.xy_m[b] - graph.xy_m[a] for a, b in pairwise(traffic.path(0))]
+    turns = sum(not np.array_equal(a, b) for a, b in pairwise(ways))
+    assert len(ways) == 10
+    assert turns == 1
