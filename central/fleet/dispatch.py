@@ -106,6 +106,7 @@ class Dispatcher:
         elif vehicle.has_forgotten_order():
             self._break_forgotten(vehicle, state)
             return
+        vehicle.is_found = vehicle.is_found or vehicle.acknowledged
         index = vehicle.reached()
         if index > 0:
             self._traffic.report(vehicle.number, index)
@@ -180,9 +181,15 @@ class Dispatcher:
         node = self._node_of(state)
         placed = self._traffic.is_placed(number)
         if node is None:
-            if not placed:
-                vehicle.complaint = "does not say where it stands"
+            where = state.last_node_id
+            vehicle.complaint = (
+                f"stands on {where!r}, which is not in nodes.csv"
+                if where
+                else "does not say where it stands"
+            )
+            vehicle.is_found = False
             return
+        vehicle.is_found = True
         if placed and self._traffic.node(number) == node:
             self._astray.pop(number, None)
             return
@@ -209,7 +216,8 @@ class Dispatcher:
         now_ns = self._clock.monotonic_ns()
         silent_after_ns = round(self._config.silent_after_s * NS_PER_S)
         why = vehicle.why_unavailable(now_ns, silent_after_ns=silent_after_ns)
-        if not why and (vehicle.number in self._astray or not self._is_placed(vehicle)):
+        lost = not vehicle.is_found or not self._traffic.is_placed(vehicle.number)
+        if not why and (lost or vehicle.number in self._astray):
             why = vehicle.complaint or "it is not known where it stands"
         if not why:
             vehicle.unavailable_since_ns = -1
@@ -231,9 +239,6 @@ class Dispatcher:
     def _is_stuck(self, vehicle: Vehicle, now_ns: int) -> bool:
         late = now_ns - vehicle.moved_at_ns > STUCK_AFTER_S * NS_PER_S
         return late and len(vehicle.memory.nodes) > 1
-
-    def _is_placed(self, vehicle: Vehicle) -> bool:
-        return self._traffic.is_placed(vehicle.number)
 
     # --- sending ----------------------------------------------------------------------------
 

@@ -142,6 +142,8 @@ class Fleet:
     # --- beginning and end ----------------------------------------------------------------------
 
     def _begin(self) -> None:
+        if self._stopped:
+            return
         self._adopt()
         self._begun = True
         for job in self._early:
@@ -164,6 +166,7 @@ class Fleet:
         for vehicle in self._vehicles:
             vehicle.memory = kept.get(vehicle.robot_id, vehicle.memory)
             memory = vehicle.memory
+            self._forget_unknown_nodes(vehicle)
             number = self._graph.number
             if memory.nodes:
                 nodes = [number[n.node_id] for n in memory.nodes]
@@ -175,6 +178,16 @@ class Fleet:
         for vehicle in self._vehicles:
             if not self._traffic.is_placed(vehicle.number):
                 self._traffic.place(vehicle.number, vehicle.home)
+
+    def _forget_unknown_nodes(self, vehicle: Vehicle) -> None:
+        """Let go what leads to nodes that are no longer in nodes.csv."""
+        memory, known = vehicle.memory, self._graph.number
+        stops = memory.kept.job.stops if memory.kept else ()
+        names = {*(n.node_id for n in memory.nodes), *memory.ghosts, *(s.node_id for s in stops)}
+        gone = sorted(names - set(known))
+        if gone:
+            log.warning("nodes are gone; order forgotten", robot=vehicle.robot_id, nodes=gone)
+            memory.order_id, memory.nodes, memory.ghosts, memory.kept = "", (), (), None
 
     def _adopt_job(self, vehicle: Vehicle, job: TransportJob) -> None:
         stops_done = vehicle.memory.stops_done

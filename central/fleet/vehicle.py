@@ -34,6 +34,8 @@ class Vehicle:
     memory: Memory
     home: int
     """The node where it stands until it says otherwise."""
+    is_found: bool = False
+    """Whether it has said where it is: on a node of ours."""
     state: State | None = None
     state_at_ns: int = 0
     suspected_at_ns: int = -1
@@ -42,6 +44,10 @@ class Vehicle:
     """Whether a state has shown the last order message."""
     sent_at_ns: int = -1
     """When the last order message was sent last; -1: not by this process."""
+    begun_at_ns: int = 0
+    """When the last order message was made."""
+    restarted_at_ns: int = -1
+    """When its header ids last began anew."""
     resends: int = 0
     unanswered: bool = False
     """It was sent a message as often as the limit says and has not acknowledged it yet."""
@@ -85,6 +91,7 @@ class Vehicle:
             # A restarted vehicle counts from the start again, but its time goes on.
             if was_ns is None or is_ns is None or is_ns <= was_ns:
                 return False
+            self.restarted_at_ns = now_ns
         self.state = state
         self.state_at_ns = now_ns
         return True
@@ -183,11 +190,12 @@ class Vehicle:
             return False
         if self.acknowledged or memory.order_update_id > 0:
             return True
-        if self.sent_at_ns >= 0 or state.order_id:
+        if not self.action_id or state.last_node_id != memory.nodes[-1].node_id:
             return False
-        # Sent before central's restart. It knows no order and stands where the action was to be
-        # done: it may have done that, too.
-        return bool(self.action_id) and state.last_node_id == memory.nodes[-1].node_id
+        # It stands where the action was to be done and does not show the order. Where it had to
+        # drive there, or either side restarted meanwhile, it may have done all of it.
+        either_restarted = self.sent_at_ns < 0 or self.restarted_at_ns >= self.begun_at_ns
+        return len(memory.nodes) > 1 or (either_restarted and not state.order_id)
 
     def reached(self) -> int:
         """Return the index in `memory.nodes` of the newest node that is reported as reached."""
@@ -255,6 +263,7 @@ class Vehicle:
         self.memory.sent_at_ns = now_ns
         self.acknowledged = False
         self.sent_at_ns = monotonic_ns
+        self.begun_at_ns = monotonic_ns
         self.moved_at_ns = monotonic_ns
         self.resends = 0
         self.payload = b""

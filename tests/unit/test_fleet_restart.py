@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from central.fleet.memory import KeptJob, Memory, MemoryBusyError, OrderMemory, SentNode
-from tests.build_fleet import FleetWorld, transport
+from tests.build_fleet import FleetWorld, grid_site, transport
 
 SIX = {f"r{i}": f"N{i}-0" for i in range(6)}
 
@@ -117,6 +117,19 @@ def test_a_vehicle_that_restarted_while_central_was_away_gets_its_way_again(
     floor.start_central()
     assert floor.run_until_ended(1)
     assert floor.actions_done() == {"pick0/T1": 1}
+
+
+def test_nodes_that_are_gone_from_the_site_are_forgotten(tmp_path: Path) -> None:
+    floor = world(tmp_path)
+    floor.submit(transport("T1", "N5-4"))
+    floor.runtime.run_for(4)
+    floor.kill_central()
+    floor.site = grid_site(4, 5, {"r1": "N0-0"})
+    floor.start_central()
+    floor.submit(transport("T2", "N0-4"))
+    floor.runtime.run_for(60)
+    assert floor.events("T2") == []
+    assert "stands on 'N5-3', which is not in nodes.csv" in floor.view("r1").detail
 
 
 def test_memory_comes_back_as_it_was(tmp_path: Path) -> None:
