@@ -7,12 +7,12 @@ asks again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 import structlog
-from sqlalchemy import Delete, Engine, Insert, Update, event
+from sqlalchemy import Delete, Engine, Insert, Table, Update, event
 
 from central.config import CentralConfig
 from central.fleet.jobs import JobProgress, TransportJob
@@ -48,17 +48,17 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 EVENTS_PER_COMMIT_MAX: Final = 5_000
-ROUND_S: Final = 0.25
-"""How often the phases run when nothing happens."""
-FOLLOW_S: Final = 0.02
-"""The phases follow a fact after this: facts that come together are followed once."""
+TICK_S: Final = 0.25
+"""How often the phases that wait for a time run when nothing else happens."""
+FOLLOW_S: Final = 0.05
+"""All phases follow a change after this: changes that come together are followed once."""
 CHANGED_S: Final = 0.2
 PROGRESS_MAX: Final = 10_000
 _NS_PER_MS: Final = 1e6
 
 
 class JobTaker(Protocol):
-    """Who moves: the fleet."""
+    """Who moves: the fleet. Both may be called from any lane, and return at once."""
 
     def submit(self, job: TransportJob) -> None:
         """Take a job; one that is known already goes on as it is."""
@@ -89,20 +89,21 @@ class Keeper:
         self._bus = bus
         self._lane = lane
         self._people = PeopleBoard()
-        self._phases = make_phases(self._people, PurchaseSender())
+        self._purchases = PurchaseSender()
+        self._phases = make_phases(self._people, self._purchases)
         self._dirty: set[str] = set()
+        self._wrote = False
         self._follows = False
         self._stopped = False
         self._birth = ""
         self._fleet: JobTaker | None = None
-        self._fleet_lane = lane
         self._progress = lane.inbox("progress", self._on_progress, size_max=PROGRESS_MAX)
         event.listen(engine, "after_execute", self._note_changed)
         self._subscribe()
 
-    def give_jobs_to(self, fleet: JobTaker, lane: Lane) -> None:
-        """Hand robot tasks to `fleet`, whose functions are called on `lane`."""
-        self._fleet, self._fleet_lane = fleet, lane
+    def give_jobs_to(self, fleet: JobTaker) -> None:
+        """Hand robot tasks to `fleet`."""
+        self._fleet = fleet
 
     def start(self, at_first: Callable[[Round], None]) -> None:
         """Begin: `at_first`, then all open robot tasks to the fleet, then the phases."""
@@ -123,17 +124,26 @@ class Keeper:
     # --- the lane ------------------------------------------------------------------------------
 
     def _begin(self, at_first: Callable[[Round], None]) -> None:
+        if self._stopped:
+            return
         with self._engine.begin() as conn:
             self._birth = birth_mark(conn, self._clock.now_ns())
         self._change(at_first)
         self._change(submit_open_tasks)
-        self._lane.call_every(ROUND_S, self._run_phases)
+        self._lane.call_every(TICK_S, self._tick)
         self._lane.call_every(CHANGED_S, self._tell_changed)
+        self._follow_soon()
 
-    def _change(self, change: Callable[[Round], T]) -> None:
+    def _change(self, change: Callable[[Round], None]) -> None:
         """Do `change` in one transaction, then what follows its commit, then soon the phases."""
+        if self._do((change, raise_doubts)):
+            self._follow_soon()
+
+    def _do(self, phases: Sequence[Callable[[Round], None]]) -> bool:
+        """Do `phases` in one transaction and what follows its commit; return whether it wrote."""
         if self._stopped:
-            return
+            return False
+        self._wrote = False
         with self._engine.begin() as conn:
             work = Round(
                 conn=conn,
@@ -143,12 +153,14 @@ class Keeper:
                 metrics=self._metrics,
                 birth=self._birth,
             )
-            change(work)
-            raise_doubts(work)
+            for phase in phases:
+                phase(work)
         self._follow_commit(work.effects)
-        self._follow_soon()
+        return self._wrote
 
     def _follow_commit(self, effects: Effects) -> None:
+        if self._stopped:
+            return
         for call in effects.calls:
             call()
         for topic, payload, retain, qos in effects.publishes:
@@ -157,9 +169,9 @@ class Keeper:
         if fleet is None:
             return
         for job in effects.submits:
-            self._fleet_lane.post(partial(fleet.submit, job))
+            fleet.submit(job)
         for job_id in effects.withdrawals:
-            self._fleet_lane.post(partial(fleet.withdraw, job_id))
+            fleet.withdraw(job_id)
 
     def _publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1) -> None:
         if not self._bus.publish(topic, payload, qos=qos, retain=retain) and qos:
@@ -172,21 +184,15 @@ class Keeper:
             self._lane.call_later(FOLLOW_S, self._run_phases)
 
     def _run_phases(self) -> None:
+        """Run all phases, again and again until they find nothing more to do."""
         self._follows = False
-        if self._stopped:
-            return
-        with self._engine.begin() as conn:
-            work = Round(
-                conn=conn,
-                now_ns=self._clock.now_ns(),
-                config=self._config,
-                floor=self._floor,
-                metrics=self._metrics,
-                birth=self._birth,
-            )
-            for phase in self._phases:
-                phase(work)
-        self._follow_commit(work.effects)
+        if self._do(self._phases.all):
+            self._follow_soon()
+
+    def _tick(self) -> None:
+        """Run the phases that wait for a time; what they change is followed by the others."""
+        if not self._follows and self._do(self._phases.timed):
+            self._follow_soon()
 
     # --- what arrives --------------------------------------------------------------------------
 
@@ -278,9 +284,11 @@ class Keeper:
     def _note_changed(
         self, _conn: Any, clause: Any, _many: Any, _params: Any, _options: Any, result: Any
     ) -> None:
-        if isinstance(clause, Insert | Update | Delete) and result.rowcount != 0:
+        changes = isinstance(clause, Insert | Update | Delete)
+        if changes and isinstance(clause.table, Table) and result.rowcount != 0:
             # A plain str: SQLAlchemy's names are a subclass that does not go on the wire.
             self._dirty.add(str.__str__(clause.table.name))
+            self._wrote = True
 
     def _tell_changed(self) -> None:
         if self._stopped or not self._dirty:

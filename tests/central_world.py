@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, event, select
 
 from central import tables as t
 from central.config import CentralConfig, DroneAtEdge, PlanningConfig, TaskingConfig
@@ -270,6 +270,8 @@ class Robots:
     jobs: dict[str, TransportJob] = field(default_factory=dict)
     submitted: list[str] = field(default_factory=list)
     withdrawn: list[str] = field(default_factory=list)
+    told: dict[str, list[tuple[JobEvent, int]]] = field(default_factory=dict)
+    """What happened to each job: told again when central asks again, as the fleet does."""
     idle: bool = False
     books: bool = True
     """Whether the edges see the robots' states and book their moves."""
@@ -278,6 +280,8 @@ class Robots:
     def submit(self, job: TransportJob) -> None:
         self.submitted.append(job.job_id)
         if job.job_id in self.jobs:
+            for event, index in self.told.get(job.job_id, []):
+                self.report(job.job_id, event, index)
             return
         self.jobs[job.job_id] = job
         if not self.idle:
@@ -290,13 +294,13 @@ class Robots:
 
     def run(self, job: TransportJob) -> None:
         lane = self.shared.rt.lane("robot")
-        lane.call_later(0.5, lambda: self.report(job.job_id, "assigned"))
+        lane.call_later(0.5, lambda: self.happen(job.job_id, "assigned"))
         if self.fail:
             lane.call_later(1.0, lambda: self.report(job.job_id, "failed", detail=self.fail))
             return
         lane.call_later(2.0, lambda: self.stop(job, 0))
         lane.call_later(4.0, lambda: self.stop(job, 1))
-        lane.call_later(4.5, lambda: self.report(job.job_id, "done", 1))
+        lane.call_later(4.5, lambda: self.happen(job.job_id, "done", 1))
 
     def stop(self, job: TransportJob, index: int) -> None:
         action = parse_action_id(job.stops[index].action_id)
@@ -312,7 +316,11 @@ class Robots:
                 task_id=action.task_id,
                 reason=f"robot-{action.verb}",
             )
-        self.report(job.job_id, "stop_done", index)
+        self.happen(job.job_id, "stop_done", index)
+
+    def happen(self, job_id: str, event: JobEvent, index: int = 0) -> None:
+        self.told.setdefault(job_id, []).append((event, index))
+        self.report(job_id, event, index)
 
     def report(
         self, job_id: str, event: JobEvent, stop_index: int = 0, *, detail: str = ""
@@ -366,7 +374,7 @@ class CentralWorld:
         ):
             self.bus.subscribe(topic.any(site=SITE), self.lane, handler)
         self.bus.start()
-        self.robots = Robots(self.shared, self.edges, lambda report: self.keeper.follow(report))
+        self.robots = Robots(self.shared, self.edges, self._tell_central)
         self.engine: Engine
         self.keeper: Keeper
         self.begin()
@@ -385,7 +393,7 @@ class CentralWorld:
             bus=self.central_bus,
             lane=self.rt.lane("store"),
         )
-        self.keeper.give_jobs_to(self.robots, self.rt.lane("fleet"))
+        self.keeper.give_jobs_to(self.robots)
         self.keeper.start(lambda work: import_history(work, history))
         self.central_bus.start()
 
@@ -394,6 +402,18 @@ class CentralWorld:
         self.keeper.stop()
         self.central_bus.stop()
         self.engine.dispose()
+
+    def kill_after_commits(self, count: int) -> None:
+        """Let central end right after so many commits, before anything is sent."""
+        left = count
+
+        def on_commit(_conn: Any) -> None:
+            nonlocal left
+            left -= 1
+            if left <= 0:
+                self.keeper.stop()
+
+        event.listen(self.engine, "commit", on_commit)
 
     def open_stock(self) -> None:
         for edge in self.edges.values():
@@ -460,6 +480,9 @@ class CentralWorld:
         query = select(t.customer_order.c.status).where(t.customer_order.c.order_id == order_id)
         found = self.rows(query)
         return str(found[0].status) if found else ""
+
+    def _tell_central(self, report: JobProgress) -> None:
+        self.keeper.follow(report)
 
     # --- what central said ------------------------------------------------------------------------
 

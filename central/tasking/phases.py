@@ -7,6 +7,7 @@ from what was committed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from central.tasking.commands import send_commands, settle_commands
@@ -34,9 +35,17 @@ Phase = Callable[[Round], None]
 DOUBTS_PER_ROUND_MAX: Final = 20
 
 
-def make_phases(people: PeopleBoard, purchases: PurchaseSender) -> Sequence[Phase]:
-    """Return the phases in their order: first what the ledger says, then what follows from it."""
-    return (
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """All phases in their order, and those among them that wait for a time."""
+
+    all: Sequence[Phase]
+    timed: Sequence[Phase]
+
+
+def make_phases(people: PeopleBoard, purchases: PurchaseSender) -> Phases:
+    """Return the phases: first what the ledger says, then what follows from it."""
+    every: Sequence[Phase] = (
         settle_commands,
         settle_moves,
         settle_counts,
@@ -58,6 +67,8 @@ def make_phases(people: PeopleBoard, purchases: PurchaseSender) -> Sequence[Phas
         purchases.send,
         send_commands,
     )
+    timed = (settle_commands, watch_deadlines, expire_proposals, purchases.send, send_commands)
+    return Phases(every, timed)
 
 
 def raise_doubts(work: Round) -> None:

@@ -32,7 +32,7 @@ def settle_moves(work: Round) -> None:
     a scan after the task was done.
     """
     for row, net_in, net_out in _sums(work):
-        if row.moved_units != net_in:
+        if row.moved_units != max(net_in, 0):
             change_task(work, row.task_id, moved_units=max(net_in, 0))
         if row.status not in OPEN_STATUSES or row.kind in ("deliver", "count"):
             continue

@@ -1,0 +1,313 @@
+"""Proposals: policy and people decide, once each; moves, purchases and counts follow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from sqlalchemy import select
+
+from central import tables as t
+from central.config import PolicyConfig
+from central.ledger.verify import verify_ledger
+from central.replenish.types import Plan, Proposal, ProposalKind
+from tests.central_world import PEN, CentralWorld
+from wire import messages as m
+
+
+def proposed(kind: ProposalKind = "refill", units: int = 12, **columns: object) -> Proposal:
+    values: dict[str, object] = {
+        "kind": kind, "gtin": PEN, "units": units, "from_place": "bin:A-01",
+        "to_place": "bin:B-12", "reason": "runs low", "numbers": {"position_units": 4},
+        "causes": ("O1",),
+    }  # fmt: skip
+    return msgspec.convert(values | columns, Proposal)
+
+
+def plan(world: CentralWorld, *proposals: Proposal) -> None:
+    world.keeper.take_plan(Plan(proposals=proposals, forecasts=()))
+    world.rt.run_for(1.0)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> CentralWorld:
+    found = CentralWorld(tmp_path, policy=PolicyConfig(auto_units_max=20, auto_buy_cents_max=5_000))
+    found.open_stock()
+    return found
+
+
+def test_a_small_refill_is_approved_by_policy_and_a_robot_does_it(world: CentralWorld) -> None:
+    plan(world, proposed(units=12))
+    (row,) = world.proposals()
+    assert (row.status, row.decided_by) == ("approved", "policy")
+    assert row.decision_reason == "moves 12 units, up to 20 allowed"
+    world.rt.run_for(10.0)
+    (row,) = world.proposals()
+    (done,) = world.tasks("refill")
+    assert (row.status, done.status, done.worker_id) == ("done", "done", "acme/r1")
+    assert (world.balance("bin:B-12"), world.balance("bin:A-01")) == (16, 68)
+    assert (done.proposal_id, msgspec.json.decode(row.causes)) == (row.proposal_id, ["O1"])
+    assert world.rows(select(t.reservation)) == []
+
+
+def test_a_large_refill_waits_for_a_person(world: CentralWorld) -> None:
+    plan(world, proposed(units=30))
+    assert [r.status for r in world.proposals()] == ["waiting"]
+    assert world.tasks() == []
+    world.decide(world.proposals()[0].proposal_id, approve=True)
+    world.rt.run_for(10.0)
+    (row,) = world.proposals()
+    assert (row.status, row.decided_by, row.decision_reason) == ("done", "planner", "because")
+    assert world.results == [
+        m.DecisionResult(
+            command_id="c1", proposal_id=row.proposal_id, ok=True, text="approved: 30 units"
+        )
+    ]
+
+
+def test_a_person_may_change_the_units(world: CentralWorld) -> None:
+    plan(world, proposed(units=30))
+    world.decide(world.proposals()[0].proposal_id, approve=True, units=8)
+    world.rt.run_for(10.0)
+    assert [r.units for r in world.tasks("refill")] == [8]
+    assert world.balance("bin:B-12") == 12
+
+
+def test_more_than_is_free_cannot_be_approved(world: CentralWorld) -> None:
+    plan(world, proposed(units=30))
+    world.decide(world.proposals()[0].proposal_id, approve=True, units=500)
+    world.rt.run_for(1.0)
+    assert world.results[0].text == ("approved: 80 units (asked 500: no more are free at bin:A-01)")
+    plan(world, proposed(units=30, to_place="bin:B-11"))
+    world.decide(world.proposals()[1].proposal_id, approve=True, command_id="c2")
+    world.rt.run_for(1.0)
+    assert not world.results[1].ok
+    assert world.results[1].text.startswith("failed: nothing is free at bin:A-01")
+    assert world.proposals()[1].status == "failed"
+
+
+def test_a_repeated_decision_is_answered_the_same_and_done_once(world: CentralWorld) -> None:
+    plan(world, proposed(units=30))
+    proposal_id = world.proposals()[0].proposal_id
+    for _ in range(3):
+        world.decide(proposal_id, approve=True)
+    world.decide(proposal_id, approve=False, command_id="c2")
+    world.rt.run_for(1.0)
+    assert [r.ok for r in world.results] == [True, True, True, False]
+    assert world.results[3].text == f"{proposal_id} is approved by planner: nothing to decide"
+    assert len(world.tasks("refill")) == 1
+
+
+def test_a_decision_on_nothing_is_refused(world: CentralWorld) -> None:
+    world.decide("refill-x-1", approve=True)
+    world.rt.run_for(1.0)
+    assert world.results[0].text == "there is no proposal refill-x-1"
+
+
+def test_a_rejected_proposal_is_not_made_again_before_it_expires(tmp_path: Path) -> None:
+    policy = PolicyConfig(auto_units_max=20, proposal_expires_s=60.0)
+    world = CentralWorld(tmp_path, policy=policy)
+    world.open_stock()
+    plan(world, proposed(units=30))
+    world.decide(world.proposals()[0].proposal_id, approve=False)
+    world.rt.run_for(1.0)
+    assert world.results[0].text == "rejected"
+    plan(world, proposed(units=30))
+    assert [r.status for r in world.proposals()] == ["rejected"]
+    world.rt.run_for(60.0)
+    plan(world, proposed(units=30))
+    assert [r.status for r in world.proposals()] == ["rejected", "waiting"]
+    world.rt.run_for(61.0)
+    assert [r.status for r in world.proposals()] == ["rejected", "expired"]
+
+
+def test_the_same_need_is_proposed_once(world: CentralWorld) -> None:
+    plan(world, proposed(units=30))
+    plan(world, proposed(units=31))
+    assert [r.units for r in world.proposals()] == [30]
+    plan(world, proposed(units=5, to_place="bin:B-11"), proposed(units=6, to_place="bin:B-11"))
+    assert [r.units for r in world.proposals()] == [30, 5, 6]
+
+
+def test_a_robot_that_fails_gives_the_stock_back_and_the_bin_is_counted(
+    world: CentralWorld,
+) -> None:
+    world.robots.fail = "only 3 units there"
+    plan(world, proposed(units=12))
+    world.rt.run_for(5.0)
+    refill, count = world.proposals()
+    assert refill.status == "failed"
+    assert (count.kind, count.to_place, count.status) == ("count", "bin:A-01", "done")
+    (failed,) = world.tasks("refill")
+    assert failed.detail == "acme/r1: only 3 units there"
+    assert msgspec.json.decode(count.causes) == [failed.task_id]
+    assert count.reason == f"{failed.task_id} failed there: acme/r1: only 3 units there"
+    assert world.rows(select(t.reservation)) == []
+    assert [c.bins for c in world.edges["A"].commands if isinstance(c, m.FlyMission)] == [("A-01",)]
+
+
+def test_what_no_edge_booked_is_commanded_after_a_while(world: CentralWorld) -> None:
+    world.robots.books = False
+    plan(world, proposed(units=12))
+    assert world.rt.run_until(lambda: bool(world.tasks("refill", "done")), 30.0)
+    (at_a,) = [c for c in world.edges["A"].commands if isinstance(c, m.RecordMove)]
+    (at_b,) = [c for c in world.edges["B"].commands if isinstance(c, m.RecordMove)]
+    task_id = world.tasks("refill")[0].task_id
+    assert at_a.movement.event_id == f"pick/{task_id}/A-01/{PEN}/12"
+    assert (at_a.movement.from_place, at_a.movement.to_place) == ("bin:A-01", "robot:r1")
+    assert (at_b.movement.from_place, at_b.movement.to_place) == ("robot:r1", "bin:B-12")
+    assert world.balance("bin:B-12") == 16
+    assert world.balance("robot:r1") == 0
+
+
+def test_what_the_edges_booked_is_not_commanded(world: CentralWorld) -> None:
+    plan(world, proposed(units=12))
+    world.rt.run_for(20.0)
+    assert world.tasks("refill", "done")
+    assert world.edges["A"].commands == world.edges["B"].commands == []
+
+
+def test_a_robot_that_never_comes_is_withdrawn_and_the_task_fails(world: CentralWorld) -> None:
+    world.robots.idle = True
+    plan(world, proposed(units=12))
+    task_id = world.tasks("refill")[0].task_id
+    world.rt.run_for(181.0)
+    assert world.robots.withdrawn == [task_id]
+    assert [r.status for r in world.tasks("refill")] == ["failed"]
+    assert [r.status for r in world.proposals("refill")] == ["failed"]
+    assert world.rows(select(t.reservation)) == []
+
+
+def test_a_job_that_is_handed_back_goes_to_the_fleet_again(world: CentralWorld) -> None:
+    world.robots.idle = True
+    plan(world, proposed(units=12))
+    task_id = world.tasks("refill")[0].task_id
+    world.robots.jobs.clear()
+    world.robots.report(task_id, "handed_back", detail="robot lost")
+    world.rt.run_for(1.0)
+    assert world.robots.submitted == [task_id, task_id]
+    assert [(r.status, r.tries) for r in world.tasks("refill")] == [("open", 2)]
+
+
+def test_a_purchase_goes_to_the_supplier_arrives_and_is_put_away(world: CentralWorld) -> None:
+    plan(world, proposed("buy", units=30, from_place="supplier:S1", to_place="bin:A-DOCK"))
+    world.rt.run_for(5.0)
+    assert len(world.purchases) >= 2
+    order = world.purchases[0]
+    assert all(again == order for again in world.purchases)
+    world.notice(order, "confirmed")
+    world.rt.run_for(1.0)
+    sent = len(world.purchases)
+    world.rt.run_for(60.0)
+    assert len(world.purchases) == sent
+    world.notice(order, "arrived")
+    world.notice(order, "arrived")
+    assert world.rt.run_until(lambda: bool(world.tasks("putaway", "done")), 30.0)
+    world.rt.run_for(1.0)
+    assert [(r.kind, r.status, r.units, r.worker_id) for r in world.tasks()] == [
+        ("receive", "done", 30, "ann"),
+        ("putaway", "done", 20, "ann"),
+        ("putaway", "done", 10, "ann"),
+    ]
+    assert (world.balance("bin:A-01"), world.balance("bin:A-02")) == (100, 10)
+    assert world.balance("bin:A-DOCK") == 0
+    assert [r.status for r in world.proposals()] == ["done"]
+    assert {r.proposal_id for r in world.tasks()} == {world.proposals()[0].proposal_id}
+    assert verify_ledger(world.engine).balanced
+
+
+def test_a_late_delivery_is_asked_for_again(world: CentralWorld) -> None:
+    plan(world, proposed("buy", units=30, from_place="supplier:S1", to_place="bin:A-DOCK"))
+    world.notice(world.purchases[0], "confirmed")
+    world.rt.run_for(1.0)
+    sent = len(world.purchases)
+    world.rt.run_for(2 * 2 * 60.0 + 60.0 + 2.0)
+    assert len(world.purchases) > sent
+
+
+def test_an_expensive_purchase_waits_for_a_person(world: CentralWorld) -> None:
+    plan(world, proposed("buy", units=34, from_place="supplier:S1", to_place="bin:A-DOCK"))
+    assert [r.status for r in world.proposals()] == ["waiting"]
+    assert world.rows(select(t.purchase_order)) == []
+
+
+def test_a_notice_on_an_unknown_order_changes_nothing(world: CentralWorld) -> None:
+    lines = (m.OrderLine(gtin=PEN, units=3),)
+    order = m.PurchaseOrder(po_id="po-x", supplier_id="S1", lines=lines, ordered_at_ns=1)
+    world.notice(order, "arrived")
+    world.rt.run_for(1.0)
+    assert world.tasks() == []
+    assert world.metrics.snapshot().counters["notices_refused{unknown order}"] == 1
+
+
+def counting(bins: str) -> Proposal:
+    where = {"gtin": "", "from_place": "", "to_place": ""}
+    return proposed("count", units=len(bins.split()), numbers={"bins": bins}, **where)
+
+
+def test_a_count_is_flown_by_the_drone_of_the_zone(world: CentralWorld) -> None:
+    plan(world, counting("A-01 A-02"))
+    world.rt.run_for(3.0)
+    (row,) = world.tasks("count")
+    assert (row.status, row.worker_kind, row.worker_id) == ("done", "drone", "drone-1")
+    (command,) = world.edges["A"].commands
+    assert isinstance(command, m.FlyMission)
+    assert (command.mission_id, command.bins) == (row.task_id, ("A-01", "A-02"))
+    assert [r.status for r in world.proposals()] == ["done"]
+
+
+def test_a_drone_flies_one_mission_at_a_time(world: CentralWorld) -> None:
+    world.edges["A"].deaf = True
+    plan(world, counting("A-01"))
+    plan(world, counting("A-02"))
+    world.keeper.take_plan(
+        Plan(
+            proposals=(proposed("count", numbers={"bins": "A-02"}, to_place="bin:A-02"),),
+            forecasts=(),
+        )
+    )
+    world.rt.run_for(3.0)
+    assert [r.status for r in world.tasks("count")] == ["assigned", "open"]
+    world.edges["A"].deaf = False
+    world.rt.run_for(20.0)
+    assert [r.status for r in world.tasks("count")] == ["done", "done"]
+
+
+def test_a_mission_that_failed_or_never_ended_fails_its_count(world: CentralWorld) -> None:
+    world.edges["A"].flies_ok = False
+    plan(world, counting("A-01"))
+    world.rt.run_for(3.0)
+    assert [(r.status, r.detail) for r in world.tasks("count")] == [("failed", "wind")]
+    assert [r.status for r in world.proposals()] == ["failed"]
+    world.edges["A"].deaf = True
+    world.rt.run_for(40.0)
+    plan(world, counting("A-02"))
+    world.rt.run_for(61.0)
+    assert world.tasks("count")[1].detail == "no word from drone drone-1"
+    flights = len(world.edges["A"].commands)
+    world.rt.run_for(120.0)
+    assert len(world.edges["A"].commands) == flights
+
+
+def test_where_no_drone_flies_a_person_counts(world: CentralWorld) -> None:
+    plan(world, counting("B-11 B-12"))
+    world.rt.run_for(5.0)
+    assert [(r.status, r.worker_id, r.from_place) for r in world.tasks("count")] == [
+        ("done", "cid", "bin:B-11"), ("done", "cid", "bin:B-12"),
+    ]  # fmt: skip
+    assert [r.status for r in world.proposals()] == ["done"]
+
+
+def test_a_sighting_after_the_drop_confirms_the_task(world: CentralWorld) -> None:
+    plan(world, proposed(units=12))
+    world.rt.run_for(10.0)
+    now_ns = world.shared.now_ns()
+    world.edges["B"].write(
+        m.BinSighted(
+            event_id="s/1", bin_id="B-12", articles=(m.SeenArticle(gtin=PEN, labels=1),),
+            device_id="cam", observed_at_ns=now_ns, received_at_ns=now_ns,
+        )
+    )  # fmt: skip
+    world.rt.run_for(1.0)
+    assert [r.confirmed_at_ns for r in world.tasks("refill")] == [now_ns]
