@@ -28,10 +28,10 @@ WAIT_S = 10.0
 class DeskProcess:
     """The desk, and a client on the bus that stands for robots and central."""
 
-    def __init__(self, world: DeskWorld, broker_port: int) -> None:
+    def __init__(self, world: DeskWorld, broker_port: int, port: int = 0) -> None:
         self.world = world
         self.metrics = Metrics()
-        self.port = free_port()
+        self.port = port or free_port()
         self.runtime = LiveRuntime()
         self.peer_runtime = LiveRuntime()
         self.service: DeskService = build_desk(

@@ -33,6 +33,7 @@ class DeskService:
         queries = Queries(names)
         broker = config.broker
         self._config = config
+        self._stopping = False
         self._lane = runtime.lane("desk")
         self._books = Books(config.database_url)
         self._bus = runtime.bus(
@@ -92,6 +93,7 @@ class DeskService:
 
     def stop(self) -> None:
         """Say goodbye to the pages and close everything."""
+        self._stopping = True
         self._decisions.give_up()
         self._server.stop()
         self._bus.stop()
@@ -105,7 +107,7 @@ class DeskService:
 
     def _watch(self) -> None:
         """End the process where the web server ended by itself: its supervisor starts it anew."""
-        if not self._server.alive:
+        if not (self._server.alive or self._stopping):
             raise WebServerError(f"the web server on {self.address} ended by itself; see the log")
 
 

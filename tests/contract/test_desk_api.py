@@ -360,8 +360,7 @@ def test_the_desk_ends_in_time_with_pages_open_and_requests_under_way(
 
 
 def test_a_busy_port_is_named_with_the_way_out(desk: DeskProcess, broker: Address) -> None:
-    second = DeskProcess(desk.world, broker.port)
-    second.service._server._port = desk.port
+    second = DeskProcess(desk.world, broker.port, port=desk.port)
     with pytest.raises(WebServerError) as busy:
         second.service.start()
     assert str(busy.value) == (

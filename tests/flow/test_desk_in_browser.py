@@ -1,0 +1,417 @@
+"""The planners' page in a real browser: on a desk of the test's own, and on the whole demo."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from sqlalchemy import update
+
+from central import tables as t
+from stockhelm.broker import free_port
+from tests.conftest import ROOT, Address
+from tests.desk_process import DeskProcess, decide, eventually
+from tests.desk_world import DeskWorld
+from wire.messages import DecideProposal
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+BROWSER_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--disable-background-networking",
+)
+DEMO_START_S_MAX = 180  # the first start compiles kernels
+LOOP_S_MAX = 120
+EVIL = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
+
+
+@pytest.fixture
+def browser(chromium: str) -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(
+            executable_path=chromium, headless=True, args=list(BROWSER_ARGUMENTS)
+        )
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def desk(tmp_path: Path, broker: Address) -> Iterator[DeskProcess]:
+    world = DeskWorld(tmp_path / "world", now_ns=time.time_ns())
+    world.make_site()
+    world.make_books()
+    with DeskProcess(world, broker.port) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def opened(browser: Any, url: str, **options: Any) -> Iterator[Any]:
+    """Yield the page at `url`; what its console or the network complains about fails the test."""
+    wrong: list[str] = []
+    context = browser.new_context(**options)
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.on("request", lambda asked: wrong.append(asked.url) if not ours(asked.url, url) else None)
+    page.goto(url)
+    yield page
+    context.close()
+    # A refusal (409, 503) is an answer that the page shows; the browser logs it all the same.
+    assert [text for text in wrong if "the server responded with a status of" not in text] == []
+
+
+def ours(asked: str, url: str) -> bool:
+    return asked.startswith((url, url.replace("http", "ws"), "data:"))
+
+
+def row(page: Any, proposal_id: str) -> Any:
+    return page.locator(f'#proposals-rows [data-proposal-id="{proposal_id}"]')
+
+
+# --- the page over books and robots of the test's own --------------------------------------------
+
+
+def test_a_planner_sees_why_approves_and_sees_the_answer(desk: DeskProcess, browser: Any) -> None:
+    heard: list[DecideProposal] = []
+
+    def central(command: DecideProposal) -> tuple[bool, str]:
+        heard.append(command)
+        decide(desk.world, command.proposal_id, "approved", command.person_id)
+        desk.say_changed("proposal")
+        return True, "task T-300 for a robot"
+
+    desk.answer_as_central(central)
+    with opened(browser, desk.url + "/") as page:
+        page.get_by_role("button", name="Why P-101").click()
+        behind = page.locator("#behind-P-101")
+        playwright.expect(behind).to_contain_text("order up to, units")
+        playwright.expect(behind).to_contain_text("105")
+        playwright.expect(behind).to_contain_text("O1044")
+        page.get_by_label("Other units for P-101").fill("48")
+        page.get_by_label("Reason for deciding P-101").fill("half is enough")
+        page.get_by_label("You are").fill("maria")
+        page.get_by_role("button", name="Approve P-101").click()
+        said = page.get_by_role("status").filter(has_text="P-101")
+        playwright.expect(said).to_have_text("P-101 approved: task T-300 for a robot")
+        playwright.expect(row(page, "P-101")).to_have_count(0)
+        decided = page.locator('#decided-rows [data-proposal-id="P-101"]')
+        playwright.expect(decided).to_have_attribute("data-status", "approved")
+    assert [(c.units, c.reason, c.person_id) for c in heard] == [(48, "half is enough", "maria")]
+
+
+def test_a_refusal_is_shown_and_can_be_tried_again(desk: DeskProcess, browser: Any) -> None:
+    desk.answer_as_central(lambda _: (False, "the bin is empty meanwhile"))
+    with opened(browser, desk.url + "/") as page:
+        reject = page.get_by_role("button", name="Reject P-102")
+        reject.click()
+        playwright.expect(page.locator("#says")).to_have_text("P-102: the bin is empty meanwhile")
+        playwright.expect(reject).to_be_enabled()
+
+
+def test_a_planner_decides_with_the_keyboard_alone(desk: DeskProcess, browser: Any) -> None:
+    heard: list[str] = []
+
+    def central(command: DecideProposal) -> tuple[bool, str]:
+        heard.append(command.proposal_id)
+        return True, "so be it"
+
+    desk.answer_as_central(central)
+    with opened(browser, desk.url + "/") as page:
+        row(page, "P-101").wait_for()
+        page.keyboard.press("Tab")
+        playwright.expect(page.locator(".skip")).to_be_focused()
+        page.keyboard.press("Enter")
+        approve = page.get_by_role("button", name="Approve P-101")
+        for _ in range(8):
+            page.keyboard.press("Tab")
+            if approve.evaluate("button => button === document.activeElement"):
+                break
+        page.keyboard.press("Enter")
+        playwright.expect(page.locator("#says")).to_have_text("P-101 approved: so be it")
+    assert heard == ["P-101"]
+
+
+def test_the_page_follows_the_floor_by_itself(desk: DeskProcess, browser: Any) -> None:
+    face = desk.world.faces[2]
+    with opened(browser, desk.url + "/") as page:
+        playwright.expect(page.locator('[data-figure="robots"] dd').first).to_have_text("0 of 6")
+        desk.robots_speak()
+        playwright.expect(page.locator('[data-figure="robots"] dd').first).to_have_text("6 of 6")
+        robot = page.locator('[data-robot-id="helmworks/agv-1"]')
+        playwright.expect(robot).to_contain_text("24 x")
+        page.get_by_label("Find a bin").fill(face.bin_id)
+        page.get_by_label("Find a bin").press("Enter")
+        drawer = page.locator(f'[data-bin-id="{face.bin_id}"]')
+        before = shown_units(page, face.bin_id)
+        write(desk, t.balance, t.balance.c.place == f"bin:{face.bin_id}", units=before + 24)
+        desk.say_changed("balance")
+        playwright.expect(drawer).to_have_attribute("data-units", str(before + 24))
+        task = page.locator('#tasks-rows [data-task-id="T-201"]')
+        playwright.expect(task).to_have_attribute("data-status", "moving")
+        write(desk, t.task, t.task.c.task_id == "T-201", status="done", done_at_ns=time.time_ns())
+        desk.say_changed("task")
+        playwright.expect(task).to_have_attribute("data-status", "done")
+
+
+def test_the_map_is_drawn_and_its_bins_are_reached_by_keyboard(
+    desk: DeskProcess, browser: Any
+) -> None:
+    with opened(browser, desk.url + "/", viewport={"width": 1400, "height": 900}) as page:
+        row(page, "P-101").wait_for()
+        floor = page.locator("#floor-live")
+        floor.focus()
+        page.keyboard.press("ArrowRight")
+        says = page.locator("#floor-says")
+        playwright.expect(says).to_contain_text("units")
+        first = says.inner_text()
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("ArrowRight")
+        playwright.expect(says).not_to_have_text(first)
+        page.keyboard.press("Enter")
+        bin_id = says.inner_text().split(" ")[0]
+        playwright.expect(page.locator("#bin")).to_have_attribute("data-bin-id", bin_id)
+        page.keyboard.press("Escape")
+        playwright.expect(page.locator("#bin")).to_be_hidden()
+        colours = page.evaluate(
+            """() => {
+                const still = document.getElementById("floor-still");
+                const paint = still.getContext("2d");
+                const at = paint.getImageData(0, 0, still.width, still.height).data;
+                const seen = new Set();
+                for (let i = 0; i < at.length; i += 4)
+                    seen.add(at[i] << 16 | at[i + 1] << 8 | at[i + 2]);
+                return seen.size;
+            }"""
+        )
+        assert colours > 20
+
+
+def test_names_from_outside_are_text_and_nothing_else(desk: DeskProcess, browser: Any) -> None:
+    write(
+        desk,
+        t.proposal,
+        t.proposal.c.proposal_id == "P-101",
+        reason=EVIL,
+        causes=f'["{"x" * 20}<b>"]',
+    )
+    write(desk, t.task, t.task.c.task_id == "T-201", detail=EVIL)
+    with opened(browser, desk.url + "/") as page:
+        playwright.expect(row(page, "P-101")).to_contain_text(EVIL)
+        page.get_by_role("button", name="Why P-101").click()
+        playwright.expect(page.locator("#behind-P-101")).to_contain_text("<b>")
+        playwright.expect(page.locator('[data-task-id="T-201"]')).to_contain_text(EVIL)
+        assert page.locator("main img").count() == 0
+        assert page.title() == "FC1 · stockhelm"
+
+
+def test_a_lost_desk_is_said_and_the_page_comes_back_by_itself(
+    tmp_path: Path, broker: Address, browser: Any
+) -> None:
+    world = DeskWorld(tmp_path / "world", now_ns=time.time_ns())
+    world.make_site()
+    world.make_books()
+    first = DeskProcess(world, broker.port)
+    with contextlib.ExitStack() as running:
+        running.enter_context(first)
+        context = browser.new_context()
+        running.callback(context.close)
+        page = context.new_page()
+        page.goto(first.url + "/")
+        pill = page.locator("#link-page")
+        playwright.expect(pill).to_have_text("Live")
+        first.service.stop()
+        playwright.expect(pill).to_have_text("Reconnecting")
+        playwright.expect(page.locator("#stale")).to_contain_text("The desk is not heard")
+        second = DeskProcess(world, broker.port, port=first.port)
+        running.enter_context(second)
+        playwright.expect(pill).to_have_text("Live", timeout=15_000)
+        playwright.expect(page.locator("#stale")).to_be_hidden()
+        decide(world, "P-103", "rejected", "maria")
+        second.say_changed("proposal")
+        playwright.expect(row(page, "P-103")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_fits_a_phone_and_can_be_read_in(
+    desk: DeskProcess, browser: Any, scheme: str
+) -> None:
+    options = {"viewport": {"width": 360, "height": 740}, "color_scheme": scheme, "has_touch": True}
+    with opened(browser, desk.url + "/", **options) as page:
+        row(page, "P-101").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        too_small = page.evaluate(
+            """() => [...document.querySelectorAll(".buttons button")]
+                .filter((button) => button.getBoundingClientRect().height < 40).length"""
+        )
+        assert too_small == 0
+        assert page.evaluate(CONTRAST) >= 4.5
+
+
+CONTRAST = """() => {
+    const light = (colour) => {
+        const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255)
+            .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const behind = (node) => {
+        for (let at = node; at; at = at.parentElement) {
+            const colour = getComputedStyle(at).backgroundColor;
+            if (!/, 0\\)$|transparent/.test(colour)) return colour;
+        }
+        return "rgb(255, 255, 255)";
+    };
+    let least = 21;
+    const texts = document.querySelectorAll(
+        ".chip, .pill, .reason, .way, dt, dd, small, button, th, .count, label");
+    for (const node of texts) {
+        if (!node.textContent.trim() || !node.checkVisibility()) continue;
+        const [a, b] = [light(getComputedStyle(node).color), light(behind(node))]
+            .sort((x, y) => y - x);
+        least = Math.min(least, (a + 0.05) / (b + 0.05));
+    }
+    return least;
+}"""
+
+
+def eventual_units(page: Any, bin_id: str) -> str:
+    page.wait_for_selector(f'[data-bin-id="{bin_id}"][data-units]')
+    return str(page.locator(f'[data-bin-id="{bin_id}"]').get_attribute("data-units"))
+
+
+def shown_units(page: Any, bin_id: str) -> int:
+    return int(eventual_units(page, bin_id))
+
+
+def changes(before: Any, after: Any) -> dict[str, int]:
+    """Return by how much each movement between two looks at a bin changed it."""
+    place = f"bin:{after['bin']['bin_id']}"
+    known = {event["event_id"] for event in before["events"]}
+    return {
+        event["event_id"]: event["units"] if event["to_place"] == place else -event["units"]
+        for event in after["events"]
+        if event["kind"] == "moved" and event["event_id"] not in known
+    }
+
+
+def write(desk: DeskProcess, table: Any, where: Any, **values: Any) -> None:
+    engine = desk.world.engine()
+    with engine.begin() as books:
+        books.execute(update(table).where(where).values(**values))
+    engine.dispose()
+
+
+# --- the whole demo ------------------------------------------------------------------------------
+
+
+class Demo:
+    """`stockhelm demo` as a person starts it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            [
+                sys.executable, "-m", "stockhelm", "demo", "--port", str(self.port), "--seed", "7",
+                "--directory", str(directory),
+            ],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        self._reading = threading.Thread(target=self._read)
+        self._reading.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.lines)
+
+    def wait_for_page(self) -> None:
+        def there() -> bool:
+            assert self.process.poll() is None, f"the demo ended: {self.text}"
+            return self.url in self.text
+
+        eventually(there, DEMO_START_S_MAX)
+
+    def children(self) -> list[psutil.Process]:
+        found: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
+        return found
+
+    def end(self) -> None:
+        """Make sure that nothing of the demo is left, whatever happened."""
+        left = [] if self.process.poll() is not None else self.children()
+        if self.process.poll() is None:
+            self.process.kill()
+        for child in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        self.process.wait(10)
+        self._reading.join(10)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Demo]:
+    running = Demo(tmp_path / "demo")
+    yield running
+    running.end()
+
+
+@pytest.mark.timeout(400)
+def test_an_approval_on_the_live_page_ends_in_a_finished_task_and_a_changed_count(
+    demo: Demo, browser: Any
+) -> None:
+    demo.wait_for_page()
+    with opened(browser, demo.url) as page, httpx.Client(base_url=demo.url) as api:
+        waiting = page.locator('#proposals-rows [data-kind="transfer"]').first
+        waiting.wait_for(timeout=LOOP_S_MAX * 1_000)
+        proposal_id = waiting.get_attribute("data-proposal-id")
+        bin_id = waiting.get_attribute("data-to-bin")
+        units = int(waiting.get_attribute("data-units"))
+        assert re.search(r"[0-9]", waiting.locator(".reason").inner_text())
+        before = api.get(f"/api/bins/{bin_id}").json()
+        page.get_by_role("button", name=f"Approve {proposal_id}").click()
+        playwright.expect(page.locator("#says")).to_contain_text(f"{proposal_id} approved")
+        page.get_by_label("Find a bin").fill(bin_id)
+        page.get_by_label("Find a bin").press("Enter")
+        drawer = page.locator(f'#bin[data-bin-id="{bin_id}"]')
+        of_it = page.locator(f'#tasks-rows [data-proposal-id="{proposal_id}"]')
+        of_it.and_(page.locator('[data-status="done"]')).first.wait_for(timeout=LOOP_S_MAX * 1_000)
+        why = api.get(f"/api/proposals/{proposal_id}").json()
+        assert {task["status"] for task in why["tasks"]} == {"done"}
+        assert {task["worker_kind"] for task in why["tasks"]} == {"robot"}
+        brought = {e["event_id"] for e in why["events"] if e["to_place"] == f"bin:{bin_id}"}
+        after = api.get(f"/api/bins/{bin_id}").json()
+        change = changes(before, after)
+        assert sum(change[event_id] for event_id in brought) == units
+        assert after["bin"]["units"] - before["bin"]["units"] == sum(change.values())
+        eventually(
+            lambda: (
+                shown_units(page, bin_id) == api.get(f"/api/bins/{bin_id}").json()["bin"]["units"]
+            )
+        )
+        playwright.expect(drawer).to_contain_text(f"+{units}")
+    children = demo.children()
+    assert children
+    demo.process.send_signal(signal.SIGINT)
+    begun = time.monotonic()
+    assert demo.process.wait(10) == 0
+    assert time.monotonic() - begun < 5
+    assert [child for child in children if child.is_running()] == []
