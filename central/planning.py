@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy import Connection, Engine, and_, func, or_, select
 
 from central.config import CentralConfig
+from central.history import UNITS_PER_DAY_MAX
 from central.ledger.core import PlaceGtin
 from central.ledger.reservations import OPEN_STATUSES
 from central.orders import DEMAND_DAYS_BACK_MAX, demand_day_of
@@ -125,11 +126,7 @@ def read_snapshot(
 ) -> PlanningSnapshot:
     """Return everything the planner looks at, as it stands in the tables now."""
     day = demand_day_of(now_ns, config.planning.day_s)
-    history: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for row in conn.execute(
-        select(demand_day).where(demand_day.c.day >= day - DEMAND_DAYS_BACK_MAX)
-    ):
-        history[row.gtin].append((row.day, row.units))
+    history = _history(conn, floor, day)
     first = min((d for rows in history.values() for d, _ in rows), default=day)
     allocated, backordered = _orders(conn)
     return PlanningSnapshot(
@@ -174,6 +171,26 @@ def read_snapshot(
         ),
         causes=_causes(conn),
     )
+
+
+def _history(conn: Connection, floor: Floor, day: int) -> dict[str, list[tuple[int, int]]]:
+    """Return (day, units) rows per article; a row that cannot be true is named and left out."""
+    history: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    rows = conn.execute(select(demand_day).where(demand_day.c.day >= day - DEMAND_DAYS_BACK_MAX))
+    for row in rows:
+        if row.gtin not in floor.site.articles:
+            continue  # no longer sold here
+        if row.day > day or not 0 <= row.units <= UNITS_PER_DAY_MAX:
+            log.warning(
+                "demand left out of the plan: expected a day up to today and units from 0 up",
+                gtin=row.gtin,
+                day=row.day,
+                today=day,
+                units=row.units,
+            )
+            continue
+        history[row.gtin].append((row.day, row.units))
+    return history
 
 
 def _by_place(conn: Connection, query: Any) -> dict[PlaceGtin, int]:

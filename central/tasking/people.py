@@ -15,6 +15,8 @@ from wire.site import PersonRow
 from wire.topics import PERSON_TASKS
 
 PERSON_TRIES_MAX: Final = 3
+LIST_MAX: Final = 50
+"""As many as a message holds; the rest comes up when these are done."""
 
 
 class PeopleBoard:
@@ -56,7 +58,7 @@ class PeopleBoard:
             if row.worker_id:
                 lists[row.worker_id].append(_person_task(row))
         for person_id in work.floor.site.people:
-            tasks = tuple(lists.get(person_id, ()))
+            tasks = tuple(lists.get(person_id, ())[:LIST_MAX])
             if self._sent.get(person_id) != tasks:
                 message = PersonTasks(person_id=person_id, tasks=tasks)
                 work.publish(PERSON_TASKS, message, person=person_id)

@@ -67,7 +67,14 @@ def make_phases(people: PeopleBoard, purchases: PurchaseSender) -> Phases:
         purchases.send,
         send_commands,
     )
-    timed = (settle_commands, watch_deadlines, expire_proposals, purchases.send, send_commands)
+    timed = (
+        settle_commands,
+        watch_deadlines,
+        deliver_picked,
+        expire_proposals,
+        purchases.send,
+        send_commands,
+    )
     return Phases(every, timed)
 
 

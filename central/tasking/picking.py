@@ -18,6 +18,8 @@ from wire.site import BinRow
 
 LINES_PER_ROUND_MAX: Final = 1_000
 WAITING_STATUSES: Final = ("accepted", "allocated")
+DELIVER_PAUSE_S: Final = 30.0
+"""A tote is not tried again sooner after a delivery failed: its cause needs time to go away."""
 _RANK: Final = {"accepted": 0, "allocated": 1, "picked": 2}
 
 
@@ -108,7 +110,7 @@ def _allocate(
     work: Round, row: Row[Any], free: dict[tuple[str, str], int], hands: _HandBins
 ) -> None:
     left = row.units - row.allocated_units
-    places = work.floor.faces[row.gtin]
+    places = work.floor.faces.get(row.gtin, ())
     for place in sorted(places, key=lambda p: -free.get((p, row.gtin), 0)):
         part = min(left, free.get((place, row.gtin), 0))
         if part <= 0:
@@ -198,7 +200,10 @@ def deliver_picked(work: Round) -> None:
     under_way = select(task.c.task_id).where(
         task.c.order_id == customer_order.c.order_id,
         task.c.kind == "deliver",
-        or_(task.c.status.in_(OPEN_STATUSES), task.c.status == "done"),
+        or_(
+            task.c.status.in_((*OPEN_STATUSES, "done")),
+            task.c.done_at_ns > work.later_ns(-DELIVER_PAUSE_S),
+        ),
     )
     rows = work.conn.execute(
         select(customer_order)

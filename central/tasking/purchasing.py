@@ -26,8 +26,13 @@ PO_UNITS_MAX: Final = 1_000_000
 
 
 def start_buy(work: Round, row: Row[Any], units: int) -> bool:
-    """Write the purchase order of an approved proposal; it is sent until the supplier confirms."""
-    article = work.floor.site.articles[row.gtin]
+    """Write the purchase order of an approved proposal; it is sent until the supplier confirms.
+
+    False where the site no longer has the article.
+    """
+    article = work.floor.site.articles.get(row.gtin)
+    if article is None:
+        return False
     po = {
         "po_id": work.new_id("po"),
         "proposal_id": row.proposal_id,

@@ -50,7 +50,7 @@ def submit(work: Round, task_id: str) -> None:
     """Give the task to the fleet once it is committed."""
     row = find_task(work, task_id)
     assert row is not None, "a task is written before it is submitted"
-    work.effects.submits.append(job_of(work, row))
+    _give_to_fleet(work, row)
 
 
 def submit_open_tasks(work: Round) -> None:
@@ -60,7 +60,17 @@ def submit_open_tasks(work: Round) -> None:
         .where(task.c.worker_kind == "robot", task.c.status.in_(OPEN_STATUSES))
         .order_by(task.c.created_at_ns, task.c.task_id)
     ).all()
-    work.effects.submits += [job_of(work, row) for row in rows]
+    for row in rows:
+        _give_to_fleet(work, row)
+
+
+def _give_to_fleet(work: Round, row: TaskRow) -> None:
+    """Submit the task's job after the commit; a task whose bins the site no longer has fails."""
+    gone = [place for place in (row.from_place, row.to_place) if work.floor.bin_at(place) is None]
+    if gone:
+        end_task(work, row, "failed", f"{gone[0]} is no longer in bins.csv")
+    else:
+        work.effects.submits.append(job_of(work, row))
 
 
 def job_of(work: Round, row: TaskRow) -> TransportJob:

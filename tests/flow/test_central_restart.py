@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
+import msgspec
 import pytest
 from sqlalchemy import select
 
@@ -136,3 +137,20 @@ def test_history_is_imported_once_and_wrong_lines_are_left_out(tmp_path: Path) -
     rows = world.rows(select(t.demand_day).order_by(t.demand_day.c.day))
     assert [(r.gtin, r.day - today, r.units) for r in rows] == [(PEN, -2, 6), (PEN, -1, 7)]
     assert world.metrics.snapshot().counters["history_refused"] == 5
+
+
+def test_a_robot_task_whose_bin_is_gone_from_the_site_fails_at_the_start(tmp_path: Path) -> None:
+    world = CentralWorld(tmp_path)
+    world.open_stock()
+    world.robots.idle = True
+    world.keeper.take_plan(refill(12))
+    world.rt.run_for(1.0)
+    world.kill()
+    bins = {k: v for k, v in world.shared.site.bins.items() if k != "B-12"}
+    world.shared.site = msgspec.structs.replace(world.shared.site, bins=bins)
+    world.begin()
+    world.rt.run_for(1.0)
+    (row,) = world.tasks("refill")
+    assert (row.status, row.detail) == ("failed", "bin:B-12 is no longer in bins.csv")
+    assert world.rows(select(t.reservation)) == []
+    assert [r.status for r in world.proposals("refill")] == ["failed"]
