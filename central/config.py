@@ -106,5 +106,7 @@ class DeskConfig(Section, frozen=True, kw_only=True):
     database_url: str
     host: str = "127.0.0.1"
     port: Port = 8000
+    public_hosts: Annotated[tuple[str, ...], Meta(max_length=20)] = ()
+    """Other names under which a proxy before the desk serves it."""
     broker: BrokerConfig = BrokerConfig()
     interface_name: Name = "uagv"

@@ -185,7 +185,8 @@ def order_text(order: Order) -> str:
 
 def task_text(task: Task) -> str:
     """Return a task as one sentence."""
+    what = f"{task.units} x {task.article.name}" if task.article.gtin else f"{task.units}"
     return (
-        f"{task.kind} of {task.units} x {task.article.name} from {place_text(task.from_place)}"
+        f"{task.kind} of {what} from {place_text(task.from_place)}"
         f" to {place_text(task.to_place)}: {task.status}"
     )

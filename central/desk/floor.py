@@ -88,6 +88,7 @@ class RobotState(Part, frozen=True, kw_only=True):
     agv_position: Position | None = None
     battery_state: Battery | None = None
     loads: list[Load] | None = None
+    node_states: list[Any] | None = None
     action_states: list[ActionState] | None = None
     errors: list[RobotError] | None = None
 
@@ -333,7 +334,7 @@ class Floor:
             online=robot.online(now_ns),
             mode=state.operating_mode or "",
             node_id=state.last_node_id or "",
-            task_id=_task_of(state),
+            task_id=_task_of(state, robot.serial),
             carries=self._carries(state),
             errors=[_complaint(error) for error in (state.errors or [])[:ERRORS_SHOWN_MAX]],
         )
@@ -377,10 +378,17 @@ def _complaint(error: RobotError) -> str:
     return ": ".join(text for text in (error.error_type, error.error_description) if text)[:200]
 
 
-def _task_of(state: RobotState) -> str:
-    """Return the task that a robot works on: by its unfinished actions, else its order's id."""
-    for said in state.action_states or []:
-        parts = said.action_id.split("/")
-        if said.action_status not in ("FINISHED", "FAILED") and len(parts) > 1:
-            return parts[1]
-    return state.order_id or ""
+def _task_of(state: RobotState, serial: str) -> str:
+    """Return the task of the order that a robot is on, "" where it has none or is through with it.
+
+    Actions name their task in their ids; an order's id may be the task's with more behind it.
+    """
+    actions = state.action_states or []
+    waiting = [said for said in actions if said.action_status not in ("FINISHED", "FAILED")]
+    if not (waiting or state.node_states):
+        return ""
+    for said in (*waiting, *actions):
+        _, found, rest = said.action_id.partition("/")
+        if found:
+            return rest.partition("/")[0]
+    return (state.order_id or "").partition(f".{serial}.")[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -39,9 +39,10 @@ class BodyTooLongError(Exception):
 class Guard:
     """An ASGI application around another: refuses what did not come from our own page."""
 
-    def __init__(self, app: Asgi, host: str) -> None:
+    def __init__(self, app: Asgi, host: str, public_hosts: Sequence[str] = ()) -> None:
         self._app = app
-        self._hosts = frozenset() if host in ANY_ADDRESS else LOOPBACK | {host.lower()}
+        names = {host.lower(), *(name.lower() for name in public_hosts)}
+        self._hosts = frozenset() if host in ANY_ADDRESS else LOOPBACK | names
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request or connection."""

@@ -73,7 +73,7 @@ class DeskService:
             hub=hub,
             decisions=self._decisions,
         )
-        app = Guard(build_app(desk, _version()), config.host)
+        app = Guard(build_app(desk, _version()), config.host, config.public_hosts)
         self._server = WebServer(app, config.host, config.port)
 
     @property

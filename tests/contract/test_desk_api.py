@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -16,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.sync.connection import Connection
 
+from central.desk.guard import Guard
 from runtime.web import WebServerError
 from tests.conftest import Address
 from tests.desk_process import DeskProcess, decide, eventually
@@ -249,6 +251,33 @@ def test_only_our_own_page_may_command(desk: DeskProcess, http: httpx.Client) ->
     assert post(origin="null") == 403
     assert post(origin=f"http://127.0.0.1:{desk.port + 1}") == 403
     assert post(sec_fetch_site="cross-site") == 403
+
+
+@pytest.mark.parametrize(
+    ("host", "public_hosts", "asked", "status"),
+    [
+        ("127.0.0.1", (), "localhost:8000", 200),
+        ("127.0.0.1", (), "[::1]:8000", 200),
+        ("127.0.0.1", (), "desk.example", 403),
+        ("127.0.0.1", (), "", 403),
+        ("127.0.0.1", ("Desk.example",), "desk.example", 200),
+        ("0.0.0.0", (), "desk.example", 200),
+    ],
+)
+def test_the_desk_serves_only_names_that_are_its_own(
+    host: str, public_hosts: tuple[str, ...], asked: str, status: int
+) -> None:
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    transport = httpx.ASGITransport(app=Guard(app, host, public_hosts))
+
+    async def ask() -> int:
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            return (await client.get("/", headers={"host": asked})).status_code
+
+    assert asyncio.run(ask()) == status
 
 
 def test_a_name_that_is_made_to_lead_here_is_not_served(http: httpx.Client) -> None:

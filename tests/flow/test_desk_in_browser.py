@@ -33,7 +33,7 @@ BROWSER_ARGUMENTS = (
     "--disable-background-networking",
 )
 DEMO_START_S_MAX = 180  # the first start compiles kernels
-LOOP_S_MAX = 120
+LOOP_S_MAX = 240
 EVIL = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
 
 

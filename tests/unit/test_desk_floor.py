@@ -99,6 +99,32 @@ def test_a_robots_state_reaches_the_page_within_two_beats(scene: Scene) -> None:
     assert robot.carries == f"24 x {scene.world.name(scene.world.faces[2].gtin)}"
 
 
+@pytest.mark.parametrize(
+    ("said", "task_id"),
+    [
+        ({"orderId": "T-7.agv-1.3", "nodeStates": [{"nodeId": "N1"}]}, "T-7"),
+        ({"orderId": "T-7", "nodeStates": [{"nodeId": "N1"}]}, "T-7"),
+        ({"orderId": "T-7.agv-1.3", "nodeStates": [], "actionStates": []}, ""),
+        (
+            {"orderId": "T-7", "nodeStates": [],
+             "actionStates": [{"actionId": "load/T-7", "actionStatus": "FINISHED"}]},
+            "",
+        ),
+        (
+            {"orderId": "o", "nodeStates": [],
+             "actionStates": [{"actionId": "load/T-7", "actionStatus": "FINISHED"},
+                              {"actionId": "unload/T-7", "actionStatus": "RUNNING"}]},
+            "T-7",
+        ),
+    ],
+)  # fmt: skip
+def test_a_robot_is_on_the_task_that_its_order_names(
+    scene: Scene, said: dict[str, Any], task_id: str
+) -> None:
+    scene.say(STATE, said)
+    assert scene.robot("agv-1").task_id == task_id
+
+
 def test_a_robot_that_falls_silent_is_shown_as_away(scene: Scene) -> None:
     scene.say(STATE, scene.world.robot_state(0, 0.0))
     assert scene.robot("agv-1").online

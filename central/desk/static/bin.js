@@ -4,7 +4,7 @@ import { $, el, mark, say } from "./dom.js";
 import { clock, count } from "./format.js";
 import { pointAt } from "./floor.js";
 import { on, state } from "./state.js";
-import { chip, eventWords, placeParts } from "./tables.js";
+import { chip, eventWords, placeParts, taskWhat } from "./tables.js";
 
 const AGAIN_MS = 400;
 let shownId = "";
@@ -99,7 +99,7 @@ function binParts({ bin, events, open_tasks: tasks }) {
   parts.push(el("h3", {}, "Open tasks"), tasks.length ? table(["Task", "What", "Status"],
     tasks.map((task) => [
       [task.kind, el("small", {}, task.task_id)],
-      [`${count(task.units)} × ${task.article.name}`, el("small", {}, ...placeParts(task.from_place, openBin), " → ",
+      [taskWhat(task), el("small", {}, ...placeParts(task.from_place, openBin), " → ",
         ...placeParts(task.to_place, openBin))],
       [chip(task.status), el("small", {}, task.worker)],
     ])) : el("p", {}, "None."));

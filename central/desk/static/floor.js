@@ -5,7 +5,7 @@ import { binOf, count, place } from "./format.js";
 import { layOut, View } from "./geometry.js";
 import { isLow, fillShare, paintChosen, paintMoves, paintRobot, paintStill, readColours } from "./paint.js";
 import { FLAG } from "./socket.js";
-import { binById, on, state } from "./state.js";
+import { binById, on, state, taskOf } from "./state.js";
 
 const TURN_BELOW_PX = 560;
 const TURN_FROM_ASPECT = 1.5;
@@ -274,11 +274,11 @@ function aboutBin(id) {
 function aboutRobot(index) {
   const row = [...state.tables.robots.values()].find((robot) => robot.index === index);
   const mark = state.robots.get(index);
-  const task = state.tables.tasks.get(row?.task_id ?? "");
+  const task = row && taskOf(row);
   return [
     row?.serial ?? "robot",
     mark.flags & FLAG.ONLINE ? (mark.flags & FLAG.DRIVING ? "driving" : "standing") : "silent",
-    task ? `${task.kind} to ${place(task.to_place)}` : row?.task_id && `task ${row.task_id}`,
+    task && `${task.kind} to ${place(task.to_place)}`,
     row?.carries && `carries ${row.carries}`,
     Number.isNaN(mark.battery) ? "" : `battery ${Math.round(mark.battery)} %`,
     ...(row?.errors ?? []),

@@ -96,6 +96,15 @@ function takeRows({ table, full, put, gone }) {
   touch(table);
 }
 
+/** Return the open task that a robot is on: by the books, else by what the robot says. */
+export function taskOf(robot) {
+  for (const task of state.tables.tasks.values()) {
+    if (task.worker_kind === "robot" && (task.status === "moving" || task.status === "assigned")
+      && (task.worker_id === robot.robot_id || task.worker_id === robot.serial)) return task;
+  }
+  return state.tables.tasks.get(robot.task_id) ?? null;
+}
+
 /** Return what is known of a bin, by id. */
 export function binById(id) {
   const index = state.binIndex.get(id);

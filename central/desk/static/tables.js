@@ -3,11 +3,12 @@
 import { $, el, KeyedRows, mark, say } from "./dom.js";
 import { ago, binOf, clock, count, MOODS, place, span } from "./format.js";
 import { FLAG } from "./socket.js";
-import { now, on, state } from "./state.js";
+import { now, on, state, taskOf } from "./state.js";
 
 const OPEN_TASKS = new Set(["open", "assigned", "moving"]);
 const TASK_ORDER = { moving: 0, assigned: 1, open: 2, failed: 3, done: 4, cancelled: 5 };
 const OPEN_ORDERS = new Set(["accepted", "allocated", "picked"]);
+const KINDS = ["receive", "putaway", "refill", "transfer", "pick", "deliver", "count"];
 const AGES_EVERY_MS = 5000;
 
 /** Begin to fill the tables; `openBin(id)` is called when somebody asks for a bin. */
@@ -72,17 +73,19 @@ function figures() {
 
 function kinds() {
   const columns = new Map();
+  const add = (kind) => {
+    const cells = { open: el("td"), done: el("td"), failed: el("td") };
+    columns.set(kind, cells);
+    $("kinds-names").append(el("th", { scope: "col", data: { kind } }, kind));
+    for (const name of ["open", "done", "failed"]) $(`kinds-${name}`).append(cells[name]);
+  };
+  KINDS.forEach(add);
   return () => {
-    for (const found of state.tables.figures.get("figures")?.tasks ?? []) {
-      let cells = columns.get(found.kind);
-      if (!cells) {
-        cells = { open: el("td"), done: el("td"), failed: el("td") };
-        columns.set(found.kind, cells);
-        $("kinds-names").append(el("th", { scope: "col", data: { kind: found.kind } }, found.kind));
-        for (const name of ["open", "done", "failed"]) $(`kinds-${name}`).append(cells[name]);
-      }
-      for (const name of ["open", "done", "failed"]) say(cells[name], count(found[name]));
-      cells.failed.classList.toggle("some", found.failed > 0);
+    const found = new Map((state.tables.figures.get("figures")?.tasks ?? []).map((kind) => [kind.kind, kind]));
+    for (const kind of found.keys()) if (!columns.has(kind)) add(kind);
+    for (const [kind, cells] of columns) {
+      for (const name of ["open", "done", "failed"]) say(cells[name], count(found.get(kind)?.[name] ?? 0));
+      cells.failed.classList.toggle("some", (found.get(kind)?.failed ?? 0) > 0);
     }
   };
 }
@@ -127,6 +130,12 @@ function beforeTask(a, b) {
 
 const endOf = (task) => task.done_at_ms || task.created_at_ms;
 
+/** Return what a task moves or looks at. */
+export function taskWhat(task) {
+  if (task.article.gtin) return `${count(task.units)} × ${task.article.name}`;
+  return task.kind === "count" ? `${count(task.units)} bins` : `${count(task.units)} units`;
+}
+
 function fillTask(parts, task) {
   const isOpen = OPEN_TASKS.has(task.status);
   for (const [name, value] of [["status", task.status], ["kind", task.kind], ["proposalId", task.proposal_id]]) {
@@ -134,7 +143,7 @@ function fillTask(parts, task) {
   }
   parts.tr.classList.toggle("ended", !isOpen);
   say(parts.kind, task.kind);
-  say(parts.units, task.article.gtin ? `${count(task.units)} × ${task.article.name}` : `${count(task.units)} bins`);
+  say(parts.units, taskWhat(task));
   say(parts.sku, task.article.sku);
   say(parts.who, task.worker || (isOpen ? "nobody yet" : ""));
   setChip(parts.chip, task.status);
@@ -235,7 +244,7 @@ function robots() {
     rows.show(all.map((robot) => [robot.robot_id, robot]));
     $("robots-none").hidden = all.length > 0;
   };
-  on(["robots", "tasks"], show);
+  on(["robots"], show);
   let last = 0;
   on(["marks"], () => { // battery and driving change with each frame: once a second is enough to read
     if (performance.now() - last < 1000) return;
@@ -248,18 +257,18 @@ function robots() {
 function fillRobot(parts, robot) {
   const flags = state.robots.get(robot.index)?.flags ?? 0;
   const battery = state.robots.get(robot.index)?.battery ?? NaN;
+  const task = taskOf(robot);
+  const isOn = task && OPEN_TASKS.has(task.status);
   const [words, mood] = !robot.online ? ["silent", "bad"]
     : robot.errors.length ? ["faulty", "bad"]
       : flags & FLAG.PAUSED ? ["paused", "wait"]
         : flags & FLAG.DRIVING ? ["driving", "busy"]
-          : robot.task_id ? ["working", "busy"] : ["free", "good"];
+          : isOn ? ["working", "busy"] : ["free", "good"];
   say(parts.chip, words);
   mark(parts.chip, "mood", mood);
   mark(parts.tr, "state", words);
   say(parts.errors, robot.errors.join("; "));
-  const task = state.tables.tasks.get(robot.task_id);
-  const isOpen = task && OPEN_TASKS.has(task.status);
-  say(parts.task, isOpen ? `${task.kind} to ${place(task.to_place)}` : robot.mode && robot.mode !== "AUTOMATIC" ? robot.mode : "");
-  say(parts.carries, robot.carries);
+  say(parts.task, isOn ? `${task.kind} to ${place(task.to_place)}` : robot.mode && robot.mode !== "AUTOMATIC" ? robot.mode : "");
+  say(parts.carries, robot.carries.split(", ").map(place).join(", "));
   say(parts.battery, Number.isNaN(battery) ? "" : `${Math.round(battery)} %`);
 }
