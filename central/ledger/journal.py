@@ -41,12 +41,6 @@ class Applied:
     cut_tasks: list[str] = field(default_factory=list)
     """Tasks that lost their reservation, since the stock left the bin otherwise."""
 
-    def tables(self) -> set[str]:
-        """Return the names of the tables that changed."""
-        kinds = {type(event) for event in self.events}
-        names = {"movement", "balance"} if Movement in kinds else set()
-        return names | ({"observation"} if kinds & {BinCounted, BinSighted} else set())
-
 
 def apply_batches(conn: Connection, batches: Sequence[JournalBatch], now_ns: int) -> Applied:
     """Take in every row of `batches` that is next in its journal and not known yet.

@@ -22,8 +22,6 @@ from wire.vda5050.action_ids import StockAction
 
 ROBOT_TRIES_MAX: Final = 3
 MOVE_STOPS: Final = 2
-DELIVER_PRIORITY: Final = 2
-REFILL_PRIORITY: Final = 1
 CENTRAL_DEVICE: Final = "central"
 
 
@@ -85,8 +83,9 @@ def job_of(work: Round, row: TaskRow) -> TransportJob:
             _stock_stop(work, row, row.from_place, "pick"),
             _stock_stop(work, row, row.to_place, "drop"),
         )
-    priority = {"deliver": DELIVER_PRIORITY, "refill": REFILL_PRIORITY}.get(row.kind, 0)
-    return TransportJob(job_id=row.task_id, stops=stops, due_at_ns=row.due_at_ns, priority=priority)
+    # One priority for all: the fleet takes what is due first. A kind that always went first would
+    # starve the others while robots are few: totes leave, and the faces they came from stay empty.
+    return TransportJob(job_id=row.task_id, stops=stops, due_at_ns=row.due_at_ns)
 
 
 def _bin(work: Round, place: str) -> BinRow:
