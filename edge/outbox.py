@@ -67,7 +67,7 @@ class Outbox:
         self._sent_seq = store.acked_seq
         self._in_flight: deque[int] = deque()
         self._progress_ns = 0
-        self._went_back_ns = -NS_PER_S
+        self._asked_back_ns = -NS_PER_S
 
     @property
     def unacknowledged(self) -> int:
@@ -135,8 +135,9 @@ class Outbox:
                 self._in_flight.popleft()
             self._progress_ns = now_ns
             self._wait_s = self._resend_s
-        elif self._in_flight and now_ns - self._went_back_ns >= GO_BACK_S_MIN * NS_PER_S:
+        elif self._in_flight and now_ns - self._asked_back_ns >= GO_BACK_S_MIN * NS_PER_S:
             # The same watermark again, or a lower one (central's database is an older copy).
+            self._asked_back_ns = now_ns
             self._go_back(watermark)
 
     def _go_back(self, seq: int) -> None:
@@ -144,7 +145,7 @@ class Outbox:
             self._metrics.count("batches_resent", by=len(self._in_flight))
         self._in_flight.clear()
         self._sent_seq = self._store.acked_seq = seq
-        self._went_back_ns = self._progress_ns = self._clock.monotonic_ns()
+        self._progress_ns = self._clock.monotonic_ns()
         self.send()
 
     def _tick(self) -> None:

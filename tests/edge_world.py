@@ -244,7 +244,8 @@ class EdgeWorld:
         self.runtime.broker.fail()
         self.runtime = VirtualRuntime()
         self.metrics = Metrics()
-        self.central = Central(self.runtime)
+        before, self.central = self.central, Central(self.runtime)
+        self.central.rows, self.central.watermark = before.rows, before.watermark
         self.agent = build_edge(self.runtime, self.metrics, self.config)
         self.scanner = MqttScanner(self.runtime)
         self.start()

@@ -1,0 +1,82 @@
+"""Messages become bytes and come back, within the limits of the wire."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.build import movement, scan
+from wire.codec import WireError, decode, encode
+from wire.messages import (
+    PAYLOAD_BYTES_MAX,
+    BinSighted,
+    DeviceScan,
+    JournalBatch,
+    Movement,
+    SeenArticle,
+    StockEvent,
+)
+
+GTIN = "04006381333931"
+
+
+def test_a_message_comes_back_as_it_was() -> None:
+    sent = movement(units=7, person_id="P1")
+    assert decode(encode(sent), Movement) == sent
+
+
+def test_each_event_of_a_batch_comes_back_with_its_own_type() -> None:
+    seen = BinSighted(
+        event_id="cam-1/1", bin_id="A-01", device_id="cam-1", observed_at_ns=1, received_at_ns=2,
+        articles=(SeenArticle(gtin=GTIN, labels=3),),
+    )  # fmt: skip
+    events: tuple[StockEvent, ...] = (movement(), seen)
+    batch = JournalBatch(edge_id="A", epoch=1, first_seq=1, events=events)
+    assert decode(encode(batch), JournalBatch).events == events
+
+
+def test_a_field_that_we_do_not_know_is_ignored() -> None:
+    payload = encode(scan("]C1x")).replace(b"{", b'{"new_in_v2":[1,{"a":2}],', 1)
+    assert decode(payload, DeviceScan) == scan("]C1x")
+
+
+@pytest.mark.parametrize(
+    ("payload", "says"),
+    [
+        (b"", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b'{"type":"DeviceScan"', "not JSON"),
+        (b"[]", "not a valid DeviceScan"),
+        (b'{"type":"Movement"}', "not a valid DeviceScan"),
+        (b'{"type":"DeviceScan","device_id":"a"}', "missing required field"),
+    ],
+)
+def test_what_is_no_such_message_is_refused_in_words(payload: bytes, says: str) -> None:
+    with pytest.raises(WireError, match=says):
+        decode(payload, DeviceScan)
+
+
+def test_a_value_out_of_its_bounds_is_refused_and_named() -> None:
+    payload = encode(scan("]C1x", seq=3)).replace(b'"seq":3', b'"seq":0')
+    with pytest.raises(WireError, match=r"seq"):
+        decode(payload, DeviceScan)
+
+
+def test_a_payload_over_the_limit_is_refused_unread() -> None:
+    payload = encode(scan("]C1x")) + b" " * PAYLOAD_BYTES_MAX
+    with pytest.raises(WireError, match=f"at most {PAYLOAD_BYTES_MAX}"):
+        decode(payload, DeviceScan)
+
+
+def test_a_message_over_the_limit_is_not_sent() -> None:
+    events = (movement(device_id="d" * 40, person_id="p" * 70_000),)
+    batch = JournalBatch(edge_id="A", epoch=1, first_seq=1, events=events)
+    with pytest.raises(WireError, match="go on the wire"):
+        encode(batch)
+
+
+def test_deep_nesting_is_refused_and_brackets_in_texts_are_not() -> None:
+    deep = b'{"type":"DeviceScan","x":' + b"[" * 40 + b"]" * 40 + b"}"
+    with pytest.raises(WireError, match="nested deeper"):
+        decode(deep, DeviceScan)
+    harmless = scan("]C1" + "[{" * 60)
+    assert decode(encode(harmless), DeviceScan) == harmless
