@@ -23,7 +23,7 @@ HEARTBEAT_LOST_FLYING_NS: Final = 30 * NS_PER_S
 READY_NS_MAX: Final = 30 * NS_PER_S
 RETURN_NS_MAX: Final = 120 * NS_PER_S
 RESEND_NS: Final = 1_500_000_000
-TRIES_MAX: Final = 6
+TRIES_MAX: Final = 10
 ITEMS_SENT_PER_ITEM_MAX: Final = 10
 BATTERY_TO_START_PCT: Final = 30
 BATTERY_TO_FLY_PCT: Final = 15
@@ -42,6 +42,13 @@ _IN_PROGRESS: Final = 5
 _RESULTS: Final = {
     1: "temporarily rejected", 2: "denied", 3: "unsupported", 4: "failed", 6: "cancelled",
 }  # fmt: skip
+UPLOADS_MAX: Final = 5
+ANSWER_TRIES_MAX: Final = 3
+_UPLOAD_LOST: Final = (1, 13, 15)
+"""Error, invalid sequence, cancelled: the conversation broke, not the mission; it is begun anew.
+
+ArduPilot answers `error` to an item said again after it took the mission and its answer was lost.
+"""
 _UPLOAD_RESULTS: Final = {
     1: "error", 2: "unsupported frame", 3: "unsupported command", 4: "no space", 5: "invalid",
     13: "invalid sequence", 14: "denied", 15: "cancelled",
@@ -70,9 +77,9 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Battery:
-    """What is left in the battery."""
+    """What is left in the battery; None where the drone does not measure it."""
 
-    remaining_pct: int
+    remaining_pct: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +202,7 @@ class Pilot:
         self._timeout_ns = round(timeout_s * NS_PER_S)
         self._heartbeat: Heartbeat | None = None
         self._heartbeat_ns = 0
-        self._battery_pct: int | None = None
+        self._battery: Battery | None = None
         self._position: Position | None = None
         self._make_plan: PlanMaker | None = None
         self._plan: Plan | None = None
@@ -206,6 +213,7 @@ class Pilot:
         self._tries = 0
         self._items_asked: set[int] = set()
         self._items_sent = 0
+        self._uploads = 0
         self._arrived: set[int] = set()
         self._target_seq = 0
         self._failure = ""
@@ -225,14 +233,14 @@ class Pilot:
         assert self.phase is Phase.IDLE, "one mission at a time"
         self._make_plan, self._plan = make_plan, None
         self._began_ns = now_ns
-        self._items_asked, self._items_sent = set(), 0
+        self._uploads = 0
         self._arrived, self._target_seq, self._failure = set(), 0, ""
         self._enter(Phase.READY, now_ns)
         return self._when_ready(now_ns)
 
     def link_lost(self) -> None:
         """Forget what the drone said last: the radio is gone."""
-        self._heartbeat = None
+        self._heartbeat = self._battery = self._position = None
 
     def abort(self, reason: str, now_ns: int) -> list[Deed]:
         """End the mission before its time; in the air the drone is called home first."""
@@ -249,8 +257,7 @@ class Pilot:
                 self._position = message
                 return self._on_position(message, now_ns)
             case Battery():
-                self._battery_pct = message.remaining_pct
-                return self._on_battery(now_ns)
+                return self._on_battery(message, now_ns)
             case ItemWanted(seq):
                 return self._on_item_wanted(seq, now_ns)
             case UploadAnswered(result):
@@ -303,8 +310,11 @@ class Pilot:
             return "no heartbeat from the drone"
         if self._heartbeat.armed:
             return "the drone is armed already and does not land"
-        if self._battery_pct is not None and self._battery_pct < BATTERY_TO_START_PCT:
-            return f"battery at {self._battery_pct} %: {BATTERY_TO_START_PCT} % are needed to start"
+        if self._battery is None:
+            return "the drone does not say how full its battery is"
+        left_pct = self._battery.remaining_pct
+        if left_pct is not None and left_pct < BATTERY_TO_START_PCT:
+            return f"battery at {left_pct} %: {BATTERY_TO_START_PCT} % are needed to start"
         if self._position is None:
             return "the drone does not say where it is"
         return ""
@@ -317,6 +327,8 @@ class Pilot:
         self._plan = self._make_plan(
             (self._position.lat_e7, self._position.lon_e7), home_item=home_item
         )
+        self._items_asked, self._items_sent = set(), 0
+        self._uploads += 1
         self._enter(Phase.UPLOAD, now_ns)
         return self._say([SendCount(len(self._plan.items))], now_ns)
 
@@ -335,10 +347,12 @@ class Pilot:
     def _on_upload_answered(self, result: int, now_ns: int) -> list[Deed]:
         if self.phase is not Phase.UPLOAD or self._plan is None:
             return []
+        if result in _UPLOAD_LOST and self._uploads < UPLOADS_MAX:
+            return self._upload(now_ns)
         if result != _ACCEPTED:
             why = _UPLOAD_RESULTS.get(result, f"result {result}")
             return self._fail(f"upload refused: {why}", now_ns)
-        if len(self._items_asked) < len(self._plan.items):
+        if not self._all_items_sent():
             return []  # a late answer to an earlier upload
         self._enter(Phase.ARM, now_ns)
         return self._say([SendCommand(MAV_CMD_COMPONENT_ARM_DISARM, (1.0,))], now_ns)
@@ -413,14 +427,22 @@ class Pilot:
     def _on_position(self, at: Position, now_ns: int) -> list[Deed]:
         if self.phase is Phase.READY:
             return self._when_ready(now_ns)
-        stop = self._plan.stop_of(self._target_seq) if self._plan is not None else None
-        if self.phase is not Phase.FLY or stop is None:
+        if self.phase is not Phase.FLY or self._plan is None:
             return []
-        assert self._plan is not None
+        stop = self._plan.stop_of(self._target_seq)
+        seq = self._target_seq
+        if stop in self._arrived:
+            seq += 1  # that it flies on may have been lost
+            stop = self._plan.stop_of(seq)
+        if stop is None:
+            return []
         target = self._plan.stops[stop]
         x_m, y_m = self._origin.to_site(at.lat_e7, at.lon_e7)
         away_m = math.dist((x_m, y_m, at.alt_m), (target.x_m, target.y_m, target.z_m))
-        return self._arrive(self._target_seq) if away_m <= ARRIVED_M else []
+        if away_m > ARRIVED_M:
+            return []
+        self._target_seq = seq
+        return self._arrive(seq)
 
     def _arrive(self, seq: int) -> list[Deed]:
         """Tell of a stop once, whether its position or MISSION_ITEM_REACHED came first.
@@ -435,10 +457,13 @@ class Pilot:
         self._arrived.add(stop)
         return [Arrived(stop)]
 
-    def _on_battery(self, now_ns: int) -> list[Deed]:
-        low = self._battery_pct is not None and self._battery_pct < BATTERY_TO_FLY_PCT
-        if low and self.phase is Phase.FLY:
-            return self._fail(f"battery at {self._battery_pct} %", now_ns)
+    def _on_battery(self, battery: Battery, now_ns: int) -> list[Deed]:
+        self._battery = battery
+        left_pct = battery.remaining_pct
+        if self.phase is Phase.READY:
+            return self._when_ready(now_ns)
+        if self.phase is Phase.FLY and left_pct is not None and left_pct < BATTERY_TO_FLY_PCT:
+            return self._fail(f"battery at {left_pct} %", now_ns)
         return []
 
     # --- ends and repeats ------------------------------------------------------------------------
@@ -470,6 +495,12 @@ class Pilot:
 
     def _say_again(self, now_ns: int) -> list[Deed]:
         self._tries += 1
+        if (
+            self._tries >= ANSWER_TRIES_MAX
+            and self._all_items_sent()
+            and self._uploads < UPLOADS_MAX
+        ):
+            return self._upload(now_ns)  # it took the mission, and its answer was lost
         if self._tries >= TRIES_MAX and self.phase is not Phase.RETURN:
             return self._fail(
                 f"no answer while {self.phase.value}, asked {TRIES_MAX} times", now_ns
@@ -481,6 +512,11 @@ class Pilot:
             else deed
             for deed in self._said
         ]
+
+    def _all_items_sent(self) -> bool:
+        plan = self._plan
+        uploading = self.phase is Phase.UPLOAD and plan is not None
+        return uploading and len(self._items_asked) == len(plan.items if plan else ())
 
     def _silent_for(self, limit_ns: int, now_ns: int) -> bool:
         return now_ns - self._heartbeat_ns > limit_ns

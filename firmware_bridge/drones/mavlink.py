@@ -153,8 +153,9 @@ def _heard(kind: str, message: Any) -> Heard | None:
         case "GLOBAL_POSITION_INT":
             alt_m = message.relative_alt / _MM_PER_M
             return Position(message.lat, message.lon, alt_m)
-        case "SYS_STATUS" if message.battery_remaining != _BATTERY_UNKNOWN:
-            return Battery(message.battery_remaining)
+        case "SYS_STATUS":
+            left_pct = message.battery_remaining
+            return Battery(None if left_pct == _BATTERY_UNKNOWN else left_pct)
         case "MISSION_REQUEST_INT" | "MISSION_REQUEST" if _ours(message):
             # MISSION_REQUEST is the older form, to be answered with the integer item too.
             return ItemWanted(message.seq)

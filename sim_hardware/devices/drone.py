@@ -233,7 +233,10 @@ class Drone:
         self._request_timer = self._lane.call_later(REQUEST_AGAIN_S, self._ask_item)
 
     def _on_item(self, message: Any) -> None:
-        if self._upload is None or message.seq != len(self._upload):
+        if self._upload is None:
+            self._answer_upload(common.MAV_MISSION_ERROR)
+            return
+        if message.seq != len(self._upload):
             return
         if message.frame not in _FRAMES:
             self._upload = None

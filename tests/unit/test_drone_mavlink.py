@@ -25,6 +25,7 @@ from firmware_bridge.drones.mavlink import MavlinkCodec
 
 UNKNOWN_200 = bytes.fromhex("fd 02 00 00 01 01 01 c8 00 00 01 02 4a 81")
 BEAT = common.MAVLink_heartbeat_message(2, 3, 0, 0, 3, 3)
+ARMED_BEAT = common.MAVLink_heartbeat_message(2, 12, 128, 0, 4, 3)
 
 
 def said(message: Any, system: int = 1, component: int = 1) -> bytes:
@@ -35,7 +36,7 @@ def said(message: Any, system: int = 1, component: int = 1) -> bytes:
     ("message", "heard"),
     [
         (BEAT, Heartbeat(armed=False, autopilot=3)),
-        (common.MAVLink_heartbeat_message(2, 12, 128, 0, 4, 3), Heartbeat(armed=True, autopilot=12)),
+        (ARMED_BEAT, Heartbeat(armed=True, autopilot=12)),
         (
             common.MAVLink_global_position_int_message(
                 0, 525_000_000, -1, 40_000, 1_750, 0, 0, 0, 0
@@ -45,6 +46,10 @@ def said(message: Any, system: int = 1, component: int = 1) -> bytes:
         (
             common.MAVLink_sys_status_message(0, 0, 0, 0, 15_000, -1, 47, 0, 0, 0, 0, 0, 0),
             Battery(47),
+        ),
+        (
+            common.MAVLink_sys_status_message(0, 0, 0, 0, 15_000, -1, -1, 0, 0, 0, 0, 0, 0),
+            Battery(None),
         ),
         (common.MAVLink_mission_request_int_message(255, 190, 3), ItemWanted(3)),
         (common.MAVLink_mission_request_message(255, 190, 4), ItemWanted(4)),
@@ -61,13 +66,12 @@ def test_what_the_pilot_needs_is_heard(message: Any, heard: Heard) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        common.MAVLink_sys_status_message(0, 0, 0, 0, 15_000, -1, -1, 0, 0, 0, 0, 0, 0),
         common.MAVLink_mission_request_int_message(254, 190, 3),
         common.MAVLink_mission_request_int_message(255, 190, 3, mission_type=1),
         common.MAVLink_mission_ack_message(255, 190, 0, mission_type=1),
         common.MAVLink_attitude_message(0, 0, 0, 0, 0, 0, 0),
     ],
-    ids=["battery unknown", "asked of another", "a fence", "a fence's answer", "attitude"],
+    ids=["asked of another", "a fence", "a fence's answer", "attitude"],
 )
 def test_what_means_nothing_to_the_pilot_is_passed_over(message: Any) -> None:
     codec = MavlinkCodec(system_id=1)
