@@ -56,6 +56,11 @@ class HostPort:
         self._thread = threading.Thread(target=self._read, name=f"read {path}", daemon=True)
         self._thread.start()
 
+    @property
+    def closed(self) -> bool:
+        """Return whether this end was closed."""
+        return self._closing
+
     def write(self, data: bytes) -> None:
         """Write all of `data` in bounded time. Raises PortLostError."""
         try:
@@ -107,6 +112,11 @@ class DevicePort:
         self._closing = False
         self._thread = threading.Thread(target=self._read, name=f"device {path}", daemon=True)
         self._thread.start()
+
+    @property
+    def closed(self) -> bool:
+        """Return whether this end was closed."""
+        return self._closing
 
     def write(self, data: bytes) -> None:
         """Write all of `data` in bounded time. PortLostError where the host does not read."""
@@ -165,14 +175,19 @@ class SerialPorts:
             lane.post(lambda: on_lost(reason))
 
         port = HostPort(path, baud, self._clock, inbox, lost)
-        self._open.append(port)
+        self._keep(port)
         return port
 
     def create(self, path: str, lane: Lane, on_bytes: Callable[[list[_Chunk]], None]) -> DevicePort:
         """Make a pseudo-terminal whose host end appears at `path`."""
         port = DevicePort(path, self._clock, lane.inbox(path, on_bytes, size_max=CHUNKS_MAX))
-        self._open.append(port)
+        self._keep(port)
         return port
+
+    def _keep(self, port: HostPort | DevicePort) -> None:
+        """Remember what is open; a line that comes and goes for ever leaves nothing behind."""
+        self._open = [kept for kept in self._open if not kept.closed]
+        self._open.append(port)
 
     def close(self) -> None:
         """Close every port."""
