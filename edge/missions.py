@@ -63,6 +63,7 @@ class MissionService:
         if config.drones:
             eyes = runtime.lane("drone-eyes")
             decoder = Decoder(formats=WAREHOUSE_FORMATS)
+            log.info("drones' pictures are read", by=decoder.note)
             reader = Reader(
                 gln=config.gln, bins=site.edge_bins(config.edge_id), articles=site.articles
             )

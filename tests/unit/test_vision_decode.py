@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -64,6 +66,21 @@ def test_without_libzbar_zxing_goes_on_alone_and_says_so(monkeypatch: pytest.Mon
     assert decoder.note == "zxing-cpp alone: zbar is not installed (Debian: apt install libzbar0)"
     picture, texts = rack_picture(Optics())
     assert Counter(code.text[3:] for code in decoder.decode(picture)) == texts
+
+
+def test_a_machine_without_the_library_still_imports_and_decodes() -> None:
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import ctypes.util; ctypes.util.find_library = lambda name: None\n"
+            "from edge.vision.decode import Decoder; print(Decoder().note)",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.startswith("zxing-cpp alone: zbar is not installed")
 
 
 def test_a_colour_picture_is_read_like_a_grey_one() -> None:
