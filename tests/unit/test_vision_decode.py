@@ -20,6 +20,7 @@ from edge.vision.decode import WAREHOUSE_FORMATS, Decoder, PictureError, decode_
 from runtime.seeds import stream
 from sim_hardware.devices.labels import Picture, Symbology, bin_text, carton_text, label
 from sim_hardware.devices.picture import BinFront, Carton, Lens, Optics, draw_section
+from tests.conftest import ROOT
 from tests.rack import GLN, gtin
 
 
@@ -69,16 +70,12 @@ def test_without_libzbar_zxing_goes_on_alone_and_says_so(monkeypatch: pytest.Mon
 
 
 def test_a_machine_without_the_library_still_imports_and_decodes() -> None:
+    program = (
+        "import ctypes.util; ctypes.util.find_library = lambda name: None\n"
+        "from edge.vision.decode import Decoder; print(Decoder().note)"
+    )
     told = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import ctypes.util; ctypes.util.find_library = lambda name: None\n"
-            "from edge.vision.decode import Decoder; print(Decoder().note)",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert told.stdout.startswith("zxing-cpp alone: zbar is not installed")
 
