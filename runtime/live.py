@@ -204,7 +204,7 @@ class LiveRuntime:
         self._clock = SystemClock()
         self._seed = seed
         self._lanes: list[LiveLane] = []
-        self._buses: list[Bus] = []
+        self._buses: list[MqttBus] = []
         self._ports = SerialPorts(self._clock)
         self._frames = HttpFrames(self._clock)
         # A pipe, not an Event: a signal handler may write to it whatever lock its thread holds.
@@ -278,6 +278,8 @@ class LiveRuntime:
         self._frames.close()
         for bus in self._buses:
             bus.stop()
+        for bus in self._buses:
+            bus.close()
         for lane in self._lanes:
             lane.close()
         for lane in self._lanes:

@@ -84,11 +84,18 @@ class MqttBus:
         self._client.loop_start()
 
     def stop(self) -> None:
-        """Send what is queued (for a bounded time), say goodbye, free everything."""
+        """Send what is queued (for a bounded time) and say goodbye."""
         if self._connected:
             with self._idle:
                 self._idle.wait_for(lambda: self._unsent <= 0, timeout=GOODBYE_S_MAX)
         self._client.disconnect()
+
+    def close(self) -> None:
+        """Free everything, after `stop`.
+
+        Apart from it, because a connection whose broker is gone sleeps up to a second before it
+        notices; many of them do so at the same time.
+        """
         self._client.loop_stop()
         self._client.reinitialise()  # closes its sockets now, not when it is collected
 

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 import structlog
@@ -17,6 +17,7 @@ from runtime.live import LiveRuntime
 from runtime.log import set_up_logs
 from runtime.metrics import Metrics
 
+STOP_S_MAX: Final = 4
 log = structlog.get_logger()
 
 
@@ -52,6 +53,7 @@ def run_service(
 ) -> int:
     """Run one process until SIGTERM or SIGINT; return its exit code (1: a lane crashed).
 
+    A process that has not stopped STOP_S_MAX seconds after the signal is ended by SIGALRM.
     `on_user_signal` is called on the main thread after each SIGUSR1.
     """
     set_up_logs(name)
@@ -59,6 +61,8 @@ def run_service(
     metrics = Metrics()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
+        # What does not stop in time is ended by the kernel; what was promised is on disk already.
+        signal.alarm(STOP_S_MAX)
         runtime.request_stop()
 
     user_signals: list[int] = []

@@ -97,22 +97,23 @@ def test_a_busy_port_is_reported_with_the_fix(tmp_path: Path) -> None:
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_the_end_leaves_no_process_behind(tmp_path: Path, how: signal.Signals) -> None:
-    demo = subprocess.Popen(
+    with subprocess.Popen(
         [*DEMO, "--headless", "--seconds", "90", "--directory", str(tmp_path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "COLUMNS": "200"},
-    )
-    assert demo.stdout is not None
-    for line in demo.stdout:
-        if "http://127.0.0.1:" in line:
-            break
-    children = psutil.Process(demo.pid).children(recursive=True)
-    assert len(children) >= 6
-    asked = time.monotonic()
-    demo.send_signal(how)
-    demo.wait(timeout=10)
-    gone, alive = psutil.wait_procs(children, timeout=max(0.1, 5 - (time.monotonic() - asked)))
-    assert alive == []
-    assert len(gone) == len(children)
+    ) as demo:
+        assert demo.stdout is not None
+        for line in demo.stdout:
+            if "http://127.0.0.1:" in line:
+                break
+        children = psutil.Process(demo.pid).children(recursive=True)
+        assert len(children) >= 6
+        asked = time.monotonic()
+        demo.send_signal(how)
+        demo.wait(timeout=10)
+        left_s = max(0.1, 5 - (time.monotonic() - asked))
+        gone, alive = psutil.wait_procs(children, timeout=left_s)
+        assert alive == []
+        assert len(gone) == len(children)
