@@ -34,6 +34,8 @@ class PlanningConfig(Section, frozen=True, kw_only=True):
     """How often the plan is made again."""
     service_level: Annotated[float, Meta(gt=0.5, lt=1.0)] = 0.95
     refill_lead_time_d: Annotated[float, Meta(gt=0, le=100)] = 0.1
+    face_cover_d: Annotated[float, Meta(gt=0, le=365)] = 1.0
+    """A refill of a pick face covers so many days beyond the reorder point: a trip in that time."""
     forward_cover_d: Annotated[float, Meta(gt=0, le=365)] = 3.0
     buy_review_d: Annotated[float, Meta(gt=0, le=365)] = 1.0
     count_every_s: Annotated[float, Meta(ge=1, le=10_000_000)] = 3_600.0

@@ -8,11 +8,13 @@ from typing import Final
 
 import sqlite_utils
 
+from runtime.errors import StartError
+
 BUSY_TIMEOUT_MS: Final = 5_000
 WAL_PAGES_PER_CHECKPOINT: Final = 2_000
 
 
-class StoreError(Exception):
+class StoreError(StartError):
     """A database cannot be used; the text says which and what to do."""
 
 

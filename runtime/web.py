@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 import uvicorn
 
+from runtime.errors import StartError
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, MutableMapping
 
@@ -32,7 +34,7 @@ PING_S: Final = 20.0
 log = structlog.get_logger()
 
 
-class WebServerError(Exception):
+class WebServerError(StartError):
     """The server cannot run; the text says where and what to do."""
 
 
@@ -157,7 +159,7 @@ def _listen(host: str, port: int) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             raise WebServerError(
                 f"port {port} on {host} is busy ({error.strerror}): stop the other program"
-                " or start with --port P"
+                " or choose another port"
             ) from error
         raise WebServerError(
             f"cannot listen on port {port} of {host}: {error.strerror or error}: give an address"

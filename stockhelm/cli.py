@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from runtime.config import ConfigError, load_config
+from runtime.errors import StartError
 from wire.site import SiteError
 
 app = typer.Typer(
@@ -27,10 +28,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 
 
 def main() -> None:
-    """Run the command line; a wrong configuration ends it with code 1 and says what is wrong."""
+    """Run the command line; what cannot start ends with code 1 and says what is wrong."""
     try:
         app()
-    except (ConfigError, SiteError) as error:
+    except (ConfigError, SiteError, StartError) as error:
         typer.echo(f"stockhelm: {error}", err=True)
         sys.exit(1)
 

@@ -19,15 +19,17 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from runtime.clock import NS_PER_S, Clock, SystemClock
 from stockhelm.broker import BrokerConfig, BrokerError, BrokerProcess, free_port
-from stockhelm.demo_report import is_settled, make_report, peek
+from stockhelm.demo_report import ReportError, in_short, is_settled, make_report, peek
 from stockhelm.demo_site import DemoSite, Ports, SalesFileError, read_sales, write_demo
 from stockhelm.processes import Process, ProcessError, Restart, Supervisor
+from stockhelm.warmup import warm_up
 
 LOOK_EVERY_S: Final = 0.25
 STATUS_EVERY_S: Final = 5.0
 SETTLE_S_MAX: Final = 20.0
 QUIET_LOOKS: Final = 8
 INTERRUPTED: Final = 130
+OWN_FOLDERS: Final = ("config", "data", "site")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,10 @@ class DemoOptions:
     report: Path | None = None
     directory: Path | None = None
     """Where everything is kept; none: a temporary folder that goes with the demo."""
+
+
+class DemoError(Exception):
+    """The demo cannot run as asked; the text says why and what to do."""
 
 
 class _Stop:
@@ -70,9 +76,10 @@ def run_demo(options: DemoOptions, console: Console) -> int:
     clock = SystemClock()
     stop = _Stop()
     try:
+        _check_report(options.report)
         with _directory(options.directory) as directory:
             return _Demo(options, directory, clock, console, stop).run()
-    except (BrokerError, ProcessError, SalesFileError) as error:
+    except (BrokerError, DemoError, ProcessError, ReportError, SalesFileError) as error:
         console.print(f"[red]{type(error).__name__}:[/red] {error}", highlight=False)
         return 1
     finally:
@@ -82,14 +89,39 @@ def run_demo(options: DemoOptions, console: Console) -> int:
 @contextlib.contextmanager
 def _directory(given: Path | None) -> Iterator[Path]:
     if given is not None:
-        given.mkdir(parents=True, exist_ok=True)
-        yield given.resolve()
+        yield _fresh(given)
         return
     directory = Path(tempfile.mkdtemp(prefix="stockhelm-demo-"))
     try:
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _fresh(given: Path) -> Path:
+    """Return `given` as a folder without an earlier run: its books would not fit a new world."""
+    try:
+        given.mkdir(parents=True, exist_ok=True)
+        found = sorted(path.name for path in given.iterdir())
+    except OSError as error:
+        raise DemoError(f"--directory {given}: {error.strerror}") from error
+    if any(name in found for name in OWN_FOLDERS):
+        raise DemoError(
+            f"--directory {given} holds an earlier run, whose books do not fit the world of a new"
+            f" one. Name another folder, or remove this one first: rm -r {given}"
+        )
+    return given.resolve()
+
+
+def _check_report(report: Path | None) -> None:
+    """Find out before the run whether its report can be written."""
+    if report is None:
+        return
+    try:
+        with report.open("ab"):
+            pass
+    except OSError as error:
+        raise DemoError(f"--report {report}: {error.strerror}") from error
 
 
 class _Demo:
@@ -135,6 +167,7 @@ class _Demo:
             report = make_report(
                 demo, seconds=seconds, broker=broker.describe(), seed=options.seed, settled=settled
             )
+        self._console.print(in_short(report), highlight=False)
         payload = msgspec.json.format(msgspec.json.encode(report), indent=2)
         if options.report is not None:
             options.report.write_bytes(payload + b"\n")
@@ -172,6 +205,7 @@ class _Demo:
             arguments=("sim", "floor", "--config", str(demo.config("sim"))),
             restart=Restart.NEVER,
         )
+        warm_up(self._clock, self._console)
         with Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -181,17 +215,11 @@ class _Demo:
         ) as progress:
             names = [p.name for p in (*product, floor)]
             bars = {name: progress.add_task(f"starting {name}", total=1) for name in names}
-            self._note_compiling(progress)
 
             def done(name: str) -> None:
                 progress.update(bars[name], completed=1, description=f"{name} is ready")
 
             self._supervisor.start((*product, floor), done)
-
-    def _note_compiling(self, progress: Progress) -> None:
-        progress.console.print(
-            "numba kernels: compiled at the first start (about a minute), cached afterwards"
-        )
 
     def _command(self, demo: DemoSite, command: str, name: str) -> tuple[str, ...]:
         metrics = demo.data(name) / "metrics.json"

@@ -17,10 +17,15 @@ from central.store import open_engine
 from edge.counting.verify import verify_counts
 from runtime.metrics import MetricsSnapshot
 from runtime.store import open_database
+from stockhelm.broker import tail
 from stockhelm.demo_site import DemoSite
 from wire.ids import bin_of
 
 ROBOT_KINDS: Final = ("refill", "transfer", "deliver")
+
+
+class ReportError(Exception):
+    """The figures are not complete; the text says what is missing."""
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +99,7 @@ def make_report(
             seed=seed,
             broker=broker,
             events_accepted=sum(_journal_rows(demo, edge) for edge in demo.edges),
-            events_acknowledged=sum(_acknowledged(db, edge) for edge in demo.edges),
+            events_acknowledged=sum(_acknowledged(demo, edge) for edge in demo.edges),
             scans_accepted=sum(m.counters.get("scans_accepted", 0) for m in edges),
             scans_refused=_labels(edges, "scans_refused"),
             scan_to_durable_ms=_latency(edges, "scan_to_durable_ms"),
@@ -123,6 +128,25 @@ def make_report(
             ),
             settled=settled,
         )
+
+
+def in_short(report: DemoReport) -> str:
+    """Return the result for people, in a few lines."""
+    if not report.settled:
+        return "the books had not come to rest in time: differences may be moves still on their way"
+    done, created = sum(report.tasks_done.values()), sum(report.tasks_created.values())
+    work = (
+        f"{report.events_acknowledged} of {report.events_accepted} events in central's books,"
+        f" {done} of {created} tasks done, {report.orders_filled} of {report.orders_created} orders"
+        f" filled, {report.robot_conflicts} robot conflicts"
+    )
+    books = (
+        f"{report.bins_book_differs_from_truth} of {report.bins} bins differ from the physical"
+        f" truth ({report.bins_in_flight} in flight set aside); ledger"
+        f" {'balanced' if report.ledger_balanced else 'NOT balanced'}; counts rebuilt from the"
+        f" journals {'equal' if report.counts_rebuild_equal else 'DIFFER'}"
+    )
+    return "\n".join((work, books, *report.differences[:10]))
 
 
 def peek(demo: DemoSite) -> str:
@@ -198,18 +222,20 @@ def _journal_rows(demo: DemoSite, edge: str) -> int:
         return _one(db, "SELECT count(*) FROM journal")
 
 
-def _acknowledged(db: sqlite3.Connection, edge: str) -> int:
-    return int(
-        db.execute(
-            "SELECT coalesce(sum(seq), 0) FROM watermark WHERE edge_id=?", (edge,)
-        ).fetchone()[0]
-    )
+def _acknowledged(demo: DemoSite, edge: str) -> int:
+    """Return how many of its events the edge knows to be in central's books."""
+    with closing(_read(_edge_file(demo, edge))) as db:
+        return _one(db, "SELECT (SELECT count(*) FROM journal) - (SELECT count(*) FROM outbox)")
 
 
 def _metrics(demo: DemoSite, name: str) -> MetricsSnapshot:
-    return msgspec.json.decode(
-        (demo.data(name) / "metrics.json").read_bytes(), type=MetricsSnapshot
-    )
+    path = demo.data(name) / "metrics.json"
+    if not path.exists():
+        raise ReportError(
+            f"{name} left no figures at its end ({path} is missing): it had to be killed."
+            f" The end of its log: {tail(demo.directory / 'logs' / (name + '.log'))}"
+        )
+    return msgspec.json.decode(path.read_bytes(), type=MetricsSnapshot)
 
 
 def _labels(snapshots: list[MetricsSnapshot], name: str) -> dict[str, int]:

@@ -37,7 +37,7 @@ from wire.site import Site, parse_site
 SITE_ID: Final = "FC1"
 GLN: Final = "9521321000018"
 """A GLN from the range that GS1 keeps for demonstrations and examples (prefix 952)."""
-DAY_S: Final = 60.0
+DAY_S: Final = 120.0
 HISTORY_DAYS: Final = 56
 CAMERA_BINS: Final = 4
 ORIGIN: Final = (50.0, 8.0)
@@ -266,6 +266,7 @@ def _central_config(demo: DemoSite, ports: Ports, drone_edge: str) -> CentralCon
             day_s=DAY_S,
             review_s=3.0,
             refill_lead_time_d=0.5,
+            face_cover_d=3.0,
             forward_cover_d=8.0,
             buy_review_d=1.0,
             count_every_s=20.0,

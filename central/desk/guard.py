@@ -58,7 +58,7 @@ class Guard:
                 await self._app(scope, receive, send)
             return
         if reason:
-            await _answer(send, 403, reason)
+            await _refuse(receive, send, 403, reason)
             return
         await self._bounded(scope, headers, receive, send)
 
@@ -87,7 +87,7 @@ class Guard:
         """Serve with a bounded body; whether the length is announced or not."""
         announced = headers.get("content-length", "0")
         if not announced.isdigit() or int(announced) > BODY_BYTES_MAX:
-            await _refuse_body(receive, send)
+            await _refuse(receive, send, 413, f"the body is over {BODY_BYTES_MAX} bytes")
             return
         taken = 0
         over = False
@@ -111,21 +111,17 @@ class Guard:
         with contextlib.suppress(BodyTooLongError):
             await self._app(scope, receive_some, send_safely)
         if over:
-            await _refuse_body(receive, send)
+            await _refuse(receive, send, 413, f"the body is over {BODY_BYTES_MAX} bytes")
 
 
-async def _refuse_body(receive: Receive, send: Send) -> None:
-    """Answer 413 after what still comes: a client cut off while it sends reads no answer."""
+async def _refuse(receive: Receive, send: Send, status: int, detail: str) -> None:
+    """Answer after what still comes: a client cut off while it sends reads no answer."""
     drained = 0
     while drained < DRAINED_BYTES_MAX:
         message = await receive()
         drained += len(message.get("body", b""))
         if not message.get("more_body", False):
             break
-    await _answer(send, 413, f"the body is over {BODY_BYTES_MAX} bytes")
-
-
-async def _answer(send: Send, status: int, detail: str) -> None:
     body = msgspec.json.encode({"detail": detail})
     headers = [(b"content-type", b"application/json"), (b"connection", b"close"), *HEADERS]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -24,8 +24,6 @@ from runtime.clock import NS_PER_S
 from wire.ids import bin_location, location
 from wire.site import BinRow
 
-FACE_COVER_D: Final = 1.0
-"""A refill covers one day beyond the reorder point: one trip a day where demand is steady."""
 TRIPS_MAX: Final = 4
 """Proposals for one bin (or zone) and article in one plan; the next review goes on."""
 CAUSES_MAX: Final = 10
@@ -135,14 +133,15 @@ def refill_faces(work: Round) -> None:
     """
     faces = [(row, len(rows)) for rows in work.faces.values() for row in rows]
     lead_d = work.config.refill_lead_time_d + work.review_d
+    cover_d = work.config.face_cover_d
     found = work.levels(
-        (work.forecasts[row.gtin], lead_d, FACE_COVER_D, shared) for row, shared in faces
+        (work.forecasts[row.gtin], lead_d, cover_d, shared) for row, shared in faces
     )
     for (row, _), level in zip(faces, found, strict=True):
         work.face_levels[row.bin_id] = level
         first = work.faces[row.gtin][0] is row
         backordered = work.snapshot.backordered.get(row.gtin, 0) if first else 0
-        numbers = _bin_numbers(work, row, backordered, level, lead_d, FACE_COVER_D)
+        numbers = _bin_numbers(work, row, backordered, level, lead_d, cover_d)
         _refill(work, row, level, numbers)
 
 

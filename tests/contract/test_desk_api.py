@@ -394,7 +394,7 @@ def test_a_busy_port_is_named_with_the_way_out(desk: DeskProcess, broker: Addres
         second.service.start()
     assert str(busy.value) == (
         f"port {desk.port} on 127.0.0.1 is busy (Address already in use): stop the other program"
-        " or start with --port P"
+        " or choose another port"
     )
     second.service.stop()
     second.runtime.close()

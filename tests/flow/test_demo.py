@@ -94,6 +94,32 @@ def test_a_busy_port_is_reported_with_the_fix(tmp_path: Path) -> None:
     assert f"--port {port + 80}" in said
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--directory", "{path}"), "holds an earlier run"),
+        (("--report", "{path}/nowhere/r.json"), "No such file or directory"),
+        (("--directory", "{path}/a-file"), "File exists"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_starts(
+    tmp_path: Path, options: tuple[str, ...], expected: str
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "a-file").touch()
+    given = [option.replace("{path}", str(tmp_path)) for option in options]
+    done = subprocess.run(
+        [*DEMO, "--headless", *given],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env={**os.environ, "COLUMNS": "300"},
+    )
+    assert done.returncode == 1
+    assert expected in done.stdout
+
+
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_the_end_leaves_no_process_behind(tmp_path: Path, how: signal.Signals) -> None:

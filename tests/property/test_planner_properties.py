@@ -43,6 +43,7 @@ def snapshots(draw: st.DrawFn) -> PlanningSnapshot:
         site=site(bins, case_units=draw(st.sampled_from([1, 6, 24]))),
         config=PlanningConfig(
             service_level=draw(st.sampled_from([0.6, 0.95, 0.999])),
+            face_cover_d=draw(st.sampled_from([0.5, 1.0, 7.0])),
             forward_cover_d=draw(st.sampled_from([0.1, 3.0, 30.0])),
         ),
         first_day=DAY - 14,

@@ -116,7 +116,7 @@ def test_a_busy_port_is_named_with_the_way_out(server: WebServer) -> None:
         WebServer(app, "127.0.0.1", server._port).start()
     assert str(busy.value) == (
         f"port {server._port} on 127.0.0.1 is busy (Address already in use): stop the other"
-        " program or start with --port P"
+        " program or choose another port"
     )
 
 
