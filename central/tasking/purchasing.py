@@ -164,7 +164,11 @@ def _open_targets(work: Round, kind: str) -> list[str]:
 
 
 def put_away(work: Round) -> None:
-    """Send what stands at the docks, and is received whole, into reserve bins with room."""
+    """Send what stands at the docks, and is received whole, into reserve bins with room.
+
+    While a putaway of an article waits for somebody to do it, what comes in meanwhile waits too,
+    and goes along with the next one: one walk for many units.
+    """
     docks = {bin_location(dock.bin_id): dock for dock in work.floor.docks}
     receiving = select(task.c.task_id).where(
         task.c.kind == "receive",
@@ -172,9 +176,20 @@ def put_away(work: Round) -> None:
         task.c.to_place == balance.c.place,
         task.c.gtin == balance.c.gtin,
     )
+    waiting = select(task.c.task_id).where(
+        task.c.kind == "putaway",
+        task.c.status == "open",
+        task.c.from_place == balance.c.place,
+        task.c.gtin == balance.c.gtin,
+    )
     rows = work.conn.execute(
         select(balance)
-        .where(balance.c.place.in_(list(docks)), balance.c.units > 0, ~receiving.exists())
+        .where(
+            balance.c.place.in_(list(docks)),
+            balance.c.units > 0,
+            ~receiving.exists(),
+            ~waiting.exists(),
+        )
         .order_by(balance.c.place, balance.c.gtin)
     ).all()
     loose = [(row, available_units(work.conn, row.place, row.gtin)) for row in rows]

@@ -217,6 +217,22 @@ def test_a_purchase_goes_to_the_supplier_arrives_and_is_put_away(world: CentralW
     assert verify_ledger(world.engine).balanced
 
 
+def test_what_comes_in_while_putaways_wait_goes_along_with_the_next_one(
+    world: CentralWorld,
+) -> None:
+    edge, ann = world.edges["A"], world.people["ann"]
+    ann.idle = True
+    for _ in range(30):
+        edge.move(PEN, 1, "supplier:S1", "bin:A-DOCK")
+        world.rt.run_for(0.5)
+    most = world.config.tasking.open_tasks_per_person_max
+    assert len(world.tasks("putaway")) <= most + 1
+    ann.idle = False
+    assert world.rt.run_until(lambda: world.balance("bin:A-DOCK") == 0, 60.0)
+    assert sum(row.units for row in world.tasks("putaway", "done")) == 30
+    assert verify_ledger(world.engine).balanced
+
+
 def test_a_late_delivery_is_asked_for_again(world: CentralWorld) -> None:
     plan(world, proposed("buy", units=30, from_place="supplier:S1", to_place="bin:A-DOCK"))
     world.notice(world.purchases[0], "confirmed")
