@@ -229,6 +229,7 @@ def test_what_comes_in_while_putaways_wait_goes_along_with_the_next_one(
     assert len(world.tasks("putaway")) <= most + 1
     ann.idle = False
     assert world.rt.run_until(lambda: world.balance("bin:A-DOCK") == 0, 60.0)
+    world.rt.run_for(1.0)
     assert sum(row.units for row in world.tasks("putaway", "done")) == 30
     assert verify_ledger(world.engine).balanced
 
