@@ -36,6 +36,7 @@ class MqttBus:
         self._connected = False
         self._idle = threading.Condition()
         self._unsent = 0
+        self._told_unreached = False
         self.refused_publishes = 0
         self._client = self._make_client()
 
@@ -115,6 +116,7 @@ class MqttBus:
             will = options.will
             client.will_set(will.topic, will.payload, qos=will.qos, retain=will.retain)
         client.on_connect = self._handle_connect
+        client.on_connect_fail = self._handle_no_connection
         client.on_disconnect = self._handle_disconnect
         client.on_message = self._handle_message
         client.on_publish = self._handle_published
@@ -132,11 +134,24 @@ class MqttBus:
         if reason.is_failure:
             log.warning("broker refused the connection", reason=str(reason))
             return
+        # In this order: what another thread subscribes meanwhile is sent twice, not never.
+        self._connected = True
+        if self._told_unreached:
+            self._told_unreached = False
+            log.info("broker reached")
         if self._subscriptions:
             client.subscribe([(topic_filter, qos) for topic_filter, qos, _ in self._subscriptions])
-        self._connected = True
         for lane, call in self._on_connect_calls:
             lane.post(call)
+
+    def _handle_no_connection(self, _client: Client, _userdata: object) -> None:
+        if not self._told_unreached:
+            self._told_unreached = True
+            log.warning(
+                "broker not reached; trying on",
+                host=self._options.host,
+                port=self._options.port,
+            )
 
     def _handle_disconnect(
         self,

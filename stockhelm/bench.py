@@ -24,11 +24,9 @@ from rich.console import Console
 from rich.table import Table
 
 from runtime.clock import Clock, SystemClock
+from stockhelm.benches import BENCHES
 from stockhelm.broker import find_mosquitto, mosquitto_version
 
-BENCHES: Final = {
-    "loop": "scan to durable, scan to central, start to the first robot's task, memory, kernels",
-}
 PACKAGES: Final = ("stockhelm", "numba", "numpy", "paho-mqtt", "sqlalchemy", "msgspec")
 WORK_FOLDER: Final = "var"
 """Below the current directory: its disk counts, and a machine's temporary folder may be memory."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -12,6 +13,8 @@ from rich.console import Console
 
 from runtime.config import ConfigError, load_config
 from runtime.errors import StartError
+from runtime.one_at_a_time import hold_folder
+from stockhelm.benches import BENCHES
 from wire.site import SiteError
 
 app = typer.Typer(
@@ -34,6 +37,23 @@ def main() -> None:
     except (ConfigError, SiteError, StartError) as error:
         typer.echo(f"stockhelm: {error}", err=True)
         sys.exit(1)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"stockhelm {metadata.version('stockhelm')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Say it and end."),
+    ] = False,
+) -> None:
+    """Every bin true, every move explained: a warehouse controller."""
 
 
 def _group(name: str, text: str) -> typer.Typer:
@@ -69,7 +89,8 @@ def demo(
     ] = 0,
     report: Annotated[Path | None, typer.Option(help="Write the figures here as JSON.")] = None,
     directory: Annotated[
-        Path | None, typer.Option(help="Keep all files of the run here (default: nowhere).")
+        Path | None,
+        typer.Option(help="Keep all files of the run here (default: a folder that goes with it)."),
     ] = None,
 ) -> None:
     """Run one site with simulated devices and the whole product, and show it on a live page."""
@@ -97,13 +118,14 @@ def edge_run(config: ConfigFile, metrics: MetricsFile = None) -> None:
     from edge.agent import build_edge
     from runtime.service import run_service
 
-    raise typer.Exit(
-        run_service(
-            f"edge-{settings.edge_id}",
+    name = f"edge-{settings.edge_id}"
+    with hold_folder(Path(settings.data_dir), name):
+        code = run_service(
+            name,
             lambda runtime, figures: build_edge(runtime, figures, settings),
             metrics_file=metrics,
         )
-    )
+    raise typer.Exit(code)
 
 
 @central_app.command("run")
@@ -115,13 +137,13 @@ def central_run(config: ConfigFile, metrics: MetricsFile = None) -> None:
     from central.agent import build_central
     from runtime.service import run_service
 
-    raise typer.Exit(
-        run_service(
+    with hold_folder(Path(settings.data_dir), "central"):
+        code = run_service(
             "central",
             lambda runtime, figures: build_central(runtime, figures, settings),
             metrics_file=metrics,
         )
-    )
+    raise typer.Exit(code)
 
 
 @desk_app.command("run")
@@ -227,7 +249,9 @@ def ledger_rebuild(config: ConfigFile) -> None:
 
 @app.command()
 def bench(
-    names: Annotated[list[str] | None, typer.Argument(help="Which; none: all.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help=f"Which of: {', '.join(BENCHES)}; none: all.")
+    ] = None,
     *,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the rows here.")] = None,
 ) -> None:

@@ -19,7 +19,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from runtime.clock import NS_PER_S, Clock, SystemClock
 from stockhelm.broker import BrokerConfig, BrokerError, BrokerProcess, free_port
-from stockhelm.demo_report import ReportError, in_short, is_settled, make_report, peek
+from stockhelm.demo_report import ReportError, holds, in_short, is_settled, make_report, peek
 from stockhelm.demo_site import DemoSite, Ports, SalesFileError, read_sales, write_demo
 from stockhelm.processes import Process, ProcessError, Restart, Supervisor
 from stockhelm.warmup import warm_up
@@ -80,7 +80,7 @@ def run_demo(options: DemoOptions, console: Console) -> int:
         with _directory(options.directory) as directory:
             return _Demo(options, directory, clock, console, stop).run()
     except (BrokerError, DemoError, ProcessError, ReportError, SalesFileError) as error:
-        console.print(f"[red]{type(error).__name__}:[/red] {error}", highlight=False)
+        console.print(f"[red]stockhelm:[/red] {error}", highlight=False)
         return 1
     finally:
         stop.restore()
@@ -136,6 +136,7 @@ class _Demo:
         self._console = console
         self._stop = stop
         self._supervisor = Supervisor(directory, clock)
+        self._status = console.status("the world begins to move")
 
     def run(self) -> int:
         """Start everything, run, measure, stop everything."""
@@ -157,9 +158,12 @@ class _Demo:
                     f"The live page: http://127.0.0.1:{ports.desk}/  (Ctrl-C ends everything)",
                     highlight=False,
                 )
-                seconds = self._run(demo)
+                with self._status:
+                    seconds = self._run(demo)
                 if self._stop.asked:
-                    self._console.print("stopped before its time: no report")
+                    self._console.print(f"stopped after {seconds:.0f} s: {peek(demo)}")
+                    if options.headless or options.report is not None:
+                        self._console.print("no report: it is made when a run has its full time")
                     return INTERRUPTED if options.headless else 0
                 settled = self._freeze(demo)
             finally:
@@ -174,7 +178,7 @@ class _Demo:
             self._console.print(f"report: {options.report}")
         if options.headless and options.report is None:
             self._console.print_json(payload.decode())
-        return 0
+        return 0 if holds(report) else 1
 
     def _ports(self) -> Ports:
         """Choose the ports; a busy port 8000 is reported before anything starts."""
@@ -241,7 +245,14 @@ class _Demo:
                 self._console.print(f"[yellow]{line}[/yellow]", highlight=False)
             if ran_s >= next_status_s:
                 next_status_s += STATUS_EVERY_S
-                self._console.print(f"{ran_s:5.0f} s  {peek(demo)}", highlight=False)
+                self._say(f"{ran_s:5.0f} s  {peek(demo)}")
+
+    def _say(self, line: str) -> None:
+        """Say how it goes: on a terminal in one line that is written anew each time."""
+        if self._console.is_terminal:
+            self._status.update(line)
+        else:
+            self._console.print(line, highlight=False, soft_wrap=True)
 
     def _freeze(self, demo: DemoSite) -> bool:
         """Let the world stand still and the books catch up; return whether they did in time."""

@@ -130,6 +130,18 @@ def make_report(
         )
 
 
+def holds(report: DemoReport) -> bool:
+    """Return whether what is promised was kept: exact books, nothing lost, nobody hit."""
+    return (
+        report.settled
+        and report.events_acknowledged == report.events_accepted
+        and report.bins_book_differs_from_truth == 0
+        and report.robot_conflicts == 0
+        and report.ledger_balanced
+        and report.counts_rebuild_equal
+    )
+
+
 def in_short(report: DemoReport) -> str:
     """Return the result for people, in a few lines."""
     if not report.settled:

@@ -12,6 +12,7 @@ from central.store import open_engine
 from edge.config import EdgeConfig
 from edge.counting.verify import rebuild_counts, verify_counts
 from runtime.config import ConfigError, load_config
+from runtime.one_at_a_time import hold_folder
 from runtime.store import open_database
 
 
@@ -33,27 +34,39 @@ def verify(config_file: Path) -> tuple[str, bool]:
 
 
 def rebuild(config_file: Path) -> str:
-    """Make counts or balances anew; return what was done, in words."""
+    """Make counts or balances anew; return what was done, in words.
+
+    Raises InUseError while the process that owns them runs.
+    """
     found = _config(config_file)
     if isinstance(found, CentralConfig):
-        with open_engine(found.url()).begin() as connection:
+        with (
+            hold_folder(Path(found.data_dir), "stockhelm ledger rebuild"),
+            open_engine(found.url()).begin() as connection,
+        ):
             places = rebuild_balances(connection)
         return f"balances of {places} places and articles made anew from the movements"
     file = _edge_file(found, config_file)
-    db = open_database(file)
-    with closing(db.conn):
-        counts = rebuild_counts(db)
+    with hold_folder(Path(found.data_dir), "stockhelm ledger rebuild"):
+        db = open_database(file)
+        with closing(db.conn):
+            counts = rebuild_counts(db)
     return f"{counts} counts made anew from the journal of {file}"
 
 
 def _config(config_file: Path) -> EdgeConfig | CentralConfig:
-    """Return the configuration: an edge's has an `edge_id`, central's has none."""
+    """Return the configuration: an edge's has an `edge_id`, central's and the desk's have none."""
     try:
-        is_edge = "edge_id" in tomllib.loads(config_file.read_text(encoding="utf-8"))
+        found = tomllib.loads(config_file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{config_file}: cannot be read: {error}") from error
-    if is_edge:
+    if "edge_id" in found:
         return load_config(config_file, EdgeConfig)
+    if "host" in found or "site_id" not in found:
+        raise ConfigError(
+            f"{config_file}: expected the configuration of an edge or of central: only they keep"
+            " counts"
+        )
     return load_config(config_file, CentralConfig)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from wire.answers import Code
+
 LINE_BYTES_MAX: Final = 512
 SAMPLE_BYTES_MAX: Final = 24
 GROUP_SEPARATOR: Final = 0x1D
 _ENDS: Final = frozenset(b"\r\n")
 _PRINTABLE: Final = frozenset(range(0x20, 0x7F)) | {GROUP_SEPARATOR}
-DropReason = Literal["too_long", "half_line", "malformed"]
+DropReason = Literal[Code.TOO_LONG, Code.HALF_LINE, Code.MALFORMED]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class LineUnframer:
         self._skipping = False
         if not half:
             return None
-        return DroppedLine("half_line", f"no line end after {len(half)} bytes: {_sample(half)}")
+        return DroppedLine(Code.HALF_LINE, f"no line end after {len(half)} bytes: {_sample(half)}")
 
     def _extend(self, piece: bytes, found: list[str | DroppedLine]) -> None:
         if self._skipping:
@@ -64,7 +66,7 @@ class LineUnframer:
         self._buffer += piece
         if len(self._buffer) > self._line_bytes_max:
             text = f"line over {self._line_bytes_max} bytes: {_sample(bytes(self._buffer))}"
-            found.append(DroppedLine("too_long", text))
+            found.append(DroppedLine(Code.TOO_LONG, text))
             self._buffer.clear()
             self._skipping = True
 
@@ -79,7 +81,7 @@ class LineUnframer:
             found.append(line.decode("ascii"))
         else:
             text = f"byte 0x{strange:02X} in a line: expected printable ASCII: {_sample(line)}"
-            found.append(DroppedLine("malformed", text))
+            found.append(DroppedLine(Code.MALFORMED, text))
 
 
 def _sample(data: bytes) -> str:

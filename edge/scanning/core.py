@@ -20,6 +20,7 @@ from typing import Final
 import msgspec
 
 from edge.scanning.gs1 import ArticleLabel, BinLabel, CommandLabel, Label, Refused
+from wire.answers import Code, Sound
 from wire.ids import BinId, Gtin14, Location, bin_location, bin_of
 from wire.messages import BinCounted, DeviceScan, Movement, PersonTask
 
@@ -27,10 +28,6 @@ RECEIVE: Final = "receive"
 PUTAWAY: Final = "putaway"
 PICK: Final = "pick"
 COUNT: Final = "count"
-SOUND_STEP: Final = "tick"
-SOUND_BOOKED: Final = "good"
-SOUND_DONE: Final = "done"
-SOUND_BAD: Final = "bad"
 
 
 class LastMove(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,9 +77,9 @@ class Outcome:
     """The answer to one scan and, where stock moved or was counted, its event."""
 
     ok: bool
-    code: str
+    code: Code
     text: str
-    sound: str
+    sound: Sound
     event: Movement | BinCounted | None = None
 
 
@@ -117,7 +114,7 @@ def step(
         case ArticleLabel():
             if label.gtin not in floor.article_name:
                 text = f"article {label.gtin} is not in this site's list"
-                return state, _refuse("unknown_article", text)
+                return state, _refuse(Code.UNKNOWN_ARTICLE, text)
             return _article(state, label, arrival, floor, work)
 
 
@@ -125,13 +122,13 @@ def _strange_bin(label: BinLabel, floor: Floor) -> Outcome | None:
     """Return the refusal of a bin that is not of this site or not of this zone."""
     if label.gln != floor.gln:
         text = f"bin {label.bin_id} is of site {label.gln}: this is site {floor.gln}"
-        return _refuse("foreign_site", text)
+        return _refuse(Code.FOREIGN_SITE, text)
     owner = floor.bin_owner.get(label.bin_id)
     if owner is None:
-        return _refuse("unknown_bin", f"bin {label.bin_id} is not in this site's list")
+        return _refuse(Code.UNKNOWN_BIN, f"bin {label.bin_id} is not in this site's list")
     if owner != floor.edge_id:
         text = f"bin {label.bin_id} is in zone {owner}: this scanner works in {floor.edge_id}"
-        return _refuse("foreign_zone", text)
+        return _refuse(Code.FOREIGN_ZONE, text)
     return None
 
 
@@ -140,7 +137,7 @@ def _command(state: Session, name: str, arrival: Arrival, work: Work) -> Step:
         return _undo(state, arrival, work)
     if name == "CANCEL":
         if not state.mode:
-            return state, _refuse("wrong_mode", "nothing to cancel: scan a command first")
+            return state, _refuse(Code.WRONG_MODE, "nothing to cancel: scan a command first")
         kept = Session(mode=state.mode, last=state.last)
         return kept, _tick(f"{state.mode}: scan the bin")
     mode = name.lower()
@@ -154,7 +151,7 @@ def _undo(state: Session, arrival: Arrival, work: Work) -> Step:
         return taken_back, _tick(f"{state.units} x {state.gtin} taken back: scan the article")
     last = state.last
     if last is None:
-        return state, _refuse("nothing_to_undo", "nothing was moved since the last command")
+        return state, _refuse(Code.NOTHING_TO_UNDO, "nothing was moved since the last command")
     if bin_of(last.to_place) and work.book_units(last.to_place, last.gtin) < last.units:
         return state, _not_enough(last.to_place, last.gtin, last.units, work)
     event = _movement(
@@ -162,7 +159,7 @@ def _undo(state: Session, arrival: Arrival, work: Work) -> Step:
         from_place=last.to_place, to_place=last.from_place, task_id=last.task_id,
     )  # fmt: skip
     outcome = Outcome(
-        ok=True, code="undone", sound=SOUND_BOOKED, event=event,
+        ok=True, code=Code.UNDONE, sound=Sound.GOOD, event=event,
         text=f"{last.units} x {last.gtin} are back at {last.from_place}",
     )  # fmt: skip
     return msgspec.structs.replace(state, last=None), outcome
@@ -170,7 +167,7 @@ def _undo(state: Session, arrival: Arrival, work: Work) -> Step:
 
 def _bin(state: Session, bin_id: BinId, arrival: Arrival, floor: Floor, work: Work) -> Step:
     if not state.mode:
-        return state, _refuse("wrong_mode", f"bin {bin_id}: scan a command first, such as SH-PICK")
+        return state, _refuse(Code.WRONG_MODE, f"bin {bin_id}: scan a command first, such as SH-PICK")
     if state.mode == PUTAWAY and state.gtin:
         return _put_away(state, bin_id, arrival, floor, work)
     if state.mode != COUNT:
@@ -185,23 +182,23 @@ def _not_at_bin(mode: str, bin_id: str, work: Work) -> Outcome | None:
     """Return the refusal of a bin where this person has nothing to do, before any hand moves."""
     tasks = _open_tasks(mode, work)
     if not tasks:
-        return _refuse("no_task", f"no {mode} task is open for {work.person_id}")
+        return _refuse(Code.NO_TASK, f"no {mode} task is open for {work.person_id}")
     if any(_task_bin(task) == bin_location(bin_id) for task in tasks):
         return None
-    return _refuse("wrong_bin", f"nothing to {mode} at {bin_id}: {_next_step(mode, work)}")
+    return _refuse(Code.WRONG_BIN, f"nothing to {mode} at {bin_id}: {_next_step(mode, work)}")
 
 
 def _article(
     state: Session, label: ArticleLabel, arrival: Arrival, floor: Floor, work: Work
 ) -> Step:
     if not state.mode:
-        return state, _refuse("wrong_mode", "an article: scan a command first, such as SH-PICK")
+        return state, _refuse(Code.WRONG_MODE, "an article: scan a command first, such as SH-PICK")
     if not state.bin_id:
-        return state, _refuse("no_bin", f"an article: scan the bin to {state.mode} first")
+        return state, _refuse(Code.NO_BIN, f"an article: scan the bin to {state.mode} first")
     if state.mode == COUNT:
         return state, _count(state, label, arrival, floor, work)
     if label.units == 0:
-        return state, _refuse("malformed", "count 0: only SH-COUNT takes it")
+        return state, _refuse(Code.MALFORMED, "count 0: only SH-COUNT takes it")
     task = _task_for(state.mode, state.bin_id, label, floor, work)
     if isinstance(task, Outcome):
         return state, task
@@ -235,9 +232,9 @@ def _book(
     left = _left(task, work) - label.units
     told = f"{label.units} x {label.gtin} from {task.from_place} to {task.to_place}"
     outcome = Outcome(
-        ok=True, code="booked", event=event,
+        ok=True, code=Code.BOOKED, event=event,
         text=f"{told}: {left} left" if left else f"{told}: done",
-        sound=SOUND_BOOKED if left else SOUND_DONE,
+        sound=Sound.GOOD if left else Sound.DONE,
     )  # fmt: skip
     last = LastMove(
         gtin=label.gtin, units=label.units, from_place=task.from_place, to_place=task.to_place,
@@ -269,7 +266,7 @@ def _count(
         task_id=task.task_id if task else "",
     )  # fmt: skip
     text = f"{label.units} x {floor.article_name[label.gtin]} counted at {state.bin_id}"
-    return Outcome(ok=True, code="counted", text=text, sound=SOUND_BOOKED, event=event)
+    return Outcome(ok=True, code=Code.COUNTED, text=text, sound=Sound.GOOD, event=event)
 
 
 def _task_for(
@@ -285,8 +282,8 @@ def _task_for(
     if not of_mode:
         done = [task for task in work.tasks if task.kind == mode and task.gtin == label.gtin]
         if done:
-            return _refuse("too_many", f"all units of {label.gtin} are done already")
-        return _refuse("no_task", f"no {mode} task is open for {work.person_id}")
+            return _refuse(Code.TOO_MANY, f"all units of {label.gtin} are done already")
+        return _refuse(Code.NO_TASK, f"no {mode} task is open for {work.person_id}")
     here = [task for task in of_mode if _task_bin(task) == bin_location(bin_id)]
     wanted = [task for task in here if task.gtin == label.gtin]
     if not wanted:
@@ -295,13 +292,13 @@ def _task_for(
         fitting = [task for task in wanted if task.to_place == to_place]
         if not fitting:
             text = f"{to_place} is not where it goes: put it into {wanted[0].to_place}"
-            return _refuse("wrong_bin", text)
+            return _refuse(Code.WRONG_BIN, text)
         wanted = fitting
     for task in wanted:
         if label.units <= _left(task, work):
             return task
     left = _left(wanted[0], work)
-    return _refuse("too_many", f"{label.units} scanned: {left} are left to {mode}")
+    return _refuse(Code.TOO_MANY, f"{label.units} scanned: {left} are left to {mode}")
 
 
 def _wrong_item(
@@ -317,12 +314,12 @@ def _wrong_item(
     name = floor.article_name[label.gtin]
     elsewhere = [task for task in of_mode if task.gtin == label.gtin]
     if elsewhere and not here:
-        return _refuse("wrong_bin", f"{name} is to {mode} at {_task_bin(elsewhere[0])}")
+        return _refuse(Code.WRONG_BIN, f"{name} is to {mode} at {_task_bin(elsewhere[0])}")
     if here:
         expected = floor.article_name.get(here[0].gtin, here[0].gtin)
         text = f"{name} is not asked for at {bin_id}: expected {expected}"
-        return _refuse("wrong_item", text)
-    return _refuse("wrong_item", f"{name} is not asked for: {_next_step(mode, work)}")
+        return _refuse(Code.WRONG_ITEM, text)
+    return _refuse(Code.WRONG_ITEM, f"{name} is not asked for: {_next_step(mode, work)}")
 
 
 def _open_tasks(mode: str, work: Work) -> list[PersonTask]:
@@ -370,12 +367,12 @@ def _movement(
 def _not_enough(place: str, gtin: str, units: int, work: Work) -> Outcome:
     book = work.book_units(place, gtin)
     text = f"the book has {book} x {gtin} at {place}, {units} scanned: count the bin"
-    return _refuse("not_enough", text)
+    return _refuse(Code.NOT_ENOUGH, text)
 
 
 def _tick(text: str) -> Outcome:
-    return Outcome(ok=True, code="next", text=text, sound=SOUND_STEP)
+    return Outcome(ok=True, code=Code.NEXT, text=text, sound=Sound.TICK)
 
 
-def _refuse(code: str, text: str) -> Outcome:
-    return Outcome(ok=False, code=code, text=text, sound=SOUND_BAD)
+def _refuse(code: Code, text: str) -> Outcome:
+    return Outcome(ok=False, code=code, text=text, sound=Sound.BAD)

@@ -16,6 +16,7 @@ from biip import ParseError
 from biip.gs1_application_identifiers import GS1ApplicationIdentifier
 from biip.gs1_element_strings import GS1ElementString
 
+from wire.answers import Code
 from wire.ids import BinId, Gtin14, IdError, gs1_check_digit, parse_bin, parse_gtin
 from wire.messages import SCAN_TEXT_MAX
 
@@ -54,7 +55,7 @@ _BRACKETED: Final = re.compile(r"\((\d{2,4})\)((?:[^()\\]|\\.)*)")
 class Refused:
     """Why something scanned is not taken: a code for programs, a sentence for people."""
 
-    code: str
+    code: Code
     text: str
 
 
@@ -103,32 +104,32 @@ def read_label(text: str) -> Label | Refused:
 def read_elements(text: str) -> tuple[Element, ...] | Refused:
     """Return the GS1 elements in what a scanner read (AIM identifier first), all checked."""
     if len(text) > SCAN_TEXT_MAX:
-        return Refused("too_long", f"{len(text)} characters: at most {SCAN_TEXT_MAX} are taken")
+        return Refused(Code.TOO_LONG, f"{len(text)} characters: at most {SCAN_TEXT_MAX} are taken")
     strange = next((char for char in text if not ("!" <= char <= "~" or char == GS)), None)
     if strange is not None:
-        return Refused("malformed", f"character {strange!r}: a GS1 barcode holds none such")
+        return Refused(Code.MALFORMED, f"character {strange!r}: a GS1 barcode holds none such")
     prefix, data = text[:3], text[3:]
     if prefix in GTIN_CARRIERS:
         return _read_gtin(prefix, data)
     if prefix in ELEMENT_CARRIERS:
         return _read_element_strings(data)
     if not text.startswith("]"):
-        return Refused("not_gs1", f"{_short(text)}: expected an AIM identifier such as ]C1 first")
+        return Refused(Code.NOT_GS1, f"{_short(text)}: expected an AIM identifier such as ]C1 first")
     return Refused(
-        "not_gs1", f"{_short(prefix)} is no GS1 barcode: expected GS1-128, EAN or GS1 2D"
+        Code.NOT_GS1, f"{_short(prefix)} is no GS1 barcode: expected GS1-128, EAN or GS1 2D"
     )
 
 
 def read_bracketed(text: str) -> tuple[Element, ...] | Refused:
     r"""Return the GS1 elements in bracketed form, `(01)...(30)...`, with `\(` for a bracket."""
     if len(text) > SCAN_TEXT_MAX:
-        return Refused("too_long", f"{len(text)} characters: at most {SCAN_TEXT_MAX} are taken")
+        return Refused(Code.TOO_LONG, f"{len(text)} characters: at most {SCAN_TEXT_MAX} are taken")
     found: list[Element] = []
     at = 0
     while at < len(text):
         match = _BRACKETED.match(text, at)
         if match is None:
-            return Refused("malformed", f"{_short(text[at:])}: expected (AI) and its data")
+            return Refused(Code.MALFORMED, f"{_short(text[at:])}: expected (AI) and its data")
         element = _element_of(match[1], re.sub(r"\\(.)", r"\1", match[2]))
         if isinstance(element, Refused):
             return element
@@ -166,30 +167,30 @@ def explain_gs1(text: str) -> dict[str, Any]:
 def _read_gtin(prefix: str, data: str) -> tuple[Element, ...] | Refused:
     name, length = GTIN_CARRIERS[prefix]
     if len(data) != length or not data.isdigit():
-        return Refused("malformed", f"{_short(data)}: an {name} has {length} digits")
+        return Refused(Code.MALFORMED, f"{_short(data)}: an {name} has {length} digits")
     try:
         gtin = parse_gtin(data)
     except IdError as error:
-        return Refused("bad_check_digit", str(error))
+        return Refused(Code.BAD_CHECK_DIGIT, str(error))
     return (Element("01", gtin, "GTIN"),)
 
 
 def _read_element_strings(data: str) -> tuple[Element, ...] | Refused:
     if not data:
-        return Refused("malformed", "the barcode is empty after its AIM identifier")
+        return Refused(Code.MALFORMED, "the barcode is empty after its AIM identifier")
     found: list[Element] = []
     # A separator after the last element is allowed for; scanners of some makers send it.
     for field in data.removesuffix(GS).split(GS):
         rest = field
         if not rest:
-            return Refused("malformed", "two separators (GS) without an element between them")
+            return Refused(Code.MALFORMED, "two separators (GS) without an element between them")
         while rest:
             if len(found) >= ELEMENTS_MAX:
-                return Refused("malformed", f"over {ELEMENTS_MAX} elements in one barcode")
+                return Refused(Code.MALFORMED, f"over {ELEMENTS_MAX} elements in one barcode")
             try:
                 ai = GS1ApplicationIdentifier.extract(rest)
             except ParseError:
-                return Refused("unknown_ai", f"{_short(rest)}: begins with no known GS1 AI")
+                return Refused(Code.UNKNOWN_AI, f"{_short(rest)}: begins with no known GS1 AI")
             value = rest[len(ai.ai) :]
             if not ai.separator_required:
                 value = value[: _fixed_length(ai)]
@@ -208,18 +209,18 @@ def _element_of(ai_text: str, value: str) -> Element | Refused:
     except ParseError:
         ai = None
     if ai is None or ai.ai != ai_text:
-        return Refused("unknown_ai", f"({ai_text}) is no GS1 AI that we know")
+        return Refused(Code.UNKNOWN_AI, f"({ai_text}) is no GS1 AI that we know")
     if not value:
-        return Refused("malformed", f"({ai_text}) {ai.data_title}: no data")
+        return Refused(Code.MALFORMED, f"({ai_text}) {ai.data_title}: no data")
     try:
         GS1ElementString.parse(ai_text + value)
     except ParseError:
         return Refused(
-            "malformed", f"({ai_text}) {ai.data_title}: {_short(value)}: expected {ai.format}"
+            Code.MALFORMED, f"({ai_text}) {ai.data_title}: {_short(value)}: expected {ai.format}"
         )
     wrong = _wrong_check(ai_text, value)
     if wrong:
-        return Refused("bad_check_digit", f"({ai_text}) {ai.data_title} {value}: {wrong}")
+        return Refused(Code.BAD_CHECK_DIGIT, f"({ai_text}) {ai.data_title} {value}: {wrong}")
     return Element(ai_text, value, ai.data_title)
 
 
@@ -257,9 +258,9 @@ def _checked_together(found: list[Element]) -> tuple[Element, ...] | Refused:
     values: dict[str, str] = {}
     for element in found:
         if values.setdefault(element.ai, element.value) != element.value:
-            return Refused("malformed", f"({element.ai}) {element.title}: twice, with other data")
+            return Refused(Code.MALFORMED, f"({element.ai}) {element.title}: twice, with other data")
     if not found:
-        return Refused("malformed", "no element in the barcode")
+        return Refused(Code.MALFORMED, "no element in the barcode")
     return tuple(found)
 
 
@@ -272,10 +273,10 @@ def _label_of(elements: tuple[Element, ...]) -> Label | Refused:
     gtin = value.get("01") or (value.get("02") if "37" in value else None)
     if gtin is None:
         got = ", ".join(f"({element.ai})" for element in elements)
-        return Refused("malformed", f"no label of ours: expected 414 + 254, 01 or 91, got {got}")
+        return Refused(Code.MALFORMED, f"no label of ours: expected 414 + 254, 01 or 91, got {got}")
     units = int(value.get("30") or value.get("37") or "1")
     if units > UNITS_MAX:
-        return Refused("malformed", f"count {units}: at most {UNITS_MAX}")
+        return Refused(Code.MALFORMED, f"count {units}: at most {UNITS_MAX}")
     return ArticleLabel(Gtin14(gtin), units)
 
 
@@ -283,17 +284,17 @@ def _command(text: str) -> CommandLabel | Refused:
     name = text.removeprefix(COMMAND_PREFIX)
     if not text.startswith(COMMAND_PREFIX) or name not in COMMANDS:
         known = ", ".join(COMMAND_PREFIX + command for command in COMMANDS)
-        return Refused("unknown_command", f"{_short(text)}: expected one of {known}")
+        return Refused(Code.UNKNOWN_COMMAND, f"{_short(text)}: expected one of {known}")
     return CommandLabel(name)
 
 
 def _bin(value: dict[str, str]) -> BinLabel | Refused:
     if "254" not in value:
-        return Refused("malformed", "a bin label needs 254 (bin id) beside 414 (the site's GLN)")
+        return Refused(Code.MALFORMED, "a bin label needs 254 (bin id) beside 414 (the site's GLN)")
     try:
         return BinLabel(value["414"], parse_bin(value["254"]))
     except IdError as error:
-        return Refused("unknown_bin", str(error))
+        return Refused(Code.UNKNOWN_BIN, str(error))
 
 
 @functools.lru_cache(maxsize=1_024)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from edge.counting.store import Transaction
-from edge.scanning.core import SOUND_BAD, Arrival, Floor, Work, step
+from edge.scanning.core import Arrival, Floor, Work, step
 from edge.scanning.gs1 import read_label
 from edge.writer import Writer
 from runtime.metrics import Metrics
+from wire.answers import Code, Sound
 from wire.messages import PersonTask, PersonTasks, ScanFeedback
 
 _TEXT_MAX = 400
@@ -44,14 +45,14 @@ class ScanIntake:
         """Handle one scan; `answer` is called on the store lane once it is durable or refused."""
         if self._writer.store.last_seq >= self._journal_rows_max:
             text = f"the journal holds {self._journal_rows_max} rows: begin a new database"
-            self.refuse(arrival, "store_full", text, answer)
+            self.refuse(arrival, Code.STORE_FULL, text, answer)
             return
         self._writer.submit(_ScanWork(arrival, answer, self))
 
-    def refuse(self, arrival: Arrival, code: str, text: str, answer: Answer) -> None:
+    def refuse(self, arrival: Arrival, code: Code, text: str, answer: Answer) -> None:
         """Answer a scan that was not handled: it may come again."""
         self.metrics.count("scans_refused", code)
-        answer(feedback_to(arrival, ok=False, code=code, text=text, sound=SOUND_BAD))
+        answer(feedback_to(arrival, ok=False, code=code, text=text, sound=Sound.BAD))
 
     def work_for(self, device_id: str, tx: Transaction) -> Work:
         """Return what a scan of this device is checked against inside `tx`."""
@@ -81,7 +82,7 @@ class _ScanWork:
             self._feedback = tx.answer(scan.device_id, scan.boot_epoch, scan.seq)
             if self._feedback is None:
                 text = f"scan {scan.seq} came after scan {last_seq}: scan it again"
-                self._feedback = self._say(ok=False, code="out_of_order", text=text)
+                self._feedback = self._say(ok=False, code=Code.OUT_OF_ORDER, text=text)
             return
         session = tx.session(scan.device_id)
         work = self._intake.work_for(scan.device_id, tx)
@@ -94,7 +95,7 @@ class _ScanWork:
         if outcome.event is not None and not tx.append(outcome.event):
             self._repeated = True
             self._feedback = self._say(
-                ok=True, code="booked", text="this scan is in the journal already"
+                ok=True, code=Code.BOOKED, text="this scan is in the journal already"
             )
         elif after != session:
             tx.put_session(scan.device_id, after)
@@ -117,7 +118,7 @@ class _ScanWork:
     def failed(self, reason: str) -> None:
         """Answer that nothing was written."""
         text = f"not written, scan it again: {reason}"
-        self._intake.refuse(self._arrival, "store_failed", text, self._answer)
+        self._intake.refuse(self._arrival, Code.STORE_FAILED, text, self._answer)
 
     @property
     def _say(self) -> Callable[..., ScanFeedback]:
@@ -125,7 +126,7 @@ class _ScanWork:
 
 
 def feedback_to(
-    arrival: Arrival, *, ok: bool, code: str, text: str, sound: str = SOUND_BAD
+    arrival: Arrival, *, ok: bool, code: Code, text: str, sound: Sound = Sound.BAD
 ) -> ScanFeedback:
     """Return the answer to one scan."""
     scan = arrival.scan

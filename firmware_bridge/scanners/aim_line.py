@@ -19,6 +19,7 @@ from runtime.clock import Clock
 from runtime.lanes import Lane, Timer
 from runtime.metrics import Metrics
 from runtime.ports import Ports
+from wire.answers import Code
 from wire.frames import DroppedLine, LineUnframer
 from wire.messages import DeviceScan, ScanFeedback
 
@@ -126,9 +127,9 @@ class AimLineScanner:
 
     def _take(self, text: str, at_ns: int) -> None:
         if len(self._answers) >= UNANSWERED_MAX:
-            self._count_refused("busy")
+            self._count_refused(Code.BUSY)
             self._write(
-                _bad("busy", f"{UNANSWERED_MAX} scans wait for their answer: scan it again")
+                _bad(Code.BUSY, f"{UNANSWERED_MAX} scans wait for their answer: scan it again")
             )
             return
         self._seq += 1
@@ -145,7 +146,7 @@ class AimLineScanner:
         if half is not None:
             self._refuse(half.reason, half.text)
 
-    def _refuse(self, code: str, text: str) -> None:
+    def _refuse(self, code: Code, text: str) -> None:
         self._count_refused(code)
         if len(self._answers) >= UNANSWERED_MAX:
             self._write(_bad(code, text))
@@ -153,7 +154,7 @@ class AimLineScanner:
         self._answers.append(_Answer(0, _bad(code, text)))
         self._send_answers()
 
-    def _count_refused(self, code: str) -> None:
+    def _count_refused(self, code: Code) -> None:
         self._metrics.count("scans_refused", code)
 
     def _send_answers(self) -> None:
@@ -185,7 +186,7 @@ def answer_bytes(feedback: ScanFeedback) -> bytes:
     return ACK if feedback.ok else _bad(feedback.code, feedback.text)
 
 
-def _bad(code: str, text: str) -> bytes:
+def _bad(code: Code, text: str) -> bytes:
     line = f"{code}: {text}"[:ANSWER_TEXT_MAX]
     clean = "".join(char if " " <= char <= "~" else "?" for char in line)
     return BEL + clean.encode("ascii") + b"\r\n"

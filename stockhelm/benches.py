@@ -1,0 +1,10 @@
+"""The benches there are, by name: what each one measures."""
+
+from __future__ import annotations
+
+from typing import Final
+
+BENCHES: Final = {
+    "loop": "scan to durable, scan to central, start to the first robot's task, memory, kernels"
+    " (about two minutes)",
+}
