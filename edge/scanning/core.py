@@ -167,7 +167,9 @@ def _undo(state: Session, arrival: Arrival, work: Work) -> Step:
 
 def _bin(state: Session, bin_id: BinId, arrival: Arrival, floor: Floor, work: Work) -> Step:
     if not state.mode:
-        return state, _refuse(Code.WRONG_MODE, f"bin {bin_id}: scan a command first, such as SH-PICK")
+        return state, _refuse(
+            Code.WRONG_MODE, f"bin {bin_id}: scan a command first, such as SH-PICK"
+        )
     if state.mode == PUTAWAY and state.gtin:
         return _put_away(state, bin_id, arrival, floor, work)
     if state.mode != COUNT:

@@ -114,7 +114,9 @@ def read_elements(text: str) -> tuple[Element, ...] | Refused:
     if prefix in ELEMENT_CARRIERS:
         return _read_element_strings(data)
     if not text.startswith("]"):
-        return Refused(Code.NOT_GS1, f"{_short(text)}: expected an AIM identifier such as ]C1 first")
+        return Refused(
+            Code.NOT_GS1, f"{_short(text)}: expected an AIM identifier such as ]C1 first"
+        )
     return Refused(
         Code.NOT_GS1, f"{_short(prefix)} is no GS1 barcode: expected GS1-128, EAN or GS1 2D"
     )
@@ -258,7 +260,9 @@ def _checked_together(found: list[Element]) -> tuple[Element, ...] | Refused:
     values: dict[str, str] = {}
     for element in found:
         if values.setdefault(element.ai, element.value) != element.value:
-            return Refused(Code.MALFORMED, f"({element.ai}) {element.title}: twice, with other data")
+            return Refused(
+                Code.MALFORMED, f"({element.ai}) {element.title}: twice, with other data"
+            )
     if not found:
         return Refused(Code.MALFORMED, "no element in the barcode")
     return tuple(found)

@@ -186,7 +186,7 @@ def answer_bytes(feedback: ScanFeedback) -> bytes:
     return ACK if feedback.ok else _bad(feedback.code, feedback.text)
 
 
-def _bad(code: Code, text: str) -> bytes:
+def _bad(code: str, text: str) -> bytes:
     line = f"{code}: {text}"[:ANSWER_TEXT_MAX]
     clean = "".join(char if " " <= char <= "~" else "?" for char in line)
     return BEL + clean.encode("ascii") + b"\r\n"
