@@ -20,6 +20,7 @@ FRAME_VERSION: Final = 1
 INT32_MAX: Final = 2**31 - 1
 OPEN_TASKS: Final = ("open", "assigned", "moving")
 FAILED_TASKS: Final = ("failed", "cancelled")
+MOVES: Final = ("refill", "transfer")
 OPEN_ORDERS: Final = ("accepted", "allocated", "picked")
 _encoder: Final = msgspec.json.Encoder()
 

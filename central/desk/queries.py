@@ -57,7 +57,7 @@ class Queries:
             .where(*wanted)
             .order_by(t.proposal.c.created_at_ns.desc(), t.proposal.c.proposal_id)
         )
-        return [self._proposal(row) for row in _page(books, query, limit, offset)], total
+        return self._proposals(books, _page(books, query, limit, offset)), total
 
     def page_proposals(self, books: Connection) -> dict[str, r.Proposal]:
         """Return what the page shows: all that wait, and what was decided last."""
@@ -68,13 +68,13 @@ class Queries:
             *_page(books, waiting, PAGE_PROPOSALS_MAX),
             *_page(books, decided, PAGE_DECIDED_MAX),
         ]
-        return {row["proposal_id"]: self._proposal(row) for row in found}
+        return {item.proposal_id: item for item in self._proposals(books, found)}
 
     def proposal(self, books: Connection, proposal_id: str) -> r.Proposal | None:
         """Return one proposal."""
         query = select(t.proposal).where(t.proposal.c.proposal_id == proposal_id)
-        row = books.execute(query).mappings().first()
-        return self._proposal(row) if row else None
+        found = self._proposals(books, books.execute(query).mappings().all())
+        return found[0] if found else None
 
     def why(self, books: Connection, proposal_id: str) -> r.ProposalWhy | None:
         """Return a proposal with what it was made for and what came of it."""
@@ -86,13 +86,23 @@ class Queries:
         causes = self._causes(books, proposal.causes[:CAUSES_MAX])
         return r.ProposalWhy(proposal=proposal, causes=causes, tasks=tasks, events=events)
 
-    def _proposal(self, row: RowMapping) -> r.Proposal:
+    def _proposals(self, books: Connection, rows: Sequence[RowMapping]) -> list[r.Proposal]:
+        free = _free(books, {row["from_place"] for row in rows if _can_be_moved(row)})
+        return [
+            self._proposal(
+                row, free[row["from_place"], row["gtin"]] if _can_be_moved(row) else None
+            )
+            for row in rows
+        ]
+
+    def _proposal(self, row: RowMapping, free_units: int | None) -> r.Proposal:
         return r.Proposal(
             proposal_id=row["proposal_id"],
             kind=row["kind"],
             status=row["status"],
             article=self._names.article(row["gtin"]),
             units=row["units"],
+            free_units=free_units,
             from_place=row["from_place"],
             to_place=row["to_place"],
             reason=row["reason"],
@@ -488,6 +498,25 @@ def _count(
     books: Connection, column: ColumnElement[Any], wanted: Sequence[ColumnElement[bool]]
 ) -> int:
     return books.execute(select(func.count(column)).where(*wanted)).scalar() or 0
+
+
+def _can_be_moved(row: RowMapping) -> bool:
+    """Return whether a proposal waits and takes units out of a bin."""
+    return row["status"] == "waiting" and row["kind"] in core.MOVES
+
+
+def _free(books: Connection, places: Iterable[str]) -> defaultdict[tuple[str, str], int]:
+    """Return the units of each (place, article) that nobody is promised, never negative."""
+    found: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for table, sign in ((t.balance, 1), (t.reservation, -1)):
+        query = select(table.c.place, table.c.gtin, func.sum(table.c.units)).where(
+            table.c.place.in_(list(places))
+        )
+        for place, gtin, units in books.execute(query.group_by(table.c.place, table.c.gtin)):
+            found[place, gtin] += sign * int(units)
+    for key, units in found.items():
+        found[key] = max(0, units)
+    return found
 
 
 def _by_status(books: Connection, column: ColumnElement[str]) -> defaultdict[str, int]:

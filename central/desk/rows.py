@@ -24,6 +24,8 @@ class Proposal:
     status: str
     article: ArticleRef
     units: int
+    free_units: int | None
+    """Units nobody is promised at the source of a move that waits: more cannot be approved."""
     from_place: str
     to_place: str
     reason: str

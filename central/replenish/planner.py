@@ -137,12 +137,12 @@ def refill_faces(work: Round) -> None:
     found = work.levels(
         (work.forecasts[row.gtin], lead_d, cover_d, shared) for row, shared in faces
     )
-    for (row, _), level in zip(faces, found, strict=True):
+    for (row, shared), level in zip(faces, found, strict=True):
         work.face_levels[row.bin_id] = level
         first = work.faces[row.gtin][0] is row
         backordered = work.snapshot.backordered.get(row.gtin, 0) if first else 0
         numbers = _bin_numbers(work, row, backordered, level, lead_d, cover_d)
-        _refill(work, row, level, numbers)
+        _refill(work, row, level, {**numbers, "faces_sharing": shared})
 
 
 def _refill(work: Round, row: BinRow, level: Levels, numbers: Numbers) -> None:
@@ -443,6 +443,7 @@ def _zone_numbers(
         "surge": int(forecast.surge),
         "cover_d": cover_d,
         "cover_demand_units": cover_mean,
+        "zones_sharing": shared,
         "faces_up_to_units": faces_up_to,
         "reorder_point_units": reorder_point,
         "order_up_to_units": up_to,

@@ -14,6 +14,7 @@ from sqlalchemy import Row, insert, or_, select, update
 
 from central.demand.service import Forecast
 from central.ledger.reservations import available_units
+from central.replenish.reasons import units_text
 from central.replenish.types import Plan, Proposal
 from central.store import insert_new, upsert_statement
 from central.tables import decision, forecast, proposal, task
@@ -21,7 +22,7 @@ from central.tasking.counts import start_count
 from central.tasking.purchasing import start_buy
 from central.tasking.robots import start_move
 from central.tasking.round import Round
-from wire.ids import bin_location
+from wire.ids import bin_location, bin_of
 from wire.messages import DecideProposal, DecisionResult
 from wire.topics import DESK_RESULT
 
@@ -136,7 +137,8 @@ def policy_reason(work: Round, item: Proposal) -> str:
         limit = policy.auto_buy_cents_max
         return f"costs {cost_cents} cents, up to {limit} allowed" if cost_cents <= limit else ""
     limit = policy.auto_units_max
-    return f"moves {item.units} units, up to {limit} allowed" if item.units <= limit else ""
+    what = units_text(item.units)
+    return f"moves {what}, up to {limit} allowed" if item.units <= limit else ""
 
 
 def find_proposal(work: Round, proposal_id: str) -> Row[Any] | None:
@@ -149,7 +151,8 @@ def find_proposal(work: Round, proposal_id: str) -> Row[Any] | None:
 def approve(work: Round, row: Row[Any], *, decided_by: str, reason: str, units: int = 0) -> str:
     """Approve and start a proposal, with `units` where given; return in words what came of it.
 
-    The words begin with "failed" where nothing could be started.
+    The words begin with "failed" where nothing could be started. Policy moves what is still free;
+    a person is asked first (`too_many`).
     """
     wanted = units or row.units
     if row.kind in ("refill", "transfer"):
@@ -172,9 +175,23 @@ def approve(work: Round, row: Row[Any], *, decided_by: str, reason: str, units: 
         return f"failed: nothing is free at {row.from_place or 'any place'} or nobody can do it"
     if row.kind == "count":
         return "approved"
+    return f"approved: {units_text(wanted)}"
+
+
+def too_many(work: Round, row: Row[Any], units: int) -> str:
+    """Return why a person cannot approve so many (0: as proposed); empty where they can.
+
+    Where nothing at all is free there is nothing to choose from: approving then fails.
+    """
+    if row.kind not in ("refill", "transfer"):
+        return ""
     asked = units or row.units
-    fewer = f" (asked {asked}: no more are free at {row.from_place})" if wanted < asked else ""
-    return f"approved: {wanted} units{fewer}"
+    free = available_units(work.conn, row.from_place, row.gtin)
+    if free <= 0 or asked <= free:
+        return ""
+    place = bin_of(row.from_place) or row.from_place
+    are = "is" if free == 1 else "are"
+    return f"{asked} cannot be approved: {free} {are} free at {place}; enter {free} or fewer"
 
 
 def _start(work: Round, row: Row[Any], units: int) -> bool:
@@ -233,6 +250,9 @@ def _decide(work: Round, command: DecideProposal) -> tuple[bool, str]:
         by = f" by {row.decided_by}" if row.decided_by else ""
         return False, f"{row.proposal_id} is {row.status}{by}: nothing to decide"
     if command.approve:
+        refusal = too_many(work, row, command.units)
+        if refusal:
+            return False, refusal
         text = approve(
             work, row, decided_by=command.person_id, reason=command.reason, units=command.units
         )

@@ -78,13 +78,43 @@ def test_more_than_is_free_cannot_be_approved(world: CentralWorld) -> None:
     plan(world, proposed(units=30))
     world.decide(world.proposals()[0].proposal_id, approve=True, units=500)
     world.rt.run_for(1.0)
-    assert world.results[0].text == ("approved: 80 units (asked 500: no more are free at bin:A-01)")
-    plan(world, proposed(units=30, to_place="bin:B-11"))
-    world.decide(world.proposals()[1].proposal_id, approve=True, command_id="c2")
+    assert not world.results[0].ok
+    assert world.results[0].text == (
+        "500 cannot be approved: 80 are free at A-01; enter 80 or fewer"
+    )
+    assert (world.proposals()[0].status, world.tasks()) == ("waiting", [])
+    world.decide(world.proposals()[0].proposal_id, approve=True, units=80, command_id="c2")
     world.rt.run_for(1.0)
-    assert not world.results[1].ok
-    assert world.results[1].text.startswith("failed: nothing is free at bin:A-01")
+    assert world.results[1].text == "approved: 80 units"
+    plan(world, proposed(units=30, to_place="bin:B-11"))
+    world.decide(world.proposals()[1].proposal_id, approve=True, command_id="c3")
+    world.rt.run_for(1.0)
+    assert not world.results[2].ok
+    assert world.results[2].text.startswith("failed: nothing is free at bin:A-01")
     assert world.proposals()[1].status == "failed"
+
+
+def test_a_proposal_of_more_than_is_left_is_not_cut_behind_a_persons_back(
+    world: CentralWorld,
+) -> None:
+    plan(world, proposed(units=60), proposed(units=79, to_place="bin:B-11"))
+    first, second = world.proposals()
+    world.decide(second.proposal_id, approve=True)
+    world.decide(first.proposal_id, approve=True, command_id="c2")
+    world.rt.run_for(1.0)
+    assert [r.ok for r in world.results] == [True, False]
+    assert world.results[1].text == ("60 cannot be approved: 1 is free at A-01; enter 1 or fewer")
+    world.decide(first.proposal_id, approve=True, units=1, command_id="c3")
+    world.rt.run_for(1.0)
+    assert world.results[2].text == "approved: 1 unit"
+
+
+def test_policy_moves_what_is_still_free(world: CentralWorld) -> None:
+    plan(world, proposed(units=70))
+    world.decide(world.proposals()[0].proposal_id, approve=True)
+    plan(world, proposed(units=15, to_place="bin:B-11"))
+    assert [r.units for r in world.tasks("refill")] == [70, 10]
+    assert world.proposals()[1].status == "approved"
 
 
 def test_a_repeated_decision_is_answered_the_same_and_done_once(world: CentralWorld) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, delete, insert, update
 
 from central import tables as t
 from central.desk.books import Books
@@ -103,6 +103,32 @@ def test_why_leads_from_orders_and_scans_to_tasks_and_movements(
     assert [task.task_id for task in after.tasks] == ["T-201", "T-DONE-1"]
     assert [event.task_id for event in after.events] == ["T-DONE-1"]
     assert queries.why(books, "P-404") is None
+
+
+def test_a_waiting_move_says_how_many_are_free_at_its_source(
+    world: DeskWorld, queries: Queries
+) -> None:
+    engine = world.engine()
+    place = f"bin:{world.reserve[4]}"
+    with engine.connect() as writing:  # never committed
+        gtin = world.faces[12].gtin
+        writing.execute(delete(t.balance).where(t.balance.c.place == place))
+        writing.execute(delete(t.reservation).where(t.reservation.c.place == place))
+        for other, units in ((gtin, 100), (world.gtins[0], 7)):
+            writing.execute(insert(t.balance).values(place=place, gtin=other, units=units))
+        promise = {"task_id": "T-X", "place": place, "gtin": gtin, "units": 30}
+        writing.execute(insert(t.reservation).values(promise))
+        shown = queries.page_proposals(writing)
+        assert shown["P-101"].free_units == 70
+        writing.execute(
+            update(t.reservation).values(units=300).where(t.reservation.c.place == place)
+        )
+        found = queries.proposal(writing, "P-101")
+        assert found is not None
+        assert found.free_units == 0
+    # What is bought or counted leaves no bin, and what is decided takes nothing more.
+    assert {shown[id_].free_units for id_ in ("P-102", "P-103", "P-090")} == {None}
+    engine.dispose()
 
 
 def test_a_cause_may_stand_behind_its_kind(queries: Queries, books: Connection) -> None:

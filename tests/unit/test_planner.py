@@ -39,8 +39,9 @@ def test_a_low_face_is_refilled_and_says_why() -> None:
     assert (refill.from_place, refill.to_place) == ("bin:A-02", "bin:B-11")
     assert refill.causes == ("O9", "O7")
     assert refill.reason == (
-        "Pick face B-11 holds 1, expected demand in the lead time of 0.1 d is 1.0 +- 2.0;"
-        " reorder point 5, up to 15: bring 18 (3 cases) from A-02."
+        "Pick face B-11: 1 there, at or below the reorder point of 5. Expected demand in the lead"
+        " time and review of 0.1 d is 1.0 +- 2.0; it is filled up to 15. It wants 14, 18 in whole"
+        " cases of 6; A-02 has 60 free: bring 18 (3 cases) to B-11."
     )
     assert recompute(refill.numbers) == refill.units == 18
 
@@ -71,6 +72,52 @@ def test_two_faces_share_demand_and_backorders_count_once() -> None:
     first, second = of(found, "refill")
     assert first.numbers["cover_demand_units"] == pytest.approx(5)
     assert (first.numbers["backordered_units"], second.numbers["backordered_units"]) == (6, 0)
+    assert first.numbers["faces_sharing"] == second.numbers["faces_sharing"] == 2
+    assert "is 0.5 +- 0.0 (its share as one of 2 faces);" in first.reason
+    assert [recompute(p.numbers) for p in (first, second)] == [first.units, second.units]
+
+
+def test_a_reason_sums_up_what_is_there_and_says_what_limits_it() -> None:
+    """The case that a planner asked about: S is far above what is brought."""
+    bins = tuple(bin_row(b.bin_id, b.kind, b.gtin) if b.bin_id == "B-02" else b for b in BINS)
+    found = plan(
+        snapshot(
+            site=site(bins, case_units=12),
+            history={PEN: steady(40)},
+            balances=at({"B-11": 30, "B-01": 8, "A-02": 72}),
+            inbound=at({"B-01": 36}),
+            reserved=at({"B-11": 4}),
+            backordered={PEN: 2},
+        )
+    )
+    transfer = only(found, "transfer")
+    assert transfer.reason == (
+        "Zone B, faces and reserve: 38 there + 36 coming - 4 promised - 2 owed = 68, at or below"
+        " the reorder point of 105. Its faces take 45 and 120.0 will be asked for in 3 d; it is"
+        " filled up to 165. It wants 97, 108 in whole cases of 12; A-02 has 72 free: bring 72"
+        " (6 cases) to B-01."
+    )
+
+
+def test_a_reason_says_where_the_room_ends_and_where_no_case_is_left() -> None:
+    bins = tuple(
+        bin_row(b.bin_id, b.kind, b.gtin, 24) if b.bin_id in ("B-01", "B-02") else b for b in BINS
+    )
+    first, second = of(
+        plan(snapshot(site=site(bins), balances=at({"B-11": 8, "A-02": 300}))), "transfer"
+    )
+    assert first.reason.endswith(
+        "It wants 34, 36 in whole cases of 6; A-02 has 300 free and B-02 has room for 24:"
+        " bring 24 (4 cases) to B-02."
+    )
+    assert second.reason.endswith(
+        "It wants 10 besides the 24 of another move, 12 in whole cases of 6; A-02 has 276 free:"
+        " bring 12 (2 cases) to B-01."
+    )
+    (single,) = of(plan(snapshot(balances=at({"B-11": 1, "A-02": 4}))), "refill")
+    assert single.reason.endswith(
+        "It wants 11; A-02 has no whole case left, 4 single: bring 4 to B-11."
+    )
 
 
 def test_the_zones_own_reserve_goes_first() -> None:
@@ -137,8 +184,9 @@ def test_a_zone_that_cannot_fill_its_faces_gets_whole_cases_for_its_cover() -> N
     # Position 8; its face takes 12; 30 more for three days: 42 - 8 = 34, in cases 36.
     assert (transfer.units, transfer.from_place, transfer.to_place) == (36, "bin:A-02", "bin:B-02")
     assert transfer.reason == (
-        "Zone B holds 8 in faces and reserve; its faces take 12 and 30.0 will be asked for"
-        " in 3.0 d; reorder point 27, up to 42: bring 36 (6 cases) from A-02 to B-02."
+        "Zone B, faces and reserve: 8 there, at or below the reorder point of 27. Its faces take"
+        " 12 and 30.0 will be asked for in 3 d; it is filled up to 42. It wants 34, 36 in whole"
+        " cases of 6; A-02 has 300 free: bring 36 (6 cases) to B-02."
     )
     assert recompute(transfer.numbers) == 36
 
@@ -196,13 +244,13 @@ def test_nothing_anywhere_is_an_urgent_purchase_and_a_note() -> None:
     purchase = only(found, "buy")
     assert purchase.numbers["urgent"] == 1
     assert purchase.reason.startswith(
-        "No reserve bin has any: urgent. The site holds 0 (3 backordered) and 0 are on order"
+        "No reserve bin has any: urgent. The site: 0 there - 3 owed = -3, at or below the reorder"
     )
     (note,) = (note for note in found.notes if note.gtin == PEN)
     assert note.text == (
-        "Pick face B-11 holds 0 (3 backordered), expected demand in the lead time of 0.1 d is"
-        " 1.0 +- 0.0; reorder point 2, up to 12, but no reserve bin has free units; nothing is"
-        " on order."
+        "Pick face B-11: 0 there - 3 owed = -3, at or below the reorder point of 2. Expected demand"
+        " in the lead time and review of 0.1 d is 1.0 +- 0.0; it is filled up to 12. No reserve bin"
+        " has free units; nothing is on order."
     )
 
 
