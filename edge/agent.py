@@ -20,8 +20,9 @@ from edge.missions import MissionService
 from edge.opening import opening_movements
 from edge.outbox import Outbox
 from edge.robot_moves import RobotMoves
-from edge.scanning.core import SOUND_BAD, Arrival, Floor
+from edge.scanning.core import Arrival, Floor
 from edge.scanning.intake import ScanIntake
+from edge.scanning.strangers import Strangers, answering_edge
 from edge.site import read_site
 from edge.vision.service import VisionService
 from edge.writer import Writer
@@ -36,12 +37,14 @@ from runtime.config import ConfigError
 from runtime.lanes import Inbox
 from runtime.metrics import Metrics
 from runtime.runtime import Runtime
+from wire.answers import Code, Sound
 from wire.codec import WireError, decode, encode
 from wire.ids import gs1_check_digit
 from wire.messages import (
     PAYLOAD_BYTES_MAX,
     DeviceScan,
     DeviceStatus,
+    EdgeDevices,
     FlyMission,
     PersonTasks,
     ScanFeedback,
@@ -53,6 +56,7 @@ from wire.topics import (
     DEVICE_SCAN,
     DEVICE_STATUS,
     EDGE_COMMAND,
+    EDGE_DEVICES,
     EDGE_STATUS,
     JOURNAL_ACK,
     PERSON_TASKS,
@@ -107,6 +111,14 @@ class EdgeAgent:
             edge_id=config.edge_id, bin_owner=bin_owner, writer=self._writer,
             clock=self._clock, metrics=metrics, fly=self._fly,
         )  # fmt: skip
+        mqtt_devices = (row.device_id for row in config.scanners if not row.path)
+        self._mqtt_devices = frozenset(mqtt_devices)
+        self._listening = False
+        self._strangers = Strangers(
+            site_id=config.site_id, edges={row.edge_id for row in site.bins.values()},
+            bus=self._bus, lane=self._store_lane, metrics=metrics,
+        )  # fmt: skip
+        self._hears_strangers = config.edge_id == answering_edge(site)
         self._opening = opening_movements(site, config.edge_id, self._started_ns)
         self._scan_inbox: Inbox[tuple[AimLineScanner, ArrivedScan]] = self._store_lane.inbox(
             "scans", self._take_serial_scans
@@ -167,10 +179,8 @@ class EdgeAgent:
     def _subscribe(self) -> None:
         config, bus, lane = self._config, self._bus, self._store_lane
         site, edge = config.site_id, config.edge_id
-        for scanner in config.scanners:
-            if not scanner.path:
-                handler = partial(self._take_messages, scanner.device_id)
-                bus.subscribe(DEVICE_SCAN.of(site=site, device=scanner.device_id), lane, handler)
+        if self._hears_strangers:
+            bus.subscribe(EDGE_DEVICES.any(site=site), lane, self._strangers.told)
         for person_id in sorted({scanner.person_id for scanner in config.scanners}):
             bus.subscribe(PERSON_TASKS.of(site=site, person=person_id), lane, self._take_tasks)
         bus.subscribe(EDGE_COMMAND.of(site=site, edge=edge), lane, self._commands.handle)
@@ -180,8 +190,26 @@ class EdgeAgent:
         bus.on_connect(lane, self._connected)
 
     def _connected(self) -> None:
+        self._announce_devices()
         self._bus.publish(self._status_topic(), self._status(online=True), retain=True)
         self.outbox.connected()
+
+    def _announce_devices(self) -> None:
+        """Say which devices are ours, then listen: who refuses strangers knows of them."""
+        config = self._config
+        told = EdgeDevices(edge_id=config.edge_id, devices=tuple(sorted(self._mqtt_devices)))
+        topic = EDGE_DEVICES.of(site=config.site_id, edge=config.edge_id)
+        self._bus.publish(topic, encode(told), retain=True)
+        if self._listening:
+            return
+        self._listening = True
+        if self._hears_strangers:
+            everybody = DEVICE_SCAN.any(site=config.site_id)
+            self._bus.subscribe(everybody, self._store_lane, self._take_messages)
+            return
+        for device_id in self._mqtt_devices:
+            topic = DEVICE_SCAN.of(site=config.site_id, device=device_id)
+            self._bus.subscribe(topic, self._store_lane, self._take_messages)
 
     def _write_opening(self) -> None:
         with self.store.transaction() as tx:
@@ -237,27 +265,34 @@ class EdgeAgent:
 
     # --- scanners and others over MQTT ------------------------------------------------------
 
-    def _take_messages(self, device_id: str, messages: list[Incoming]) -> None:
-        answer = partial(self._answer_message, device_id)
+    def _take_messages(self, messages: list[Incoming]) -> None:
         for message in messages:
-            try:
-                scan = decode(message.payload, DeviceScan)
-            except WireError as error:
-                too_long = len(message.payload) > PAYLOAD_BYTES_MAX
-                self._refuse_message(device_id, "too_long" if too_long else "malformed", str(error))
-                continue
-            if scan.device_id != device_id:
-                text = f"this is {device_id}'s topic, the message says {scan.device_id}"
-                self._refuse_message(device_id, "foreign_device", text)
-                continue
-            arrival = Arrival(scan=scan, received_at_ns=message.received_at_ns)
-            self._intake.take(arrival, answer)
+            device_id = (DEVICE_SCAN.parts(message.topic) or {}).get("device", "")
+            if device_id in self._mqtt_devices:
+                self._take_message(device_id, message)
+            else:
+                self._strangers.take(device_id, message)
 
-    def _refuse_message(self, device_id: str, code: str, text: str) -> None:
+    def _take_message(self, device_id: str, message: Incoming) -> None:
+        try:
+            scan = decode(message.payload, DeviceScan)
+        except WireError as error:
+            too_long = len(message.payload) > PAYLOAD_BYTES_MAX
+            code = Code.TOO_LONG if too_long else Code.MALFORMED
+            self._refuse_message(device_id, code, str(error))
+            return
+        if scan.device_id != device_id:
+            text = f"this is {device_id}'s topic, the message says {scan.device_id}"
+            self._refuse_message(device_id, Code.FOREIGN_DEVICE, text)
+            return
+        arrival = Arrival(scan=scan, received_at_ns=message.received_at_ns)
+        self._intake.take(arrival, partial(self._answer_message, device_id))
+
+    def _refuse_message(self, device_id: str, code: Code, text: str) -> None:
         self._metrics.count("scans_refused", code)
         feedback = ScanFeedback(
             device_id=device_id, boot_epoch=0, seq=0, ok=False, code=code, text=text[:_TEXT_MAX],
-            sound=SOUND_BAD,
+            sound=Sound.BAD,
         )  # fmt: skip
         self._answer_message(device_id, feedback)
 

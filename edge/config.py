@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from wire.messages import Name
+from wire.messages import EDGE_DEVICES_MAX, Name
 
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 
@@ -20,26 +20,37 @@ class BrokerConfig(Section, frozen=True, kw_only=True):
     """Where the message broker listens."""
 
     host: str = "127.0.0.1"
+    """Name or address of the broker."""
     port: Port = 1883
+    """Its port."""
     username: str = ""
+    """Empty: none asked for."""
     password: str = ""
+    """Goes with the user name."""
 
 
 class ScannerConfig(Section, frozen=True, kw_only=True):
     """One scanner: on a serial port (`path`), or over MQTT (no path)."""
 
     device_id: Name
+    """Unique in the site; over MQTT a part of its topics."""
     person_id: Name
+    """Who holds it: its scans are checked against this person's tasks."""
     path: str = ""
+    """Serial device, best by its lasting name (`/dev/serial/by-id/...`); empty: over MQTT."""
     baud: Annotated[int, Meta(ge=1_200, le=4_000_000)] = 115_200
+    """Speed of the serial line; 8 data bits, no parity."""
 
 
 class CameraConfig(Section, frozen=True, kw_only=True):
     """One fixed camera that gives a JPEG snapshot per HTTP GET."""
 
     camera_id: Name
+    """Unique in the site."""
     url: str
+    """Where one GET gives one JPEG."""
     period_s: Annotated[float, Meta(ge=0.05, le=3_600)] = 0.5
+    """How often it is asked."""
     repeat_s: Annotated[float, Meta(ge=1, le=86_400)] = 30.0
     """The same sighting is told again after this long."""
 
@@ -48,30 +59,43 @@ class DroneConfig(Section, frozen=True, kw_only=True):
     """One drone: MAVLink 2 on a serial port (its telemetry radio), and its camera."""
 
     drone_id: Name
+    """Unique in the site; central names it in missions."""
     path: str
+    """Serial device of the telemetry radio."""
     camera_url: str
+    """Where one GET gives one JPEG of what the drone sees."""
     baud: Annotated[int, Meta(ge=1_200, le=4_000_000)] = 57_600
+    """Speed of the serial line."""
     system_id: Annotated[int, Meta(ge=1, le=255)] = 1
+    """MAVLink system id of the autopilot."""
     origin_lat_deg: Annotated[float, Meta(ge=-90, le=90)] = 0.0
+    """Latitude of the site's (0, 0)."""
     origin_lon_deg: Annotated[float, Meta(ge=-180, le=180)] = 0.0
-    """Geographic position of the site's (0, 0); x is east, y is north."""
+    """Longitude of the site's (0, 0); x is east, y is north."""
     mission_timeout_s: Annotated[float, Meta(ge=1, le=3_600)] = 600.0
+    """A mission that is not over by then is called home."""
 
 
 class EdgeConfig(Section, frozen=True, kw_only=True):
     """Everything one edge agent needs to know."""
 
     site_id: Name
+    """Name of the site: part of every topic."""
     edge_id: Name
+    """The zone: it owns the bins that have it in bins.csv."""
     site_dir: str
+    """Folder of the site's CSV files."""
     data_dir: str
+    """Folder that this process alone writes; it is made where it is missing."""
     gln: Annotated[str, Meta(pattern=r"^[0-9]{13}$")]
     """The site's Global Location Number: bin labels carry it (AI 414) and the bin (AI 254)."""
     broker: BrokerConfig = BrokerConfig()
-    scanners: tuple[ScannerConfig, ...] = ()
+    scanners: Annotated[tuple[ScannerConfig, ...], Meta(max_length=EDGE_DEVICES_MAX)] = ()
     cameras: tuple[CameraConfig, ...] = ()
     drones: tuple[DroneConfig, ...] = ()
     interface_name: Name = "uagv"
     """First level of the robots' VDA 5050 topics."""
     outbox_resend_s: Annotated[float, Meta(ge=0.1, le=600)] = 2.0
+    """After so long without an acknowledgement the journal is sent again; doubles up to 60 s."""
     journal_rows_max: Annotated[int, Meta(ge=1_000, le=2**40)] = 50_000_000
+    """With so many rows scans are refused (`store_full`)."""

@@ -1,7 +1,8 @@
 """Every message of `stockhelm/v1/...`: frozen, typed, bounded, units in names.
 
 Fields are only added, with a default; a changed meaning gets a new name. Times are UTC
-nanoseconds. Who publishes and reads each of them stands in `wire.topics`.
+nanoseconds. Who publishes and reads each of them stands in `wire.topics`. What stands under a field
+is its meaning in docs/protocol.md.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from msgspec import Meta
 PAYLOAD_BYTES_MAX = 64 * 1024
 SCAN_TEXT_MAX = 512
 EVENTS_PER_BATCH_MAX = 100
+EDGE_DEVICES_MAX = 1_000
 
 Name = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 EventId = Annotated[str, Meta(min_length=1, max_length=120)]
@@ -39,34 +41,61 @@ class DeviceScan(Message, frozen=True, kw_only=True):
     """A scanner read one barcode. (device, boot epoch, sequence) is unique: repeats are ignored."""
 
     device_id: Name
+    """The scanner; the topic names the same one."""
     boot_epoch: Epoch
+    """Which start of the device this is: any number that it never used before, best its start in
+    microseconds since 1970."""
     seq: Seq
+    """Number of the scan in this epoch: 1, 2, 3 ...; the same again where a scan is repeated."""
     text: Annotated[str, Meta(min_length=1, max_length=SCAN_TEXT_MAX)]
     """AIM symbology identifier and data, GS as 0x1D: `]C10104006381333931`."""
     scanned_at_ns: TimeNs
+    """When it was read, by the device's clock."""
 
 
 class ScanFeedback(Message, frozen=True, kw_only=True):
     """The edge's answer to one scan: sent only after the commit that made it durable."""
 
     device_id: Name
+    """Whom it answers."""
     boot_epoch: Epoch
-    seq: Epoch  # 0: the answer to something without a usable sequence (a malformed message)
+    """As in the scan; 0: no `DeviceScan` of this device."""
+    seq: Epoch
+    """As in the scan; 0: no `DeviceScan` of this device."""
     ok: bool
+    """True: it is durable. False: nothing was changed."""
     code: Name
+    """For programs: one of the codes below."""
     text: Text
+    """For the person: what was done, or what is wrong and what to do."""
     sound: Name
+    """What the device should let its person hear: one of the sounds below."""
 
 
 class DeviceStatus(Message, frozen=True, kw_only=True):
     """Birth and death of a device or process (retained; the death is its last will)."""
 
     device_id: Name
+    """Device or edge."""
     kind: Name
+    """`scanner`, `edge`, ...: shown, not checked."""
     online: bool
+    """True: born. False: gone."""
     boot_epoch: Epoch
+    """As in its scans."""
     changed_at_ns: TimeNs
+    """When, by the sender's clock; in a last will the moment it was handed to the broker."""
     detail: Text = ""
+    """Why it is gone, for people."""
+
+
+class EdgeDevices(Message, frozen=True, kw_only=True):
+    """The devices over MQTT that one edge takes (retained, also while the edge is away)."""
+
+    edge_id: Name
+    """Who takes them."""
+    devices: Annotated[tuple[Name, ...], Meta(max_length=EDGE_DEVICES_MAX)]
+    """Ids of its devices over MQTT."""
 
 
 # --- stock events: edge -> central, inside JournalBatch ------------------------------------------
@@ -76,63 +105,102 @@ class Movement(Message, frozen=True, kw_only=True):
     """Units went from one place to another. Double entry: nothing is made or lost on the way."""
 
     event_id: EventId
+    """Unique for ever: a repeated one changes nothing."""
     gtin: Gtin
+    """The article."""
     units: Units
+    """How many."""
     from_place: Place
+    """Where they were."""
     to_place: Place
+    """Where they are now."""
     reason: Name
+    """`receive`, `putaway`, `pick`, `undo`, `opening`, `robot-pick`, `robot-drop` or a planner's
+    word."""
     device_id: Name
+    """Scanner, robot or edge that saw it."""
     observed_at_ns: TimeNs
+    """When, by the device's clock."""
     received_at_ns: TimeNs
+    """When it reached the edge."""
     person_id: str = ""
+    """Who did it; empty: no person."""
     task_id: str = ""
+    """The task it belongs to; empty: none."""
 
 
 class BinCounted(Message, frozen=True, kw_only=True):
     """Somebody counted an article in a bin. An observation: the ledger decides what to believe."""
 
     event_id: EventId
+    """Unique for ever."""
     bin_id: Bin
+    """Where."""
     gtin: Gtin
+    """Which article."""
     counted_units: Count
+    """What the person saw."""
     book_units: Count
+    """What the edge's book had at that moment."""
     device_id: Name
+    """The scanner."""
     observed_at_ns: TimeNs
+    """When, by the device's clock."""
     received_at_ns: TimeNs
+    """When it reached the edge."""
     person_id: str = ""
+    """Who counted."""
     task_id: str = ""
+    """The counting task; empty: nobody had asked."""
 
 
 class SeenArticle(msgspec.Struct, frozen=True, kw_only=True):
     """How many labels of one article were decoded in one look at a bin."""
 
     gtin: Gtin
+    """The article."""
     labels: Annotated[int, Meta(ge=1, le=10_000)]
+    """How many of its labels were decoded."""
 
 
 class BinSighted(Message, frozen=True, kw_only=True):
     """A camera read a bin's label and the article labels in front of it. An observation."""
 
     event_id: EventId
+    """Unique for ever."""
     bin_id: Bin
+    """Where."""
     articles: Annotated[tuple[SeenArticle, ...], Meta(max_length=64)]
+    """What was in view; empty: the bin's label alone."""
     device_id: Name
+    """Camera or drone."""
     observed_at_ns: TimeNs
+    """When the picture was taken."""
     received_at_ns: TimeNs
+    """When it reached the edge."""
     task_id: str = ""
+    """The drone's mission; empty: a fixed camera."""
 
 
 class MissionEnded(Message, frozen=True, kw_only=True):
     """A drone's mission is over, one way or the other."""
 
     event_id: EventId
+    """Unique for ever."""
     mission_id: Name
+    """As in `FlyMission`."""
     drone_id: Name
+    """Who flew."""
     ok: bool
+    """Whether it was flown to its end."""
     detail: Text
+    """How it ended, for people."""
     bins_seen: Annotated[tuple[Bin, ...], Meta(max_length=1_000)]
+    """Bins whose label was read."""
     observed_at_ns: TimeNs
+    """When it ended."""
     received_at_ns: TimeNs
+    """When the edge knew."""
 
 
 StockEvent = Movement | BinCounted | BinSighted | MissionEnded
@@ -142,17 +210,24 @@ class JournalBatch(Message, frozen=True, kw_only=True):
     """Consecutive rows of one edge's journal, from `first_seq` on."""
 
     edge_id: Name
+    """Whose journal."""
     epoch: Epoch
+    """Which database of that edge (see Epochs)."""
     first_seq: Seq
+    """Number of the first event; the others follow without a gap."""
     events: Annotated[tuple[StockEvent, ...], Meta(min_length=1, max_length=EVENTS_PER_BATCH_MAX)]
+    """The rows, each one of `Movement`, `BinCounted`, `BinSighted`, `MissionEnded`."""
 
 
 class JournalAck(Message, frozen=True, kw_only=True):
     """Central has committed every row of this epoch up to and including `watermark_seq`."""
 
     edge_id: Name
+    """Whose journal."""
     epoch: Epoch
+    """As in the batches."""
     watermark_seq: Epoch
+    """The last row up to which nothing is missing; 0: none yet."""
 
 
 # --- central -> edge: commands, repeated until their event is in the ledger ------------------
@@ -162,18 +237,26 @@ class RecordMove(Message, frozen=True, kw_only=True):
     """Write this movement unless its event id is in the journal already."""
 
     command_id: Name
+    """Unique."""
     expires_at_ns: TimeNs
+    """Too late after this: it is dropped."""
     movement: Movement
+    """What to write."""
 
 
 class FlyMission(Message, frozen=True, kw_only=True):
     """Let a drone look at these bins, in this order."""
 
     command_id: Name
+    """Unique."""
     expires_at_ns: TimeNs
+    """Too late after this: it is dropped."""
     mission_id: Name
+    """Flown once by a process."""
     drone_id: Name
+    """Which drone of this edge."""
     bins: Annotated[tuple[Bin, ...], Meta(min_length=1, max_length=1_000)]
+    """What to look at, in the order of the flight."""
 
 
 EdgeCommand = RecordMove | FlyMission
@@ -186,13 +269,21 @@ class PersonTask(msgspec.Struct, frozen=True, kw_only=True):
     """One thing to do, as it stands on a person's screen."""
 
     task_id: Name
-    kind: Name  # receive, putaway, pick, count
-    gtin: str  # empty: whatever is there (count)
-    units: Count  # what is left to do
+    """Unique."""
+    kind: Name
+    """`receive`, `putaway`, `pick` or `count`."""
+    gtin: str
+    """The article; empty: whatever is there (count)."""
+    units: Count
+    """What is left to do."""
     from_place: Place
+    """Where to take it."""
     to_place: Place
+    """Where to put it."""
     order_id: str = ""
+    """The customer's order; empty: none."""
     due_at_ns: TimeNs = 0
+    """Until when; 0: no matter."""
     done_units: Count = 0
     """Already in the ledger when this was said: an edge that has booked more knows of it."""
 
@@ -201,7 +292,9 @@ class PersonTasks(Message, frozen=True, kw_only=True):
     """All open tasks of one person, first one first (retained: the newest replaces the older)."""
 
     person_id: Name
+    """Whose list."""
     tasks: Annotated[tuple[PersonTask, ...], Meta(max_length=50)]
+    """First one first; empty: nothing to do."""
 
 
 # --- shop, suppliers, planners ----------------------------------------------------------------
@@ -211,53 +304,76 @@ class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
     """So many units of one article."""
 
     gtin: Gtin
+    """The article."""
     units: Units
+    """How many."""
 
 
 class CustomerOrder(Message, frozen=True, kw_only=True):
     """A customer ordered. The order id is unique: repeats change nothing."""
 
     order_id: Name
+    """Unique: the shop's own number."""
     lines: Annotated[tuple[OrderLine, ...], Meta(min_length=1, max_length=200)]
+    """What is wanted."""
     ordered_at_ns: TimeNs
+    """When; it counts as demand of that day."""
 
 
 class OrderStatus(Message, frozen=True, kw_only=True):
     """Where a customer's order stands: accepted, refused, allocated, filled."""
 
     order_id: Name
+    """Which order."""
     status: Name
+    """`accepted`, `refused`, `allocated`, `picked`, `filled`."""
     text: Text
+    """For people: why."""
     changed_at_ns: TimeNs
+    """When."""
 
 
 class PurchaseOrder(Message, frozen=True, kw_only=True):
     """We buy from a supplier. Repeated until the supplier confirms; the id is unique."""
 
     po_id: Name
+    """Unique."""
     supplier_id: Name
+    """Who shall deliver."""
     lines: Annotated[tuple[OrderLine, ...], Meta(min_length=1, max_length=200)]
+    """What we buy."""
     ordered_at_ns: TimeNs
+    """When."""
 
 
 class SupplierNotice(Message, frozen=True, kw_only=True):
     """The supplier's word on a purchase order: confirmed, despatched or arrived at the dock."""
 
     po_id: Name
+    """As in the purchase order."""
     supplier_id: Name
-    status: Name  # confirmed, arrived
+    """Who says so."""
+    status: Name
+    """`confirmed` or `arrived`."""
     lines: Annotated[tuple[OrderLine, ...], Meta(max_length=200)]
+    """What came; may be less or more than was ordered."""
     at_ns: TimeNs
+    """When."""
 
 
 class DecideProposal(Message, frozen=True, kw_only=True):
     """A planner approves or rejects one proposal, maybe with other units."""
 
     command_id: Name
+    """Unique: a repetition gets the first answer."""
     proposal_id: Name
+    """Which."""
     approve: bool
+    """True: do it. False: reject it."""
     person_id: Name
+    """Who decides."""
     reason: Text = ""
+    """Why; kept with the proposal."""
     units: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     """Other units than proposed; 0 leaves them as they are."""
 
@@ -266,13 +382,19 @@ class DecisionResult(Message, frozen=True, kw_only=True):
     """Central's answer to one planner command."""
 
     command_id: Name
+    """As in the command."""
     proposal_id: Name
+    """As in the command."""
     ok: bool
+    """Whether it was taken."""
     text: Text
+    """What came of it, or why not."""
 
 
 class Changed(Message, frozen=True, kw_only=True):
     """Central committed something that pages may show: which tables changed, and up to where."""
 
     tables: Annotated[tuple[Name, ...], Meta(max_length=20)]
+    """Names of central's tables."""
     at_ns: TimeNs
+    """When it was committed."""

@@ -76,6 +76,10 @@ EDGE_STATUS: Final = Topic(
     pattern=SITE + "/edge/{edge}/status", messages=(m.DeviceStatus,),
     publisher=Party.EDGE, subscribers=(Party.CENTRAL, Party.DESK), retain=True,
 )  # fmt: skip
+EDGE_DEVICES: Final = Topic(
+    pattern=SITE + "/edge/{edge}/devices", messages=(m.EdgeDevices,),
+    publisher=Party.EDGE, subscribers=(Party.EDGE,), retain=True,
+)  # fmt: skip
 JOURNAL: Final = Topic(
     pattern=SITE + "/edge/{edge}/journal", messages=(m.JournalBatch,),
     publisher=Party.EDGE, subscribers=(Party.CENTRAL,),
@@ -122,9 +126,9 @@ CHANGED: Final = Topic(
 )  # fmt: skip
 
 TOPICS: Final = (
-    DEVICE_SCAN, DEVICE_FEEDBACK, DEVICE_STATUS, EDGE_STATUS, JOURNAL, JOURNAL_ACK, EDGE_COMMAND,
-    PERSON_TASKS, CUSTOMER_ORDER, ORDER_STATUS, PURCHASE_ORDER, SUPPLIER_NOTICE, DESK_COMMAND,
-    DESK_RESULT, CHANGED,
+    DEVICE_SCAN, DEVICE_FEEDBACK, DEVICE_STATUS, EDGE_STATUS, EDGE_DEVICES, JOURNAL, JOURNAL_ACK,
+    EDGE_COMMAND, PERSON_TASKS, CUSTOMER_ORDER, ORDER_STATUS, PURCHASE_ORDER, SUPPLIER_NOTICE,
+    DESK_COMMAND, DESK_RESULT, CHANGED,
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wire.answers import Code
 from wire.frames import LINE_BYTES_MAX, DroppedLine, LineUnframer
 
 good_lines = st.text(
@@ -73,7 +74,7 @@ def test_a_half_line_is_given_up_with_its_beginning() -> None:
     assert unframer.feed(b"]C101040063") == []
     half = unframer.give_up()
     assert half is not None
-    assert half.reason == "half_line"
+    assert half.reason == Code.HALF_LINE
     assert "]C101040063" in half.text
     assert unframer.feed(b"81333931\n") == ["81333931"]
 

@@ -12,14 +12,15 @@ from wire.answers import CODE_MEANINGS, SOUND_MEANINGS, TAKEN, Code, Sound
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("edge", "firmware_bridge", "wire")
-PAGE = ROOT / "docs" / "protocol.md"
+# The codes are defined in one; the other refuses central's commands, which nobody hears.
+APART = {"answers.py", "commands.py"}
 
 
 def trees() -> Iterator[tuple[Path, ast.Module]]:
-    """Yield every module that answers scans, but for the one that defines the codes."""
+    """Yield every module that answers scans, read as a tree."""
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
-            if path.name != "answers.py":
+            if path.name not in APART:
                 yield path, ast.parse(path.read_text(encoding="utf-8"))
 
 
