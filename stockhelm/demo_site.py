@@ -32,7 +32,8 @@ from sim_hardware.config import (
     SimScanner,
 )
 from sim_hardware.world.generate import generate_site
-from wire.site import Site, parse_site
+from stockhelm.broker import BrokerConfig
+from wire.site import PersonRow, Site, parse_site, write_rows
 
 SITE_ID: Final = "FC1"
 GLN: Final = "9521321000018"
@@ -42,6 +43,9 @@ HISTORY_DAYS: Final = 56
 CAMERA_BINS: Final = 4
 ORIGIN: Final = (50.0, 8.0)
 SERIAL_SCANNERS: Final = 4
+GUEST_SCANNER: Final = "scanner-guest"
+GUEST: Final = PersonRow(person_id="guest", name="Guest", edge_id="B", roles="")
+"""A person without tasks: whoever looks at the demo may scan over MQTT and disturb nobody."""
 DAYS_MIN: Final = 2
 
 
@@ -167,6 +171,8 @@ def write_demo(
         skus=sales.skus if sales else None,
         history=sales.history if sales else None,
     )
+    people = [*parse_site(texts).people.values(), GUEST]
+    texts["people.csv"] = write_rows(people, PersonRow)
     site_dir = directory / "site"
     site_dir.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
@@ -177,6 +183,7 @@ def write_demo(
     scanners = _scanners(demo)
     drone_edge = edges[0]
     configs = {
+        "broker": BrokerConfig(directory=str(directory / "broker"), port=ports.broker),
         **{f"edge-{e}": _edge_config(demo, e, scanners, ports, drone_edge) for e in edges},
         "central": _central_config(demo, ports, drone_edge),
         "desk": DeskConfig(
@@ -196,14 +203,20 @@ def write_demo(
 
 
 def _scanners(demo: DemoSite) -> dict[str, list[ScannerConfig]]:
-    """Return one scanner per person, by edge: four on serial lines, the others over MQTT."""
+    """Return one scanner per person, by edge: four on serial lines, the others over MQTT.
+
+    The guest's is the one that nobody simulated holds.
+    """
     found: dict[str, list[ScannerConfig]] = {edge: [] for edge in demo.edges}
-    for number, person in enumerate(demo.site.people.values(), start=1):
+    people = [person for person in demo.site.people.values() if person != GUEST]
+    for number, person in enumerate(people, start=1):
         serial = number <= SERIAL_SCANNERS
         path = str(demo.directory / "ports" / f"scanner-{number}") if serial else ""
         found[person.edge_id].append(
             ScannerConfig(device_id=f"scanner-{number}", person_id=person.person_id, path=path)
         )
+    guest = ScannerConfig(device_id=GUEST_SCANNER, person_id=GUEST.person_id)
+    found[GUEST.edge_id].append(guest)
     return found
 
 
@@ -314,6 +327,7 @@ def _sim_config(
             SimScanner(device_id=s.device_id, person_id=s.person_id, path=s.path)
             for row in scanners.values()
             for s in row
+            if s.device_id != GUEST_SCANNER
         ),
         cameras=(
             SimCamera(camera_id="camera-1", url=_picture_url(ports, "camera-1"), bins=camera_bins),

@@ -48,74 +48,109 @@ class BinRow(Row, frozen=True, kw_only=True):
     """The smallest place we count. `node_id` is where a robot stands to reach it."""
 
     bin_id: Bin
+    """Unique in the site; it stands on the label (AI 254)."""
     edge_id: Name
+    """The edge that owns it, and alone writes its stock."""
     kind: str
+    """`dock`, `reserve`, `pick` or `pack`; a `pack` bin whose id begins with `HAND-` is a handover
+    place."""
     x_m: Metres
+    """East of the site's (0, 0)."""
     y_m: Metres
+    """North of it."""
     z_m: Metres
+    """Height of the shelf."""
     node_id: Name
+    """Where a robot stands to reach it."""
     gtin: str = ""
+    """The article slotted there (each pick face has one); empty: anything may stand there."""
     capacity_units: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_000_000
+    """How much fits."""
 
 
 class ArticleRow(Row, frozen=True, kw_only=True):
     """What we stock."""
 
     gtin: str
+    """8, 12, 13 or 14 digits, with a right check digit; kept as 14."""
     sku: Name
+    """The shop's own name."""
     name: Annotated[str, Meta(max_length=80)]
+    """For people."""
     case_units: Annotated[int, Meta(ge=1, le=100_000)]
+    """Units in a case: what is moved and bought in whole."""
     price_cents: Annotated[int, Meta(ge=0)]
+    """Of one unit; purchases are compared with the policy's limit."""
     supplier_id: Name
+    """Who sells it: in suppliers.csv."""
 
 
 class NodeRow(Row, frozen=True, kw_only=True):
     """A place where a robot can stand."""
 
     node_id: Name
+    """Unique."""
     x_m: Metres
+    """East of the site's (0, 0)."""
     y_m: Metres
+    """North of it."""
     kind: str = "way"
+    """`way`, `station` or `charger`."""
 
 
 class EdgeRow(Row, frozen=True, kw_only=True):
     """A lane from one node to the next, driven in this direction."""
 
     from_node: Name
+    """Where it begins."""
     to_node: Name
+    """Where it ends; a two-way lane has two rows."""
 
 
 class RobotRow(Row, frozen=True, kw_only=True):
     """A robot and the node where it stands at first."""
 
     manufacturer: Name
+    """As in its VDA 5050 topics."""
     serial: Name
+    """As in its VDA 5050 topics."""
     node_id: Name
+    """Where it stands at first."""
 
 
 class PersonRow(Row, frozen=True, kw_only=True):
     """A person and what they may be asked to do."""
 
     person_id: Name
+    """Unique; scanners name it."""
     name: Annotated[str, Meta(max_length=80)]
+    """For people."""
     edge_id: Name
-    roles: str
+    """The zone they work in."""
+    roles: str = ""
+    """`receive`, `putaway`, `pick`, `count`, with spaces between; empty: is given no tasks."""
 
 
 class OpeningRow(Row, frozen=True, kw_only=True):
     """Stock on the first day."""
 
     bin_id: Bin
+    """Where."""
     gtin: str
+    """Which article."""
     units: Annotated[int, Meta(ge=1, le=1_000_000)]
+    """How many."""
 
 
 class SupplierRow(Row, frozen=True, kw_only=True):
     """Who we buy from."""
 
     supplier_id: Name
+    """Unique; part of its topics."""
     name: Annotated[str, Meta(max_length=80)]
+    """For people."""
     lead_time_d: Annotated[float, Meta(ge=0, le=1_000)]
+    """From order to delivery, in demand days."""
 
 
 BIN_KINDS: Final = ("dock", "reserve", "pick", "pack")
