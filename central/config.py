@@ -20,9 +20,13 @@ class BrokerConfig(Section, frozen=True, kw_only=True):
     """Where the message broker listens."""
 
     host: str = "127.0.0.1"
+    """Name or address of the broker."""
     port: Port = 1883
+    """Its port."""
     username: str = ""
+    """Empty: none asked for."""
     password: str = ""
+    """Goes with the user name."""
 
 
 class PlanningConfig(Section, frozen=True, kw_only=True):
@@ -33,14 +37,19 @@ class PlanningConfig(Section, frozen=True, kw_only=True):
     review_s: Annotated[float, Meta(ge=0.5, le=86_400)] = 60.0
     """How often the plan is made again."""
     service_level: Annotated[float, Meta(gt=0.5, lt=1.0)] = 0.95
+    """Share of lead times without a stock-out that reorder points aim at."""
     refill_lead_time_d: Annotated[float, Meta(gt=0, le=100)] = 0.1
+    """From the proposal of a refill to its goods in the face, in demand days."""
     face_cover_d: Annotated[float, Meta(gt=0, le=365)] = 1.0
     """A refill of a pick face covers so many days beyond the reorder point: a trip in that time."""
     forward_cover_d: Annotated[float, Meta(gt=0, le=365)] = 3.0
+    """A zone's forward reserve covers so many days beyond what its faces take."""
     buy_review_d: Annotated[float, Meta(gt=0, le=365)] = 1.0
+    """How often a supplier is ordered from, in demand days."""
     count_every_s: Annotated[float, Meta(ge=1, le=10_000_000)] = 3_600.0
     """How often a round of cycle counts by drone is proposed."""
     count_bins_max: Annotated[int, Meta(ge=1, le=200)] = 6
+    """Bins of one round."""
 
 
 class PolicyConfig(Section, frozen=True, kw_only=True):
@@ -49,42 +58,56 @@ class PolicyConfig(Section, frozen=True, kw_only=True):
     auto_units_max: Annotated[int, Meta(ge=0, le=1_000_000)] = 60
     """Moves of at most so many units are approved by policy; larger ones wait for a person."""
     auto_buy_cents_max: Annotated[int, Meta(ge=0)] = 100_000
+    """Purchases of at most this value are approved by policy."""
     proposal_expires_s: Annotated[float, Meta(ge=1)] = 3_600.0
+    """From a proposal's making: undecided it is let go then; rejected, no other takes its place
+    before then."""
 
 
 class TaskingConfig(Section, frozen=True, kw_only=True):
     """Deadlines of tasks: at each there is a next step, so that nothing waits for ever."""
 
     task_due_s: Annotated[float, Meta(ge=1)] = 900.0
+    """A task's time; then it is given to somebody else, and in the end it fails."""
     record_after_s: Annotated[float, Meta(ge=0.5)] = 5.0
     """How long a robot's finished action may lack its journal event before the edge is told."""
     open_tasks_per_person_max: Annotated[int, Meta(ge=1, le=50)] = 6
+    """More wait until a person has done some."""
 
 
 class FleetConfig(Section, frozen=True, kw_only=True):
     """The VDA 5050 master."""
 
     interface_name: Name = "uagv"
+    """First level of the robots' VDA 5050 topics."""
     base_nodes_max: Annotated[int, Meta(ge=2, le=100)] = 6
     """How many nodes ahead of its last reported one a robot may own."""
     resend_s: Annotated[float, Meta(ge=0.2, le=60)] = 3.0
+    """An order that a robot does not confirm is sent again after this."""
     resends_max: Annotated[int, Meta(ge=1, le=100)] = 5
+    """Then the order is taken back and the robot is given something else or counts as silent."""
     silent_after_s: Annotated[float, Meta(ge=1)] = 40.0
+    """A robot that says nothing for so long is out of reach."""
 
 
 class DroneAtEdge(Section, frozen=True, kw_only=True):
     """A drone and the edge agent that flies it: it may be asked to look at that edge's bins."""
 
     drone_id: Name
+    """As in that edge's `[[drones]]`."""
     edge_id: Name
+    """The edge that flies it."""
 
 
 class CentralConfig(Section, frozen=True, kw_only=True):
     """Everything the central process needs to know."""
 
     site_id: Name
+    """Name of the site: part of every topic."""
     site_dir: str
+    """Folder of the site's CSV files."""
     data_dir: str
+    """Folder that this process alone writes; it is made where it is missing."""
     database_url: str = ""
     """SQLAlchemy URL; empty: SQLite in `data_dir`/central.db."""
     broker: BrokerConfig = BrokerConfig()
@@ -103,12 +126,19 @@ class DeskConfig(Section, frozen=True, kw_only=True):
     """Everything the planners' desk needs to know."""
 
     site_id: Name
+    """Name of the site: part of every topic."""
     site_dir: str
+    """Folder of the site's CSV files."""
     data_dir: str
+    """Folder that this process alone writes; it is made where it is missing."""
     database_url: str
+    """Central's database, SQLAlchemy URL; a SQLite file is opened read-only."""
     host: str = "127.0.0.1"
+    """Address the page is served on."""
     port: Port = 8000
+    """Its port; a busy one stops the start."""
     public_hosts: Annotated[tuple[str, ...], Meta(max_length=20)] = ()
     """Other names under which a proxy before the desk serves it."""
     broker: BrokerConfig = BrokerConfig()
     interface_name: Name = "uagv"
+    """First level of the robots' VDA 5050 topics."""

@@ -66,6 +66,7 @@ class BrokerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     host: str = "127.0.0.1"
     """The address it listens on; anything but the loopback needs a password file and mosquitto."""
     port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 1883
+    """The port it listens on; a busy one stops the start."""
     kind: Literal["auto", "mosquitto", "embedded"] = "auto"
     """`auto` takes mosquitto where it is installed, else the embedded broker."""
     password_file: str = ""
