@@ -1,7 +1,7 @@
 """Central's tables: the ledger, orders, proposals, tasks, what the fleet must remember.
 
-Writers: the `store` lane writes everything but `robot_order`, which the fleet's lane owns. The desk
-only reads.
+Writers: the `store` lane writes everything but `robot_order` and `job_end`, which the fleet's lane
+owns. The desk only reads.
 """
 
 from __future__ import annotations
@@ -188,6 +188,17 @@ robot_order = Table(
     Column("changed_at_ns", _Ns, nullable=False),
 )  # fmt: skip
 """The ids a robot was sent, persisted before each publish: a restart goes on where it was."""
+
+job_end = Table(
+    "job_end", metadata,
+    Column("job_id", String(40), primary_key=True),
+    Column("robot_id", String(81), nullable=False),
+    Column("event", String(20), nullable=False),  # done, failed
+    Column("stops_done", Integer, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("ended_at_ns", _Ns, nullable=False, index=True),
+)  # fmt: skip
+"""How robots' jobs ended: told again to whoever was down when they did, never done again."""
 
 edge_command = Table(
     "edge_command", metadata,

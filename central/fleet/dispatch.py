@@ -11,7 +11,7 @@ import structlog
 
 from central.config import FleetConfig
 from central.fleet.graph import FloorGraph
-from central.fleet.memory import NO_STOP, KeptJob, MemoryBusyError, OrderMemory, SentNode
+from central.fleet.memory import NO_STOP, JobEnd, KeptJob, MemoryBusyError, OrderMemory, SentNode
 from central.fleet.orders import instant_bytes, order_bytes
 from central.fleet.traffic import Traffic
 from central.fleet.vehicle import ENDED, ORDER_NODES_MAX, UNTOUCHED, Vehicle
@@ -77,6 +77,7 @@ class Dispatcher:
         self._memory = memory
         self._on_broken = on_broken
         self._outbox: list[Vehicle] = []
+        self._ends: list[JobEnd] = []
         self._astray: dict[int, int] = {}
 
     # --- following --------------------------------------------------------------------------
@@ -329,17 +330,27 @@ class Dispatcher:
         vehicle.changed = True
         vehicle.instant = action_type
 
+    def keep_end(self, end: JobEnd) -> None:
+        """Write down with the next flush how a job ended."""
+        self._ends.append(end)
+
+    def end_of(self, job_id: str) -> JobEnd | None:
+        """Return how a job ended, written down already or not; None where it did not."""
+        waiting = (end for end in self._ends if end.job_id == job_id)
+        return next(waiting, None) or self._memory.end_of(job_id)
+
     def flush(self) -> bool:
         """Write what changed, then publish what waits for it; False where the database is busy."""
-        if not any(v.changed for v in self._vehicles):
+        if not self._ends and not any(v.changed for v in self._vehicles):
             return True
         rows = [v for v in self._vehicles if v.changed or v.moved]
         try:
-            self._memory.save(v.memory for v in rows)
+            self._memory.save((v.memory for v in rows), self._ends)
         except MemoryBusyError as error:
             self._metrics.count("fleet_memory_busy")
             log.warning("orders wait for the database", error=str(error))
             return False
+        self._ends.clear()
         for vehicle in rows:
             vehicle.changed = vehicle.moved = False
             if vehicle.instant:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal
 
 import msgspec
-from sqlalchemy import Connection, Engine, RowMapping, create_engine, event, select
+from sqlalchemy import Connection, Engine, RowMapping, create_engine, delete, event, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
 from central.fleet.jobs import TransportJob
-from central.tables import metadata, robot_order
+from central.store import insert_new
+from central.tables import job_end, metadata, robot_order
 
 BUSY_TIMEOUT_MS: Final = 5_000
 NO_STOP: Final = -1
@@ -33,11 +34,22 @@ class SentNode(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A robot's job. It stays after its end until the next one, so that nobody does it twice."""
+    """A robot's job. It stays after its end until the next one."""
 
     job: TransportJob
-    ended: str = ""  # done, failed; empty: still going on
+    ended: str = ""  # done, failed, handed_back; empty: still going on
     detail: str = ""
+
+
+class JobEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """How a job of which a robot may have done something ended. Nobody does it again."""
+
+    job_id: str
+    robot_id: str
+    event: Literal["done", "failed"]
+    stops_done: int
+    detail: str
+    ended_at_ns: int
 
 
 class Memory(msgspec.Struct, kw_only=True):
@@ -76,11 +88,11 @@ class MemoryBusyError(Exception):
 
 
 class OrderMemory:
-    """The table `robot_order`, through a connection of the fleet's own."""
+    """The tables `robot_order` and `job_end`, through a connection of the fleet's own."""
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
-        metadata.create_all(self._engine, tables=[robot_order])
+        metadata.create_all(self._engine, tables=[robot_order, job_end])
         self._connection: Connection = self._engine.connect()
 
     def load(self) -> dict[str, Memory]:
@@ -89,20 +101,36 @@ class OrderMemory:
             rows = self._connection.execute(select(robot_order)).mappings().all()
         return {row["robot_id"]: _from_row(row) for row in rows}
 
-    def save(self, memories: Iterable[Memory]) -> None:
+    def forget_ends(self, before_ns: int) -> None:
+        """Forget how jobs ended before a time. No task is open for that long."""
+        with self._connection.begin():
+            self._connection.execute(delete(job_end).where(job_end.c.ended_at_ns < before_ns))
+
+    def end_of(self, job_id: str) -> JobEnd | None:
+        """Return how a job ended, None where it did not yet, or nobody knows it."""
+        with self._connection.begin():
+            found = self._connection.execute(select(job_end).where(job_end.c.job_id == job_id))
+            row = found.mappings().one_or_none()
+        return JobEnd(**row) if row is not None else None
+
+    def save(self, memories: Iterable[Memory], ends: Sequence[JobEnd] = ()) -> None:
         """Write these rows in one transaction, durable on return. Raises MemoryBusyError."""
         rows = [_to_row(memory) for memory in memories]
+        try:
+            with self._connection.begin():
+                self._write(rows)
+                insert_new(self._connection, job_end, [msgspec.to_builtins(end) for end in ends])
+        except OperationalError as error:
+            raise MemoryBusyError(f"robot_order: cannot be written: {error.orig}") from error
+
+    def _write(self, rows: list[dict[str, str | int]]) -> None:
         if not rows:
             return
         dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
         insert = dialect.insert(robot_order)
         changed = {name: insert.excluded[name] for name in rows[0] if name != "robot_id"}
         statement = insert.on_conflict_do_update(index_elements=["robot_id"], set_=changed)
-        try:
-            with self._connection.begin():
-                self._connection.execute(statement, rows)
-        except OperationalError as error:
-            raise MemoryBusyError(f"robot_order: cannot be written: {error.orig}") from error
+        self._connection.execute(statement, rows)
 
     def close(self) -> None:
         """Close the connection."""

@@ -18,7 +18,7 @@ from central.fleet.charging import Charging
 from central.fleet.dispatch import Dispatcher, Doubt, Leg
 from central.fleet.graph import FloorGraph
 from central.fleet.jobs import JobEvent, JobProgress, Stop, TransportJob
-from central.fleet.memory import KeptJob, Memory, OrderMemory
+from central.fleet.memory import JobEnd, KeptJob, Memory, OrderMemory
 from central.fleet.traffic import NO_GOAL, Traffic, Wish
 from central.fleet.vehicle import Vehicle
 from runtime.bus import Bus, Incoming
@@ -33,6 +33,8 @@ from wire.vda5050.codec import WireError, decode
 from wire.vda5050.messages import Connection, State
 
 TICK_S: Final = 0.15
+ENDS_KEPT_S: Final = 30 * 86_400
+"""No task waits for longer than a month to be told how its job ended."""
 LOST_AFTER: Final = 5
 """A job on a robot that is silent for so many times `silent_after_s` has failed."""
 STRANGERS_MAX: Final = 1_000
@@ -144,6 +146,7 @@ class Fleet:
     def _begin(self) -> None:
         if self._stopped:
             return
+        self._memory.forget_ends(self._clock.now_ns() - ENDS_KEPT_S * NS_PER_S)
         self._adopt()
         self._begun = True
         for job in self._early:
@@ -261,12 +264,10 @@ class Fleet:
             return
         if self._stopped or job.job_id in self._book.entries:
             return
-        for vehicle in self._vehicles:
-            kept = vehicle.memory.kept
-            ended = kept is not None and kept.ended in {"done", "failed"}
-            if kept is not None and ended and kept.job.job_id == job.job_id:
-                self._tell_end_again(vehicle, kept)
-                return
+        end = self._dispatcher.end_of(job.job_id)
+        if end is not None:
+            self._tell_end_again(job, end)
+            return
         unknown = [s.node_id for s in job.stops if s.node_id not in self._graph.number]
         if unknown:
             self._tell(job, "", "failed", 0, f"node {unknown[0]!r} is not in nodes.csv")
@@ -276,12 +277,11 @@ class Fleet:
         except BookFullError as error:
             self._tell(job, "", "handed_back", 0, str(error))
 
-    def _tell_end_again(self, vehicle: Vehicle, kept: KeptJob) -> None:
-        if kept.ended == "done":
-            for i in range(len(kept.job.stops)):
-                self._tell(kept.job, vehicle.robot_id, "stop_done", i, "done before")
-        event: JobEvent = "done" if kept.ended == "done" else "failed"
-        self._tell(kept.job, vehicle.robot_id, event, vehicle.memory.stops_done, kept.detail)
+    def _tell_end_again(self, job: TransportJob, end: JobEnd) -> None:
+        """Tell what was told when the job ended: whoever asks may have died before it was heard."""
+        for index in range(end.stops_done):
+            self._tell(job, end.robot_id, "stop_done", index, "done before")
+        self._tell(job, end.robot_id, end.event, end.stops_done, end.detail)
 
     def _withdraw(self, job_id: str) -> None:
         entry = self._book.entries.get(job_id)
@@ -368,6 +368,14 @@ class Fleet:
             robot_id = vehicle.robot_id
             vehicle.job_id = ""
             self._mark_ended(vehicle, entry, event, detail)
+            if event in {"done", "failed"}:
+                self._dispatcher.keep_end(
+                    JobEnd(
+                        job_id=job.job_id, robot_id=robot_id, event=event,
+                        stops_done=entry.stop_index, detail=detail,
+                        ended_at_ns=self._clock.now_ns(),
+                    )
+                )  # fmt: skip
         del self._book.entries[job.job_id]
         self._metrics.count("fleet_jobs", event)
         self._tell(job, robot_id, event, entry.stop_index, detail)

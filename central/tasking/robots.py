@@ -12,7 +12,7 @@ from sqlalchemy import Row, func, select
 
 from central.fleet.jobs import JobProgress, Stop, TransportJob
 from central.ledger.reservations import OPEN_STATUSES
-from central.tables import balance, order_line, task
+from central.tables import balance, movement, order_line, task
 from central.tasking.commands import command_record
 from central.tasking.round import Round, TaskRow, add_task, change_task, end_task, find_task, log
 from wire.ids import Gtin14, bin_of, location
@@ -65,6 +65,8 @@ def submit_open_tasks(work: Round) -> None:
 def _give_to_fleet(work: Round, row: TaskRow) -> None:
     """Submit the task's job after the commit; a task whose bins the site no longer has fails."""
     gone = [place for place in (row.from_place, row.to_place) if work.floor.bin_at(place) is None]
+    if row.stops_done >= MOVE_STOPS:
+        return  # the robot is done; what the edges have not booked is on its way as a command
     if gone:
         end_task(work, row, "failed", f"{gone[0]} is no longer in bins.csv")
     else:
@@ -135,6 +137,9 @@ def _stock_action(row: TaskRow, place: str, verb: Literal["pick", "drop"]) -> St
 def follow_job(work: Round, progress: JobProgress) -> None:
     """Write down what the fleet told about a job; what comes too late changes nothing."""
     row = find_task(work, progress.job_id)
+    if row is not None and row.status == "done" and progress.event == "stop_done":
+        _expect_late_booking(work, row, progress)
+        return
     if row is None or row.status not in OPEN_STATUSES:
         return
     if progress.event == "assigned":
@@ -192,6 +197,22 @@ def _expect_booking(work: Round, row: TaskRow, progress: JobProgress, index: int
     )
     after_s = work.config.tasking.record_after_s
     command_record(work, work.floor.edge_of(place), move, after_s=after_s)
+
+
+def _expect_late_booking(work: Round, row: TaskRow, progress: JobProgress) -> None:
+    """See to it that both ends of a move are booked, though one of them has closed its task.
+
+    That is so when central was down while the robot picked, and no edge saw that: the drop came
+    into the ledger before the fleet could tell of the pick.
+    """
+    if row.kind == "deliver":
+        return
+    verb: Literal["pick", "drop"] = "drop" if progress.stop_index else "pick"
+    place = row.to_place if progress.stop_index else row.from_place
+    event_id = _stock_action(row, place, verb).action_id
+    booked = select(movement.c.id).where(movement.c.event_id == event_id)
+    if work.conn.execute(booked).first() is None:
+        _expect_booking(work, row, progress, progress.stop_index)
 
 
 def _ship(work: Round, row: TaskRow) -> None:

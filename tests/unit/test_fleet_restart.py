@@ -41,6 +41,19 @@ def test_a_job_is_done_once_whenever_central_is_killed(
     assert "failed" not in floor.events("T1")
 
 
+def test_a_job_is_not_done_again_after_its_robot_has_had_others(tmp_path: Path) -> None:
+    floor = world(tmp_path)
+    jobs = [transport(f"T{i}", f"N{i}-0", f"N{i}-4") for i in range(1, 4)]
+    floor.submit(*jobs)
+    assert floor.run_until_ended(3)
+    restart(floor)
+    floor.told.clear()
+    floor.submit(*jobs)  # whoever asked died before the end was told
+    floor.runtime.run_for(60)
+    assert set(floor.actions_done().values()) == {1}
+    assert [floor.events(job.job_id) for job in jobs] == [["stop_done", "stop_done", "done"]] * 3
+
+
 def test_six_running_orders_are_adopted(tmp_path: Path) -> None:
     floor = world(tmp_path, SIX)
     jobs = [transport(f"T{i}", f"N{i}-3", f"N{5 - i}-4") for i in range(6)]
@@ -88,10 +101,10 @@ def test_nothing_is_sent_before_it_is_saved(
     floor = world(tmp_path)
     busy = True
 
-    def save(memory: OrderMemory, memories: object) -> None:
+    def save(memory: OrderMemory, *rows: object) -> None:
         if busy:
             raise MemoryBusyError("robot_order: cannot be written: database is locked")
-        real(memory, memories)  # type: ignore[arg-type]
+        real(memory, *rows)  # type: ignore[arg-type]
 
     real = OrderMemory.save
     monkeypatch.setattr(OrderMemory, "save", save)
