@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from edge.counting.store import CommitError, EdgeStore, Transaction
+from edge.counting.store import CommitError, EdgeStore, Transaction, why_not_to_be_kept
 from runtime.clock import Clock
 from runtime.lanes import Lane, Timer
 from runtime.metrics import Metrics
@@ -68,9 +68,20 @@ class Writer:
             self._lane.post(self._flush)
 
     def submit_facts(self, events: Sequence[StockEvent]) -> None:
-        """Write events that happened whatever we say; they are tried again where a commit fails."""
-        if events:
-            self.submit(_Facts(events, self._hold))
+        """Write events that happened whatever we say; they are tried again where a commit fails.
+
+        What cannot be an event (no such number of units, far too long) is refused and counted.
+        """
+        kept = []
+        for event in events:
+            reason = why_not_to_be_kept(event)
+            if reason:
+                self._metrics.count("wire_refused", "stock-event")
+                log.error("event refused", event_id=event.event_id[:120], reason=reason)
+            else:
+                kept.append(event)
+        if kept:
+            self.submit(_Facts(kept, self._hold))
 
     def _flush(self) -> None:
         count = min(len(self._waiting), WORKS_PER_COMMIT_MAX)

@@ -18,12 +18,14 @@ EVENTS_PER_BATCH_MAX = 100
 EDGE_DEVICES_MAX = 1_000
 
 Name = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+OptionalName = Annotated[str, Meta(max_length=64)]
 EventId = Annotated[str, Meta(min_length=1, max_length=120)]
 Bin = Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^[A-Z0-9][A-Z0-9-]*$")]
 Gtin = Annotated[str, Meta(pattern=r"^[0-9]{14}$")]
 Place = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z]+:[A-Za-z0-9_.-]*$")]
-Units = Annotated[int, Meta(ge=1, le=1_000_000)]
-Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+UNITS_MAX = 1_000_000
+Units = Annotated[int, Meta(ge=1, le=UNITS_MAX)]
+Count = Annotated[int, Meta(ge=0, le=UNITS_MAX)]
 Seq = Annotated[int, Meta(ge=1, le=2**53)]
 Epoch = Annotated[int, Meta(ge=0, le=2**53)]
 TimeNs = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -123,9 +125,9 @@ class Movement(Message, frozen=True, kw_only=True):
     """When, by the device's clock."""
     received_at_ns: TimeNs
     """When it reached the edge."""
-    person_id: str = ""
+    person_id: OptionalName = ""
     """Who did it; empty: no person."""
-    task_id: str = ""
+    task_id: OptionalName = ""
     """The task it belongs to; empty: none."""
 
 
@@ -148,9 +150,9 @@ class BinCounted(Message, frozen=True, kw_only=True):
     """When, by the device's clock."""
     received_at_ns: TimeNs
     """When it reached the edge."""
-    person_id: str = ""
+    person_id: OptionalName = ""
     """Who counted."""
-    task_id: str = ""
+    task_id: OptionalName = ""
     """The counting task; empty: nobody had asked."""
 
 
@@ -178,7 +180,7 @@ class BinSighted(Message, frozen=True, kw_only=True):
     """When the picture was taken."""
     received_at_ns: TimeNs
     """When it reached the edge."""
-    task_id: str = ""
+    task_id: OptionalName = ""
     """The drone's mission; empty: a fixed camera."""
 
 
@@ -280,7 +282,7 @@ class PersonTask(msgspec.Struct, frozen=True, kw_only=True):
     """Where to take it."""
     to_place: Place
     """Where to put it."""
-    order_id: str = ""
+    order_id: OptionalName = ""
     """The customer's order; empty: none."""
     due_at_ns: TimeNs = 0
     """Until when; 0: no matter."""

@@ -34,6 +34,8 @@ from wire.messages import ScanFeedback, StockEvent
 ANSWERS_PER_EPOCH_MAX: Final = 512
 EPOCHS_PER_DEVICE_MAX: Final = 32
 FILE_NAME: Final = "edge.db"
+EVENT_BYTES_MAX: Final = 16 * 1024
+"""A batch to central holds one of these at least, whatever else there is to say."""
 _event_decoder: msgspec.json.Decoder[StockEvent] = msgspec.json.Decoder(StockEvent)
 _session_decoder = msgspec.json.Decoder(Session)
 _encoder = msgspec.json.Encoder()
@@ -262,6 +264,22 @@ class Transaction:
 def open_store(path: Path | None, *, edge_id: str, new_epoch: int) -> EdgeStore:
     """Return the edge's database at `path` (None: in memory). Raises StoreError where damaged."""
     return EdgeStore(open_database(path), edge_id=edge_id, new_epoch=new_epoch)
+
+
+def why_not_to_be_kept(event: StockEvent) -> str:
+    """Return why an event must not come into the journal, empty where it may.
+
+    What stands there is sent to central sooner or later and stays for ever: a row that could not
+    be read or sent would keep everything behind it from central.
+    """
+    payload = _encoder.encode(event)
+    if len(payload) > EVENT_BYTES_MAX:
+        return f"{len(payload)} bytes, at most {EVENT_BYTES_MAX} are kept"
+    try:
+        decode_event(payload)
+    except msgspec.ValidationError as error:
+        return str(error)
+    return ""
 
 
 def decode_event(payload: bytes | str) -> StockEvent:

@@ -22,7 +22,7 @@ import msgspec
 from edge.scanning.gs1 import ArticleLabel, BinLabel, CommandLabel, Label, Refused
 from wire.answers import Code, Sound
 from wire.ids import BinId, Gtin14, Location, bin_location, bin_of
-from wire.messages import BinCounted, DeviceScan, Movement, PersonTask
+from wire.messages import UNITS_MAX, BinCounted, DeviceScan, Movement, PersonTask
 
 RECEIVE: Final = "receive"
 PUTAWAY: Final = "putaway"
@@ -262,7 +262,8 @@ def _count(
     )
     event = BinCounted(
         event_id=arrival.event_id, bin_id=state.bin_id, gtin=label.gtin,
-        counted_units=label.units, book_units=max(work.book_units(place, label.gtin), 0),
+        counted_units=label.units,
+        book_units=min(max(work.book_units(place, label.gtin), 0), UNITS_MAX),
         device_id=arrival.scan.device_id, observed_at_ns=arrival.scan.scanned_at_ns,
         received_at_ns=arrival.received_at_ns, person_id=work.person_id,
         task_id=task.task_id if task else "",

@@ -18,7 +18,7 @@ from biip.gs1_element_strings import GS1ElementString
 
 from wire.answers import Code
 from wire.ids import BinId, Gtin14, IdError, gs1_check_digit, parse_bin, parse_gtin
-from wire.messages import SCAN_TEXT_MAX
+from wire.messages import SCAN_TEXT_MAX, UNITS_MAX
 
 GS: Final = "\x1d"
 ELEMENT_CARRIERS: Final = {
@@ -31,7 +31,6 @@ ELEMENT_CARRIERS: Final = {
 GTIN_CARRIERS: Final = {"]E0": ("EAN-13", 13), "]E4": ("EAN-8", 8)}
 COMMANDS: Final = ("RECEIVE", "PUTAWAY", "PICK", "COUNT", "UNDO", "CANCEL")
 COMMAND_PREFIX: Final = "SH-"
-UNITS_MAX: Final = 1_000_000
 ELEMENTS_MAX: Final = 40
 CACHED_LABELS_MAX: Final = 4_096
 SHORT_TEXT_MAX: Final = 40

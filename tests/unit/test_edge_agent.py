@@ -10,6 +10,7 @@ import pytest
 
 from edge.agent import build_edge
 from edge.config import EdgeConfig, ScannerConfig
+from edge.counting.store import why_not_to_be_kept
 from edge.counting.verify import verify_counts
 from runtime.bus import BusOptions, Incoming
 from runtime.config import ConfigError
@@ -272,6 +273,38 @@ def test_a_malformed_robot_state_stops_nothing(world: EdgeWorld, payload: bytes)
     tell_state(world, (action("pick"), "FINISHED"))
     assert world.counter("wire_refused{robot-state}") == 1
     assert len(world.movements()) == 1
+
+
+def test_what_no_movement_can_be_never_comes_into_the_journal(world: EdgeWorld) -> None:
+    tell_state(world, (action("pick", units=9_999_999), "FINISHED"))
+    command = encode(
+        RecordMove(command_id="c1", expires_at_ns=FAR, movement=movement(from_place="bin:A-01"))
+    )
+    for field in ("person_id", "task_id"):
+        found = msgspec.json.decode(command)
+        found["movement"][field] = "x" * 60_000
+        world.central.bus.publish(f"stockhelm/v1/{SITE}/edge/A/command", msgspec.json.encode(found))
+    world.run()
+    assert world.movements() == []
+    assert world.counter("commands_refused{malformed}") == 2
+    world.restart()
+    tell_state(world, (action("pick"), "FINISHED"))
+    assert len(world.movements()) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"units": 2_000_000}, "Expected `int` <= 1000000 - at `$.units`"),
+        ({"from_place": "nowhere"}, "Expected `str` matching regex"),
+        ({"reason": "x" * 20_000}, "at most 16384 are kept"),
+        ({}, ""),
+    ],
+)
+def test_an_event_that_could_not_be_sent_is_not_kept(fields: dict[str, Any], reason: str) -> None:
+    found = why_not_to_be_kept(movement(**fields))
+    assert reason in found
+    assert bool(found) is bool(reason)
 
 
 # --- central's commands -------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from wire.ids import BinId, Gtin14
+from wire.messages import UNITS_MAX
 
 _FORM: Final = re.compile(
     r"(pick|drop)/([A-Za-z0-9][A-Za-z0-9_.-]{0,39})/([A-Z0-9][A-Z0-9-]{0,19})/([0-9]{14})/([1-9][0-9]{0,6})"
@@ -37,9 +38,12 @@ class StockAction:
 
 
 def parse_action_id(action_id: str) -> StockAction | None:
-    """Return what moves in the action of this id, or None where the id says nothing of stock."""
+    """Return what moves in the action of this id, or None where the id says nothing of stock.
+
+    More units than a movement can have say nothing either: no task of ours asks for them.
+    """
     found = _FORM.fullmatch(action_id)
-    if not found:
+    if not found or int(found[5]) > UNITS_MAX:
         return None
     verb: Literal["pick", "drop"] = "pick" if found[1] == "pick" else "drop"
     return StockAction(verb, found[2], BinId(found[3]), Gtin14(found[4]), int(found[5]))
