@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from central.fleet.memory import NO_STOP, Memory, SentNode
+from runtime.clock import NS_PER_S
 from wire.vda5050.messages import ActionState, State, parse_time
 from wire.vda5050.topics import VehicleId
 
 ENDED: Final = frozenset({"FINISHED", "FAILED"})
 UNTOUCHED: Final = frozenset({"", "WAITING"})
 DRIVEN_BY_US: Final = frozenset({"AUTOMATIC", "SEMIAUTOMATIC"})
+COUNTS_ANEW_RUN: Final = 3
+COUNTS_ANEW_S: Final = 5.0
 ORDER_NODES_MAX: Final = 10_000
 """Sequence ids are bounded too: past this a new order is begun at the next stand."""
 
@@ -75,6 +78,9 @@ class Vehicle:
     """Order id that was given up: should the vehicle take it late, it is cancelled."""
     action_last: str = ""
     """Status of the order's action as it was last seen."""
+    late_run: int = 0
+    """How many states in order came since the newest one, all with older numbers and times."""
+    late_header_id: int = -1
 
     @property
     def robot_id(self) -> str:
@@ -89,12 +95,26 @@ class Vehicle:
         if before is not None and state.header_id <= before.header_id:
             was_ns, is_ns = parse_time(before.timestamp), parse_time(state.timestamp)
             # A restarted vehicle counts from the start again, but its time goes on.
-            if was_ns is None or is_ns is None or is_ns <= was_ns:
+            newer = was_ns is not None and is_ns is not None and is_ns > was_ns
+            if not newer and not self._counts_anew(state, now_ns):
                 return False
             self.restarted_at_ns = now_ns
+        self.late_run = 0
         self.state = state
         self.state_at_ns = now_ns
         return True
+
+    def _counts_anew(self, state: State, now_ns: int) -> bool:
+        """Return whether this vehicle's own numbers and clock began again.
+
+        Then one state follows the other in order, while nothing newer comes by the old numbers:
+        what was late on the way would be neither.
+        """
+        in_order = self.late_run > 0 and state.header_id > self.late_header_id
+        self.late_run = self.late_run + 1 if in_order else 1
+        self.late_header_id = state.header_id
+        since_ns = now_ns - self.state_at_ns
+        return self.late_run >= COUNTS_ANEW_RUN and since_ns > COUNTS_ANEW_S * NS_PER_S
 
     def why_unavailable(self, now_ns: int, *, silent_after_ns: int) -> str:
         """Return why the vehicle gets no further nodes now; empty: it does."""

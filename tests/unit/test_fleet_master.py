@@ -257,6 +257,21 @@ def test_a_late_state_changes_nothing() -> None:
     assert "fleet_orders_broken" not in floor.counters()
 
 
+def test_a_robot_whose_numbers_and_clock_were_far_ahead_comes_back() -> None:
+    floor = world()
+    far_ns = floor.runtime.clock.now_ns() + 10 * 365 * 86_400 * 10**9
+    ahead = State(
+        **header("acme", "r1", header_id=2**31, now_ns=far_ns),
+        last_node_id="N0-0",
+        safety_state=SafetyState(e_stop="NONE"),
+    )
+    publish(floor, "acme/r1/state", encode(ahead))
+    floor.submit(transport("T1", "N3-0"))
+    assert floor.run_until_ended(1)
+    assert floor.events("T1")[-1] == "done"
+    assert floor.actions_done() == {"pick0/T1": 1}
+
+
 def test_a_fresh_state_proves_life_without_a_word_on_connection() -> None:
     floor = world()
     floor.runtime.run_for(1)
