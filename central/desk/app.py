@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 import jinja2
-from fastapi import FastAPI, HTTPException, Query, Request, WebSocket, WebSocketDisconnect
+from fastapi import FastAPI, HTTPException, Query, WebSocket, WebSocketDisconnect
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,6 +18,7 @@ from starlette.responses import Response
 from central.desk import rows as r
 from central.desk.books import Books, BooksError
 from central.desk.decisions import Decisions, DecisionUnansweredError
+from central.desk.errors import Problem, Refusal, RefusedError, add_error_handlers
 from central.desk.floor import Floor
 from central.desk.hub import TOO_MANY, TOO_SLOW, Hub, Page
 from central.desk.queries import LIMIT_MAX, Queries
@@ -56,12 +57,6 @@ class Decision(BaseModel):
     )
     reason: str = Field("", max_length=400)
     person: str = Field("planner", min_length=1, max_length=40, pattern=NAME)
-
-
-class Problem(BaseModel):
-    """Why a request was not served."""
-
-    detail: str
 
 
 class Desk:
@@ -104,7 +99,11 @@ class Desk:
 
 def build_app(desk: Desk, version: str) -> FastAPI:
     """Return the application, without FastAPI's documentation page: that loads foreign code."""
-    app = FastAPI(title="stockhelm desk", version=version, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="stockhelm desk", version=version, docs_url=None, redoc_url=None,
+        responses={422: {"model": Problem}},
+    )  # fmt: skip
+    add_error_handlers(app)
     _add_page(app, desk, version)
     _add_lists(app, desk)
     _add_decision(app, desk)
@@ -223,7 +222,7 @@ def _add_lists(app: FastAPI, desk: Desk) -> None:
 def _add_decision(app: FastAPI, desk: Desk) -> None:
     problems: dict[int | str, dict[str, Any]] = {
         404: {"model": Problem},
-        409: {"model": r.DecisionAnswer},
+        409: {"model": Refusal},
         503: {"model": Problem},
     }
 
@@ -242,24 +241,9 @@ def _add_decision(app: FastAPI, desk: Desk) -> None:
             )
         except DecisionUnansweredError as error:
             raise HTTPException(503, str(error)) from error
-        answer = r.DecisionAnswer(proposal_id=proposal_id, ok=result.ok, text=result.text)
         if not result.ok:
-            raise _RefusedError(answer)
-        return answer
-
-    @app.exception_handler(_RefusedError)
-    async def refused(_request: Request, error: _RefusedError) -> JSONResponse:
-        answer = error.answer
-        body = {"proposal_id": answer.proposal_id, "ok": False, "text": answer.text}
-        return JSONResponse(body, 409)
-
-
-class _RefusedError(Exception):
-    """Central said no."""
-
-    def __init__(self, answer: r.DecisionAnswer) -> None:
-        super().__init__(answer.text)
-        self.answer = answer
+            raise RefusedError(proposal_id, result.text)
+        return r.DecisionAnswer(proposal_id=proposal_id, ok=True, text=result.text)
 
 
 def _add_socket(app: FastAPI, desk: Desk) -> None:

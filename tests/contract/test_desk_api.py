@@ -118,6 +118,20 @@ def test_what_is_not_there_is_404_with_its_name(http: httpx.Client) -> None:
         {"detail": "there is no bin 'NOWHERE-1' here"},
     )
     assert http.get("/api/proposals/P-0").status_code == 404
+    for path in ("/api/nothing", "/static/nothing.js"):
+        answer = http.get(path)
+        detail = f"there is nothing at {path}: /openapi.json says what there is"
+        assert (answer.status_code, answer.json()) == (404, {"detail": detail})
+
+
+def test_what_is_wrong_with_a_value_is_one_sentence_and_so_described(http: httpx.Client) -> None:
+    answer = http.get("/api/tasks", params={"limit": 0})
+    assert answer.json()["detail"].startswith("query limit = '0': Input should be greater than")
+    described = http.get("/openapi.json").json()["paths"]
+    schema = described["/api/tasks"]["get"]["responses"]["422"]["content"]["application/json"]
+    assert schema["schema"]["$ref"].endswith("/Problem")
+    decision = described["/api/proposals/{proposal_id}/decision"]["post"]["responses"]["409"]
+    assert decision["content"]["application/json"]["schema"]["$ref"].endswith("/Refusal")
 
 
 def test_the_api_describes_itself(http: httpx.Client) -> None:
@@ -172,7 +186,10 @@ def test_a_decision_reaches_central_and_its_words_come_back(
     assert heard[0].reason == "half is enough"
     refused = http.post("/api/proposals/P-999/decision", json={"approve": False})
     assert refused.status_code == 409
-    assert refused.json() == {"proposal_id": "P-999", "ok": False, "text": "0 units it is"}
+    words = "0 units it is"
+    assert refused.json() == {
+        "proposal_id": "P-999", "ok": False, "text": words, "detail": words,
+    }  # fmt: skip
     assert len({command.command_id for command in heard}) == 2
 
 
@@ -322,8 +339,10 @@ def test_the_page_asks_nobody_else_for_anything(http: httpx.Client) -> None:
 def test_what_central_commits_reaches_an_open_page(desk: DeskProcess) -> None:
     with live(desk) as page:
         tables = frames(page, 4)
-        full = {said["table"]: said for said in (next(tables) for _ in range(6))}
-        assert set(full) == {"robots", "figures", "proposals", "tasks", "orders", "events"}
+        full = {said["table"]: said for said in (next(tables) for _ in range(7))}
+        assert set(full) == {
+            "robots", "figures", "rules", "proposals", "tasks", "orders", "events",
+        }  # fmt: skip
         assert all(said["full"] for said in full.values())
         assert full["proposals"]["put"]["P-101"]["status"] == "waiting"
         decide(desk.world, "P-101", "approved", "maria")

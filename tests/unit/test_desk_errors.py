@@ -1,0 +1,87 @@
+"""Whatever the API refuses, it answers in one form: what is wrong, and what to do."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import anyio
+import httpx
+import pytest
+from fastapi import FastAPI, HTTPException, Query
+
+from central.desk.app import Decision
+from central.desk.errors import RefusedError, add_error_handlers
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    app = FastAPI()
+    add_error_handlers(app)
+
+    @app.get("/list")
+    def some_list(limit: Annotated[int, Query(ge=1, le=500)] = 100) -> int:
+        return limit
+
+    @app.post("/decide")
+    def decide(decision: Decision) -> None:
+        raise RefusedError("P1", f"no, {decision.person}")
+
+    @app.get("/absent")
+    def absent() -> None:
+        raise HTTPException(404, "there is no bin 'X' here")
+
+    @app.get("/broken")
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    return app
+
+
+def ask(app: FastAPI, method: str, path: str, **options: Any) -> httpx.Response:
+    async def main() -> httpx.Response:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
+            return await client.request(method, path, **options)
+
+    return anyio.run(main)
+
+
+BAD_LIMIT = "query limit = '501': Input should be less than or equal to 500"
+TWO = "body units = -1: Input should be greater than or equal to 0; body extra = 1: Extra inputs"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "detail"),
+    [
+        ("GET", "/list?limit=501", None, 422, BAD_LIMIT),
+        ("POST", "/decide", {}, 422, "body approve: Field required (/openapi.json"),
+        ("POST", "/decide", {"approve": True, "units": -1, "extra": 1}, 422, TWO),
+        ("POST", "/decide", {"approve": True}, 409, "no, planner"),
+        ("GET", "/absent", None, 404, "there is no bin 'X' here"),
+        ("GET", "/api/nothing", None, 404, "there is nothing at /api/nothing: /openapi.json says"),
+        ("GET", "/decide", None, 405, "GET is not taken at /decide: expected POST; /openapi.json"),
+        ("GET", "/broken", None, 500, "the desk failed at this (ZeroDivisionError): its log says"),
+    ],
+)
+def test_every_refusal_has_its_words_in_detail(
+    app: FastAPI, method: str, path: str, body: object, status: int, detail: str
+) -> None:
+    answer = ask(app, method, path, json=body)
+    assert answer.status_code == status
+    assert isinstance(answer.json()["detail"], str)
+    assert answer.json()["detail"].startswith(detail)
+    assert (answer.headers.get("allow") == "POST") == (status == 405)
+
+
+def test_what_is_not_json_is_told(app: FastAPI) -> None:
+    headers = {"content-type": "application/json"}
+    answer = ask(app, "POST", "/decide", content=b"{", headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("body 1: JSON decode error")
+
+
+def test_a_refused_decision_says_it_twice_in_the_same_words(app: FastAPI) -> None:
+    answer = ask(app, "POST", "/decide", json={"approve": False, "person": "maria"})
+    assert answer.json() == {
+        "detail": "no, maria", "proposal_id": "P1", "ok": False, "text": "no, maria",
+    }  # fmt: skip
