@@ -18,8 +18,9 @@ from central.demand.kernels import demand_quantiles
 from central.demand.service import Forecast, forecast_all
 from central.replenish import reasons
 from central.replenish.kernels import lead_variance, up_to_levels, whole_cases
+from central.replenish.numbers import NO_LIMIT, Numbers
 from central.replenish.places import Stock
-from central.replenish.types import Note, Numbers, Plan, PlanningSnapshot, Proposal, ProposalKind
+from central.replenish.types import Note, Plan, PlanningSnapshot, Proposal, ProposalKind
 from runtime.clock import NS_PER_S
 from wire.ids import bin_location, location
 from wire.site import BinRow
@@ -27,7 +28,6 @@ from wire.site import BinRow
 TRIPS_MAX: Final = 4
 """Proposals for one bin (or zone) and article in one plan; the next review goes on."""
 CAUSES_MAX: Final = 10
-NO_LIMIT: Final = 2**40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,16 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from central.replenish.types import Numbers, ProposalKind
-
-_SUM = (
-    ("on_hand_units", "+", "there"),
-    ("inbound_units", "+", "coming"),
-    ("on_order_units", "+", "on order"),
-    ("reserved_units", "-", "promised"),
-    ("allocated_units", "-", "promised"),
-    ("backordered_units", "-", "owed"),
-)
+from central.replenish.numbers import Numbers, position_sum, units_text
+from central.replenish.types import ProposalKind
 
 
 def move(kind: ProposalKind, target: str, source: str, units: int, numbers: Numbers) -> str:
@@ -87,22 +79,6 @@ def no_room(gtin: str, units: int, room: int) -> str:
         f"{gtin}: {units_text(units)} should be bought, but the reserve bins have room for"
         f" {max(0, room)} beyond what is on order, less than a case: make room first."
     )
-
-
-def units_text(units: int) -> str:
-    """Return "1 unit", "12 units"."""
-    return "1 unit" if units == 1 else f"{units} units"
-
-
-def position_sum(numbers: Numbers) -> str:
-    """Return "68 there + 60 coming - 4 promised = 124"; what is zero is left out."""
-    parts = [
-        f"{sign} {int(numbers[key])} {word}"
-        for key, sign, word in _SUM
-        if key == "on_hand_units" or int(numbers.get(key, 0))
-    ]
-    total = f" = {_whole(numbers, 'position_units')}" if len(parts) > 1 else ""
-    return " ".join(parts).removeprefix("+ ") + total
 
 
 def _position(numbers: Numbers) -> str:

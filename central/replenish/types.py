@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from central.config import PlanningConfig
 from central.demand.service import Forecast
+from central.replenish.numbers import Numbers
 from wire.site import Site
 
 PlaceGtin = tuple[str, str]
@@ -15,9 +16,6 @@ PlaceGtin = tuple[str, str]
 
 ProposalKind = Literal["refill", "transfer", "buy", "count"]
 KINDS: Final[tuple[ProposalKind, ...]] = ("refill", "transfer", "buy", "count")
-
-Numbers = dict[str, float | str]
-"""What recomputes a proposal (`planner.recompute`): plain JSON, integers stay whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

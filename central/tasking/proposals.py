@@ -14,7 +14,7 @@ from sqlalchemy import Row, insert, or_, select, update
 
 from central.demand.service import Forecast
 from central.ledger.reservations import available_units
-from central.replenish.reasons import units_text
+from central.replenish.numbers import units_text
 from central.replenish.types import Plan, Proposal
 from central.store import insert_new, upsert_statement
 from central.tables import decision, forecast, proposal, task
