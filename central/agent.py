@@ -17,8 +17,10 @@ from central.fleet.service import Fleet
 from central.history import import_history
 from central.keeper import Keeper
 from central.planning import Planning
+from central.rules import rules_of, write_rules
 from central.store import open_engine
 from central.tasking.floor import Floor, make_floor
+from central.tasking.round import Round
 from runtime.bus import BusOptions
 from runtime.metrics import Metrics
 from runtime.runtime import Runtime
@@ -83,11 +85,15 @@ class CentralAgent:
         )
 
     def start(self) -> None:
-        """Begin: sales history at the first start, open tasks to the fleet, then all that comes."""
-        self._keeper.start(lambda work: import_history(work, self._history))
+        """Begin: rules and sales history, open tasks to the fleet, then all that comes."""
+        self._keeper.start(self._at_first)
         self._fleet.start()
         self._bus.start()
         self._planning.start()
+
+    def _at_first(self, work: Round) -> None:
+        write_rules(work.conn, rules_of(work.config))
+        import_history(work, self._history)
 
     def stop(self) -> None:
         """Take nothing more; what is committed is all that counts."""

@@ -53,6 +53,8 @@ TICK_S: Final = 0.25
 FOLLOW_S: Final = 0.05
 """All phases follow a change after this: changes that come together are followed once."""
 CHANGED_S: Final = 0.2
+BEAT_S: Final = 2.0
+"""So often pages hear at least that central is there, also when nothing changed."""
 PROGRESS_MAX: Final = 10_000
 _NS_PER_MS: Final = 1e6
 
@@ -92,6 +94,7 @@ class Keeper:
         self._purchases = PurchaseSender()
         self._phases = make_phases(self._people, self._purchases)
         self._dirty: set[str] = set()
+        self._beat_due_ns = 0
         self._wrote = False
         self._follows = False
         self._stopped = False
@@ -291,8 +294,10 @@ class Keeper:
             self._wrote = True
 
     def _tell_changed(self) -> None:
-        if self._stopped or not self._dirty:
+        now_ns = self._clock.monotonic_ns()
+        if self._stopped or not (self._dirty or now_ns >= self._beat_due_ns):
             return
+        self._beat_due_ns = now_ns + round(BEAT_S * 1e9)
         names, self._dirty = tuple(sorted(self._dirty))[:20], set()
         message = Changed(tables=names, at_ns=self._clock.now_ns())
         topic = topics.CHANGED.of(site=self._config.site_id)

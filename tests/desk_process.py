@@ -23,6 +23,7 @@ from wire.codec import decode, encode
 from wire.messages import Changed, DecideProposal, DecisionResult, DeviceStatus
 
 WAIT_S = 10.0
+BEAT_S = 1.0
 
 
 class DeskProcess:
@@ -49,6 +50,7 @@ class DeskProcess:
         self.peer = self.peer_runtime.bus(BusOptions(client_id="peer", port=broker_port))
         self.peer_lane = self.peer_runtime.lane("peer")
         self._connected = threading.Event()
+        self.central_is_up = True
 
     @property
     def url(self) -> str:
@@ -59,6 +61,7 @@ class DeskProcess:
         self.peer.on_connect(self.peer_lane, self._connected.set)
         self.peer.start()
         assert self._connected.wait(WAIT_S)
+        self.peer_lane.call_every(BEAT_S, self._beat)
         return self
 
     def __exit__(
@@ -101,6 +104,11 @@ class DeskProcess:
     def say_changed(self, *tables: str) -> None:
         said = Changed(tables=tables, at_ns=time.time_ns())
         self.peer.publish(topics.CHANGED.of(site="FC1"), encode(said), qos=0)
+
+    def _beat(self) -> None:
+        """Say that central is there, as it does."""
+        if self.central_is_up:
+            self.say_changed()
 
     def answer_as_central(self, decide: Callable[[DecideProposal], tuple[bool, str]]) -> None:
         """Answer each decision as central does: `decide` says whether and why."""

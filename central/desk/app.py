@@ -156,9 +156,11 @@ def _add_lists(app: FastAPI, desk: Desk) -> None:
     def summary() -> r.Summary:
         """Figures, robots and who can be reached."""
         robots, edges = desk.floor.robots(), desk.floor.edges()
+        figures, rules = desk.ask(lambda books: (queries.figures(books), queries.rules(books)))
         return r.Summary(
             site_id=desk.site_id,
-            figures=desk.ask(queries.figures),
+            figures=figures,
+            rules=rules,
             robots_online=sum(robot.online for robot in robots),
             robots_known=len(robots),
             broker_connected=desk.floor.broker_connected,

@@ -49,6 +49,7 @@ class Feed:
         self._queries = queries
         self._tables: tuple[tuple[Rows, Callable[[Connection], dict[str, Any]]], ...] = (
             (Rows("figures"), lambda books: {"figures": queries.figures(books)}),
+            (Rows("rules"), queries.page_rules),
             (Rows("proposals"), queries.page_proposals),
             (Rows("tasks"), queries.page_tasks),
             (Rows("orders"), queries.page_orders),

@@ -31,6 +31,8 @@ SEND_S: Final = 0.1
 BEAT_S: Final = 1.0
 SILENT_NS: Final = 40_000_000_000
 """VDA 5050 2.0.0, 6.10: a robot reports its state at least every 30 s."""
+CENTRAL_SILENT_NS: Final = 7_000_000_000
+"""Central speaks every 2 s at least (central.keeper.BEAT_S): three of its words are missing."""
 NS_PER_MS: Final = 1_000_000
 ERRORS_SHOWN_MAX: Final = 5
 log = structlog.get_logger()
@@ -162,6 +164,7 @@ class Floor:
         self._status_sent = b""
         self._beat_due_ns = 0
         self._changed_at_ns = 0
+        self._central_heard_ns = clock.monotonic_ns()
         self._bus: Bus | None = None
         self._on_changed: Callable[[], None] = lambda: None
         self.books_text = ""
@@ -169,7 +172,10 @@ class Floor:
         hub.greet_with(self._greet)
 
     def listen(self, bus: Bus, interface_name: str, on_changed: Callable[[], None]) -> None:
-        """Subscribe to everything the page shows; `on_changed` is called when central committed."""
+        """Subscribe to everything the page shows; `on_changed` is called when central committed.
+
+        Central counts as there until it is silent for too long: its first word takes a moment.
+        """
         self._bus = bus
         self._on_changed = on_changed
         robots = f"{interface_name}/v2/+/+"
@@ -194,6 +200,13 @@ class Floor:
     def broker_connected(self) -> bool:
         """Return whether the broker is reached."""
         return self._bus is not None and self._bus.connected
+
+    def central_heard(self) -> bool:
+        """Return whether central spoke lately; without a broker nobody can say that it did not."""
+        now_ns = self._clock.monotonic_ns()
+        if not self.broker_connected:
+            self._central_heard_ns = now_ns
+        return now_ns - self._central_heard_ns < CENTRAL_SILENT_NS
 
     def robots(self) -> list[r.Robot]:
         """Return every robot, as rows."""
@@ -242,12 +255,19 @@ class Floor:
                 self._devices[kind, said.device_id] = said
 
     def _central_changed(self, batch: list[Incoming]) -> None:
+        changed = False
         for message in batch:
             try:
-                self._changed_at_ns = decode(message.payload, Changed).at_ns
+                said = decode(message.payload, Changed)
             except WireError as error:
                 self._refuse(message, "changed", str(error))
-        self._on_changed()
+                continue
+            self._central_heard_ns = self._clock.monotonic_ns()
+            if said.tables:  # none: central only says that it is there
+                changed = True
+                self._changed_at_ns = said.at_ns
+        if changed:
+            self._on_changed()
 
     def _robot_of(self, message: Incoming) -> RobotView | None:
         _, _, manufacturer, serial, _ = message.topic.split("/")
@@ -352,8 +372,13 @@ class Floor:
             for gtin, count in units.items()
             if count > 0
         ]
-        loads = [load.load_id or load.load_type or "a load" for load in state.loads or []]
+        loads = [self._load(load) for load in state.loads or []]
         return ", ".join(known if state.loads and known else loads)[:200]
+
+    def _load(self, load: Load) -> str:
+        """Return a load as people call it: an article by its name, a place without its kind."""
+        name = load.load_id or load.load_type or "a load"
+        return self._names.known_article(name) or core.place_text(name)
 
     def _status(self) -> bytes:
         return core.json_frame(
@@ -361,6 +386,7 @@ class Floor:
             {
                 "broker": self.broker_connected,
                 "books": self.books_text,
+                "central": self.central_heard(),
                 "central_changed_ms": self._changed_at_ns // NS_PER_MS,
                 "edges": [
                     {"id": id_, "online": online} for id_, online in sorted(self.edges().items())

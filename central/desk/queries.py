@@ -10,9 +10,10 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, or_, select
 
 from central import tables as t
-from central.desk import core
+from central.desk import core, explain
 from central.desk import rows as r
 from central.desk.site import Names
+from central.rules import read_rules
 from wire.ids import bin_of
 
 NS_PER_MS: Final = 1_000_000
@@ -84,7 +85,18 @@ class Queries:
         tasks, _ = self.tasks(books, proposal_id=proposal_id)
         events = self._events_of_tasks(books, [task.task_id for task in tasks])
         causes = self._causes(books, proposal.causes[:CAUSES_MAX])
-        return r.ProposalWhy(proposal=proposal, causes=causes, tasks=tasks, events=events)
+        return r.ProposalWhy(
+            proposal=proposal,
+            sums=explain.sums(
+                proposal.numbers,
+                source=core.place_text(proposal.from_place),
+                target=core.place_text(proposal.to_place),
+            ),
+            figures=explain.figures(proposal.numbers),
+            causes=causes,
+            tasks=tasks,
+            events=events,
+        )
 
     def _proposals(self, books: Connection, rows: Sequence[RowMapping]) -> list[r.Proposal]:
         free = _free(books, {row["from_place"] for row in rows if _can_be_moved(row)})
@@ -454,7 +466,17 @@ class Queries:
             stock=stock,
         )
 
-    # --- figures ------------------------------------------------------------------------------
+    # --- rules and figures ---------------------------------------------------------------------
+
+    def rules(self, books: Connection) -> r.Rules | None:
+        """Return the rules that central works by."""
+        found = read_rules(books)
+        return r.Rules(**msgspec.structs.asdict(found)) if found else None
+
+    def page_rules(self, books: Connection) -> dict[str, r.Rules]:
+        """Return the rules as a table of one row, or of none."""
+        found = self.rules(books)
+        return {"rules": found} if found else {}
 
     def figures(self, books: Connection) -> r.Figures:
         """Return the numbers on top of the page."""

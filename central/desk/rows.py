@@ -151,10 +151,22 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WhyFigure:
+    """One number of a proposal as a planner reads it."""
+
+    label: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProposalWhy:
     """A proposal with its causes before it and its tasks and movements after it."""
 
     proposal: Proposal
+    sums: list[str]
+    """How the units come about, one step a line."""
+    figures: list[WhyFigure]
+    """The other numbers, each with a label."""
     causes: list[Cause]
     tasks: list[Task]
     events: list[Event]
@@ -184,6 +196,15 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What policy approves by itself, and how long a demand day is: as central works."""
+
+    day_s: float
+    auto_units_max: int
+    auto_buy_cents_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Robot:
     """A robot as it last spoke (what changes with every message goes in binary frames)."""
 
@@ -205,6 +226,8 @@ class Summary:
 
     site_id: str
     figures: Figures
+    rules: Rules | None
+    """None before central wrote them down."""
     robots_online: int
     robots_known: int
     broker_connected: bool

@@ -40,6 +40,11 @@ class Names:
         """Return the article of this GTIN."""
         return self._articles.get(gtin) or ArticleRef(gtin=gtin, sku="", name=gtin)
 
+    def known_article(self, gtin: str) -> str:
+        """Return name and SKU of an article that the site knows, else ""."""
+        found = self._articles.get(gtin)
+        return f"{found.name} ({found.sku})" if found else ""
+
     def worker(self, worker_id: str) -> str:
         """Return what people call a worker: a person's name, a robot's serial number."""
         person = self.site.people.get(worker_id)

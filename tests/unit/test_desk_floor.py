@@ -207,6 +207,31 @@ def test_central_saying_that_something_changed_is_passed_on(scene: Scene) -> Non
     assert scene.changes == 1
 
 
+def test_central_is_there_as_long_as_it_says_so_and_its_beats_read_nothing(scene: Scene) -> None:
+    def central() -> bool:
+        scene.runtime.run_for(1.1)
+        return bool(json.loads(scene.floor._status()[1:])["central"])
+
+    beat = encode(Changed(tables=(), at_ns=scene.runtime.clock.now_ns()))
+    for _ in range(12):
+        scene.say(topics.CHANGED.of(site="FC1"), beat)
+        assert central()
+    assert scene.changes == 0
+    scene.runtime.run_for(7.0)
+    assert not central()
+    scene.say(topics.CHANGED.of(site="FC1"), beat)
+    assert central()
+
+
+def test_a_load_is_called_as_people_call_it(scene: Scene) -> None:
+    gtin = scene.world.gtins[0]
+    article = scene.world.site.articles[gtin]
+    loads = [{"loadId": gtin}, {"loadId": "tote:O1044"}, {"loadType": "EPAL"}, {}]
+    scene.say(STATE, {"loads": loads})
+    named = f"{article.name} ({article.sku})"
+    assert scene.robot("agv-1").carries == f"{named}, tote O1044, EPAL, a load"
+
+
 def test_a_page_hears_a_beat_each_second_even_when_nothing_moves(scene: Scene) -> None:
     scene.frames(0)
     scene.runtime.run_for(10.0)

@@ -10,6 +10,7 @@ from central import tables as t
 from central.desk.books import Books
 from central.desk.queries import LIMIT_MAX, Queries
 from central.desk.site import Names, read_site
+from central.rules import Rules, write_rules
 from tests.desk_world import DeskWorld
 
 
@@ -128,6 +129,18 @@ def test_a_waiting_move_says_how_many_are_free_at_its_source(
         assert found.free_units == 0
     # What is bought or counted leaves no bin, and what is decided takes nothing more.
     assert {shown[id_].free_units for id_ in ("P-102", "P-103", "P-090")} == {None}
+    engine.dispose()
+
+
+def test_rules_are_what_central_wrote_down(world: DeskWorld, queries: Queries) -> None:
+    engine = world.engine()
+    with engine.connect() as writing:  # never committed
+        assert queries.page_rules(writing) == {}
+        write_rules(writing, Rules(day_s=120.0, auto_units_max=60, auto_buy_cents_max=5))
+        shown = queries.page_rules(writing)["rules"]
+        assert (shown.day_s, shown.auto_units_max, shown.auto_buy_cents_max) == (120.0, 60, 5)
+        writing.execute(update(t.setting).values(value='{"day_s": "long"}'))
+        assert queries.rules(writing) is None
     engine.dispose()
 
 
