@@ -19,6 +19,7 @@ import pytest
 from sqlalchemy import update
 
 from central import tables as t
+from central.rules import Rules, write_rules
 from stockhelm.broker import free_port
 from tests.conftest import ROOT, Address
 from tests.desk_process import DeskProcess, decide, eventually
@@ -91,13 +92,13 @@ def test_a_planner_sees_why_approves_and_sees_the_answer(desk: DeskProcess, brow
         heard.append(command)
         decide(desk.world, command.proposal_id, "approved", command.person_id)
         desk.say_changed("proposal")
-        return True, "task T-300 for a robot"
+        return True, "approved: 48 units"
 
     desk.answer_as_central(central)
     with opened(browser, desk.url + "/") as page:
         page.get_by_role("button", name="Why P-101").click()
         behind = page.locator("#behind-P-101")
-        playwright.expect(behind).to_contain_text("order up to, units")
+        playwright.expect(behind).to_contain_text("Filled up to")
         playwright.expect(behind).to_contain_text("105")
         playwright.expect(behind).to_contain_text("O1044")
         page.get_by_label("Other units for P-101").fill("48")
@@ -105,11 +106,152 @@ def test_a_planner_sees_why_approves_and_sees_the_answer(desk: DeskProcess, brow
         page.get_by_label("You are").fill("maria")
         page.get_by_role("button", name="Approve P-101").click()
         said = page.get_by_role("status").filter(has_text="P-101")
-        playwright.expect(said).to_have_text("P-101 approved: task T-300 for a robot")
+        playwright.expect(said).to_have_text("P-101: approved: 48 units")
         playwright.expect(row(page, "P-101")).to_have_count(0)
         decided = page.locator('#decided-rows [data-proposal-id="P-101"]')
         playwright.expect(decided).to_have_attribute("data-status", "approved")
     assert [(c.units, c.reason, c.person_id) for c in heard] == [(48, "half is enough", "maria")]
+
+
+def test_no_more_than_is_free_can_be_approved(desk: DeskProcess, browser: Any) -> None:
+    heard: list[int] = []
+
+    def central(command: DecideProposal) -> tuple[bool, str]:
+        heard.append(command.units)
+        return False, "96 cannot be approved: 70 are free at A-1; enter 70 or fewer"
+
+    desk.answer_as_central(central)
+    source = desk.world.reserve[4]
+    gtin = desk.world.faces[12].gtin
+    write(desk, t.balance, t.balance.c.place == f"bin:{source}", units=70, gtin=gtin)
+    desk.say_changed("balance")
+    with opened(browser, desk.url + "/") as page:
+        units = page.get_by_label("Other units for P-101")
+        playwright.expect(units).to_have_attribute("max", "70")
+        playwright.expect(row(page, "P-101")).to_contain_text("70 free")
+        approve = page.get_by_role("button", name="Approve P-101")
+        units.fill("9999")
+        approve.click()
+        says = page.locator("#says")
+        playwright.expect(says).to_have_text(f"P-101: 70 are free at {source}, not 9999.")
+        playwright.expect(says).to_have_attribute("data-mood", "bad")
+        assert heard == []
+        units.fill("")
+        approve.click()
+        playwright.expect(says).to_have_text(
+            "P-101: 96 cannot be approved: 70 are free at A-1; enter 70 or fewer"
+        )
+        playwright.expect(approve).to_be_enabled()
+        assert heard == [0]
+        # A purchase has no such limit, and a count has no units to choose.
+        purchase = page.get_by_label("Other units for P-102")
+        playwright.expect(purchase).to_have_attribute("max", "1000000")
+        playwright.expect(page.get_by_label("Other units for P-103")).to_have_count(0)
+
+
+def test_an_answer_can_be_read_whatever_is_open_below_it(desk: DeskProcess, browser: Any) -> None:
+    def central(command: DecideProposal) -> tuple[bool, str]:
+        decide(desk.world, command.proposal_id, "rejected", command.person_id)
+        desk.say_changed("proposal")
+        return True, "rejected"
+
+    desk.answer_as_central(central)
+    with opened(browser, desk.url + "/", viewport={"width": 1280, "height": 800}) as page:
+        page.get_by_role("button", name="Reject P-103").click()
+        says = page.locator("#says")
+        playwright.expect(says).to_have_text("P-103: rejected")
+        before = says.bounding_box()["height"]
+        page.get_by_text("Decided lately").click()
+        playwright.expect(page.locator('#decided-rows [data-proposal-id="P-103"]')).to_be_visible()
+        assert says.bounding_box()["height"] == before > 30
+
+
+def test_what_lies_below_the_edge_of_the_list_is_announced(desk: DeskProcess, browser: Any) -> None:
+    with opened(browser, desk.url + "/", viewport={"width": 1280, "height": 800}) as page:
+        more = page.locator("#proposals-more")
+        playwright.expect(more).to_have_text("2 more below ↓")
+        page.locator("#proposals-list").evaluate("list => list.scrollTo(0, list.scrollHeight)")
+        playwright.expect(more).to_be_hidden()
+
+
+def test_a_newcomer_is_told_once_what_the_page_is_and_the_rules_stay(
+    desk: DeskProcess, browser: Any
+) -> None:
+    rules = Rules(day_s=120.0, auto_units_max=60, auto_buy_cents_max=500_000)
+    with desk.world.engine().begin() as books:
+        write_rules(books, rules)
+    with opened(browser, desk.url + "/") as page:
+        intro = page.locator("#intro")
+        playwright.expect(intro).to_contain_text("This page shows FC1 as it is now")
+        playwright.expect(page.locator("#rules")).to_have_text(
+            "Policy itself approves moves of up to 60 units and purchases of up to 5,000.00."
+            " A day (d) lasts 2 min on this site."
+        )
+        page.get_by_role("button", name="Got it").click()
+        playwright.expect(intro).to_be_hidden()
+        page.reload()
+        row(page, "P-101").wait_for()
+        playwright.expect(intro).to_be_hidden()
+        playwright.expect(page.locator("#rules")).to_be_visible()
+
+
+def test_while_central_is_silent_nothing_can_be_decided(desk: DeskProcess, browser: Any) -> None:
+    desk.edges_speak()
+    with opened(browser, desk.url + "/") as page:
+        pill = page.locator('[data-link="central"]')
+        approve = page.get_by_role("button", name="Approve P-101")
+        playwright.expect(pill).to_have_attribute("data-state", "good")
+        playwright.expect(approve).to_be_enabled()
+        desk.central_is_up = False
+        playwright.expect(pill).to_have_text("Central not heard", timeout=15_000)
+        playwright.expect(approve).to_be_disabled()
+        playwright.expect(page.locator("#stale")).to_contain_text("Central is not heard")
+        playwright.expect(page.locator('[data-link="edge-A"]')).to_have_text("Edge A")
+        desk.central_is_up = True
+        playwright.expect(pill).to_have_text("Central up")
+        playwright.expect(approve).to_be_enabled()
+        playwright.expect(page.locator("#stale")).to_be_hidden()
+
+
+def test_names_of_robots_side_by_side_do_not_cover_each_other(
+    desk: DeskProcess, browser: Any
+) -> None:
+    desk.robots_speak()
+    with opened(browser, desk.url + "/") as page:
+        row(page, "P-101").wait_for()
+        boxes = page.evaluate(
+            """async () => {
+                const { paintNames } = await import("/static/paint.js");
+                const context = document.createElement("canvas").getContext("2d");
+                const drawn = [];
+                context.fillText = (text, x, y) =>
+                    drawn.push([x, y, context.measureText(text).width, 11]);
+                const robots = [0, 14, 28, 42].map((x, index) => ({ index, shown: { x, y: 50 } }));
+                const names = new Map(robots.map(({ index }) => [index, `agv-${index}`]));
+                paintNames(context, { at: (x, y) => [x, y], scale: 10 }, robots, names, {});
+                return drawn;
+            }"""
+        )
+        assert len(boxes) == 4
+        for i, (ax, ay, aw, ah) in enumerate(boxes):
+            for bx, by, bw, bh in boxes[:i]:
+                assert ax + aw <= bx or bx + bw <= ax or ay + ah <= by or by + bh <= ay
+
+
+def test_small_words_are_right(desk: DeskProcess, browser: Any) -> None:
+    task = t.task.c.task_id
+    write(desk, t.task, task == "T-203", units=1, gtin="")
+    write(desk, t.proposal, t.proposal.c.proposal_id == "P-103", units=1)
+    write(desk, t.customer_order, t.customer_order.c.order_id == "O1044", order_id="O6b043ba9-44")
+    with opened(browser, desk.url + "/", viewport={"width": 1280, "height": 800}) as page:
+        tasks = page.locator("#tasks-rows")
+        playwright.expect(tasks.locator('[data-task-id="T-203"]')).to_contain_text("1 unit")
+        playwright.expect(tasks.locator('[data-task-id="T-203"]')).not_to_contain_text("1 units")
+        playwright.expect(row(page, "P-103").locator("strong")).to_have_text("Count 1 bin")
+        way = tasks.locator('[data-task-id="T-210"] [data-part="way"]')
+        playwright.expect(way).to_have_text(desk.world.reserve[9])
+        order = page.locator('[data-order-id="O6b043ba9-44"] .id')
+        assert order.evaluate("node => node.getClientRects().length") == 1
 
 
 def test_a_refusal_is_shown_and_can_be_tried_again(desk: DeskProcess, browser: Any) -> None:
@@ -126,7 +268,7 @@ def test_a_planner_decides_with_the_keyboard_alone(desk: DeskProcess, browser: A
 
     def central(command: DecideProposal) -> tuple[bool, str]:
         heard.append(command.proposal_id)
-        return True, "so be it"
+        return True, "approved: 96 units"
 
     desk.answer_as_central(central)
     with opened(browser, desk.url + "/") as page:
@@ -140,7 +282,7 @@ def test_a_planner_decides_with_the_keyboard_alone(desk: DeskProcess, browser: A
             if approve.evaluate("button => button === document.activeElement"):
                 break
         page.keyboard.press("Enter")
-        playwright.expect(page.locator("#says")).to_have_text("P-101 approved: so be it")
+        playwright.expect(page.locator("#says")).to_have_text("P-101: approved: 96 units")
     assert heard == ["P-101"]
 
 
@@ -232,13 +374,23 @@ def test_a_lost_desk_is_said_and_the_page_comes_back_by_itself(
         page.goto(first.url + "/")
         pill = page.locator("#link-page")
         playwright.expect(pill).to_have_text("Live")
+        approve = page.get_by_role("button", name="Approve P-101")
+        playwright.expect(approve).to_be_enabled()
         first.service.stop()
         playwright.expect(pill).to_have_text("Reconnecting")
         playwright.expect(page.locator("#stale")).to_contain_text("The desk is not heard")
+        for name, text in (("broker", "Broker unknown"), ("central", "Central unknown")):
+            told = page.locator(f'[data-link="{name}"]')
+            playwright.expect(told).to_have_text(text)
+            playwright.expect(told).to_have_attribute("data-state", "unknown")
+        playwright.expect(approve).to_be_disabled()
+        playwright.expect(page.get_by_role("button", name="Reject P-101")).to_be_disabled()
         second = DeskProcess(world, broker.port, port=first.port)
         running.enter_context(second)
         playwright.expect(pill).to_have_text("Live", timeout=15_000)
         playwright.expect(page.locator("#stale")).to_be_hidden()
+        playwright.expect(approve).to_be_enabled()
+        playwright.expect(page.locator('[data-link="broker"]')).to_have_text("Broker up")
         decide(world, "P-103", "rejected", "maria")
         second.say_changed("proposal")
         playwright.expect(row(page, "P-103")).to_have_count(0)
@@ -388,7 +540,9 @@ def test_an_approval_on_the_live_page_ends_in_a_finished_task_and_a_changed_coun
         assert re.search(r"[0-9]", waiting.locator(".reason").inner_text())
         before = api.get(f"/api/bins/{bin_id}").json()
         page.get_by_role("button", name=f"Approve {proposal_id}").click()
-        playwright.expect(page.locator("#says")).to_contain_text(f"{proposal_id} approved")
+        playwright.expect(page.locator("#says")).to_contain_text(
+            f"{proposal_id}: approved: {units} units"
+        )
         page.get_by_label("Find a bin").fill(bin_id)
         page.get_by_label("Find a bin").press("Enter")
         drawer = page.locator(f'#bin[data-bin-id="{bin_id}"]')

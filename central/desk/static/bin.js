@@ -1,10 +1,10 @@
 // The drawer that shows one bin: its stock, what happened there lately, what will.
 
 import { $, el, mark, say } from "./dom.js";
-import { clock, count } from "./format.js";
+import { clock, count, units } from "./format.js";
 import { pointAt } from "./floor.js";
 import { on, state } from "./state.js";
-import { chip, eventWords, placeParts, taskWhat } from "./tables.js";
+import { chip, eventWords, placeParts, taskWhat, wayParts } from "./tables.js";
 
 const AGAIN_MS = 400;
 let shownId = "";
@@ -85,7 +85,7 @@ async function load() {
 
 function binParts({ bin, events, open_tasks: tasks }) {
   const parts = [
-    el("p", { class: "big" }, count(bin.units), el("small", {}, bin.capacity_units ? ` of ${count(bin.capacity_units)} units` : " units")),
+    el("p", { class: "big" }, count(bin.units), el("small", {}, bin.capacity_units ? ` of ${units(bin.capacity_units)}` : bin.units === 1 ? " unit" : " units")),
     el("div", { class: "facts" }, chip(bin.kind), bin.edge_id ? chip(`zone ${bin.edge_id}`) : null,
       bin.reserved_units ? chip(`${count(bin.reserved_units)} promised`) : null,
       bin.inbound_units ? chip(`${count(bin.inbound_units)} on their way`) : null),
@@ -99,8 +99,7 @@ function binParts({ bin, events, open_tasks: tasks }) {
   parts.push(el("h3", {}, "Open tasks"), tasks.length ? table(["Task", "What", "Status"],
     tasks.map((task) => [
       [task.kind, el("small", {}, task.task_id)],
-      [taskWhat(task), el("small", {}, ...placeParts(task.from_place, openBin), " → ",
-        ...placeParts(task.to_place, openBin))],
+      [taskWhat(task), el("small", {}, ...wayParts(task, openBin))],
       [chip(task.status), el("small", {}, task.worker)],
     ])) : el("p", {}, "None."));
   parts.push(el("h3", {}, "Lately"), events.length ? table(["When", "Change", "What", "By"],

@@ -1,9 +1,9 @@
 // The live map: a still canvas of lanes and bins below, a live one of robots and moves above.
 
 import { $, say } from "./dom.js";
-import { binOf, count, place } from "./format.js";
+import { binOf, count, place, units } from "./format.js";
 import { layOut, View } from "./geometry.js";
-import { isLow, fillShare, paintChosen, paintMoves, paintRobot, paintStill, readColours } from "./paint.js";
+import { isLow, fillShare, paintChosen, paintMoves, paintNames, paintRobot, paintStill, readColours } from "./paint.js";
 import { FLAG } from "./socket.js";
 import { binById, on, state, taskOf } from "./state.js";
 
@@ -40,7 +40,7 @@ export function startFloor(onBin) {
   on(["bins"], () => { stillDirty = true; });
   on(["tasks", "site"], findMoves);
   on(["robots"], () => {
-    robotNames = new Map([...state.tables.robots.values()].map((robot) => [robot.index, robot.serial]));
+    robotNames = shortNames([...state.tables.robots.values()]);
   });
   listen();
   requestAnimationFrame(draw);
@@ -103,11 +103,20 @@ function draw(at) {
   context.clearRect(0, 0, view.width, view.height);
   paintMoves(context, view, moves, colours, calm.matches ? 0 : (at / 45) % 12);
   if (chosen >= 0) paintChosen(context, view, layout.cells[chosen], colours);
-  for (const robot of state.robots.values()) {
-    if (!(robot.flags & FLAG.POSITIONED)) continue;
+  const robots = [...state.robots.values()].filter((robot) => robot.flags & FLAG.POSITIONED);
+  for (const robot of robots) {
     glide(robot, at);
-    paintRobot(context, view, robot, robotNames.get(robot.index) ?? "", colours, robot.index === chosenRobot);
+    paintRobot(context, view, robot, colours, robot.index === chosenRobot);
   }
+  paintNames(context, view, robots, robotNames, colours);
+}
+
+/** Return what stands beside each robot, by index: its number where all serials differ in that alone. */
+function shortNames(robots) {
+  const parts = robots.map((robot) => /^(.*?)(\d+)$/.exec(robot.serial));
+  const isShort = new Set(parts.map((found) => found?.[1])).size === 1
+    && new Set(parts.map((found) => found?.[2])).size === robots.length && parts[0];
+  return new Map(robots.map((robot, i) => [robot.index, isShort ? parts[i][2] : robot.serial]));
 }
 
 /** Move what is shown toward where the robot was last heard to be. */
@@ -263,7 +272,7 @@ function aboutBin(id) {
   const share = fillShare(bin, bin, fullest());
   return [
     `${bin.id} · ${bin.kind}`,
-    `${count(bin.units)} units${bin.capacity ? ` of ${count(bin.capacity)}` : ""}`
+    (bin.capacity ? `${count(bin.units)} of ${units(bin.capacity)}` : units(bin.units))
       + (isLow(bin, share) ? " · nearly empty" : ""),
     bin.slot,
     bin.reserved ? `${count(bin.reserved)} promised to tasks` : "",

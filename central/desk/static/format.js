@@ -1,13 +1,15 @@
 // Numbers, times and places as people read them.
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-const some = new Intl.NumberFormat("en", { maximumFractionDigits: 3 });
+const coins = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const hours = new Intl.DateTimeFormat("en", {
   hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
 });
 
 export const count = (value) => whole.format(value);
-export const number = (value) => some.format(value);
+export const money = (cents) => coins.format(cents / 100);
+export const units = (value) => `${count(value)} ${value === 1 ? "unit" : "units"}`;
+export const bins = (value) => `${count(value)} ${value === 1 ? "bin" : "bins"}`;
 export const clock = (ms) => hours.format(new Date(ms));
 
 /** Return a span of time: "40 s", "12 min", "3.5 h", "4 d". */
@@ -30,14 +32,6 @@ export function place(text) {
   if (bin) return bin;
   const cut = text.indexOf(":");
   return cut < 0 ? text : `${text.slice(0, cut)} ${text.slice(cut + 1)}`.trim();
-}
-
-/** Return a name from code as words: "reorder_point_units" is "reorder point, units". */
-export function words(name) {
-  const parts = name.split("_");
-  const unit = { units: "units", d: "days", s: "seconds", ns: "ns", cents: "cents", m: "metres" }[parts.at(-1)];
-  if (unit && parts.length > 1) return `${parts.slice(0, -1).join(" ")}, ${unit}`;
-  return parts.join(" ");
 }
 
 export const MOODS = {

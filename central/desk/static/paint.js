@@ -6,6 +6,8 @@ const NAMES = ["floor", "lane", "line", "ink", "soft", "card", "bin-empty", "fil
   "pick", "reserve", "dock", "robot", "loaded", "faulty", "way", "accent"];
 const LOW_SHARE = 0.15;
 const NEARLY_NOTHING = 0.002;
+const NAMES_PLACED_MAX = 60; // beyond that many robots each name stands below its robot
+const NAME_PX = 11;
 
 /** Return the page's colours as the canvas can use them. */
 export function readColours() {
@@ -40,7 +42,7 @@ export function isLow(bin, share) {
   return bin.kind === "pick" && share < LOW_SHARE;
 }
 
-/** Draw lanes, zones and bins. */
+/** Draw lanes, zones and bins; the zones' names lie above the lanes that run there. */
 export function paintStill(context, view, site, layout, bins, colours, fullest) {
   context.clearRect(0, 0, view.width, view.height);
   paintZones(context, view, layout.zones, colours);
@@ -53,13 +55,12 @@ export function paintStill(context, view, site, layout, bins, colours, fullest) 
     paintBin(context, [x, y, w, h], bin, held, fillShare(bin, held, fullest), colours);
     if (labels) paintBinLabel(context, [x, y, w, h], bin, held, colours);
   });
+  paintZoneNames(context, view, layout.zones, colours);
 }
 
 function paintZones(context, view, zones, colours) {
   for (const zone of zones) {
-    const [x, y, w, h] = view.box({
-      x: zone.left, y: zone.low, w: zone.right - zone.left, h: zone.high - zone.low,
-    });
+    const [x, y, w, h] = zoneBox(view, zone);
     context.fillStyle = colours.card;
     context.strokeStyle = colours.line;
     context.lineWidth = 1;
@@ -67,10 +68,27 @@ function paintZones(context, view, zones, colours) {
     context.roundRect(x, y, w, h, Math.min(10, view.scale * 0.4));
     context.fill();
     context.stroke();
-    context.font = `600 ${Math.round(Math.min(15, Math.max(10, view.scale * 0.6)))}px system-ui, sans-serif`;
-    context.textAlign = "left";
-    context.textBaseline = "bottom";
-    halo(context, `Zone ${zone.id}`, x + 3, y - 2, colours);
+  }
+}
+
+const zoneBox = (view, zone) => view.box({
+  x: zone.left, y: zone.low, w: zone.right - zone.left, h: zone.high - zone.low,
+});
+
+function paintZoneNames(context, view, zones, colours) {
+  const size = Math.round(Math.min(15, Math.max(10, view.scale * 0.6)));
+  context.font = `600 ${size}px system-ui, sans-serif`;
+  context.textAlign = "left";
+  context.textBaseline = "bottom";
+  for (const zone of zones) {
+    const [x, y] = zoneBox(view, zone);
+    const name = `Zone ${zone.id}`;
+    context.fillStyle = colours.floor;
+    context.beginPath();
+    context.roundRect(x - 1, y - size - 5, context.measureText(name).width + 8, size + 4, 4);
+    context.fill();
+    context.fillStyle = colours.ink;
+    context.fillText(name, x + 3, y - 2);
   }
 }
 
@@ -161,9 +179,9 @@ export function paintMoves(context, view, moves, colours, phase) {
 }
 
 /** Draw one robot where it is shown. */
-export function paintRobot(context, view, robot, name, colours, isChosen) {
+export function paintRobot(context, view, robot, colours, isChosen) {
   const [x, y] = view.at(robot.shown.x, robot.shown.y);
-  const radius = Math.max(6.5, view.scale * 0.45);
+  const radius = robotRadius(view);
   const online = robot.flags & FLAG.ONLINE;
   paintTrail(context, view, robot, colours);
   const body = !online ? colours.soft
@@ -186,10 +204,47 @@ export function paintRobot(context, view, robot, name, colours, isChosen) {
     context.arc(x, y, radius + 4, 0, Math.PI * 2);
     context.stroke();
   }
-  context.font = "600 11px system-ui, sans-serif";
-  context.textAlign = "center";
+}
+
+const robotRadius = (view) => Math.max(6.5, view.scale * 0.45);
+
+/** Draw the robots' names where they cover neither each other nor a robot, as far as that goes. */
+export function paintNames(context, view, robots, names, colours) {
+  context.font = `600 ${NAME_PX}px system-ui, sans-serif`;
+  context.textAlign = "left";
   context.textBaseline = "top";
-  halo(context, name, x, y + radius + 2, colours);
+  const radius = robotRadius(view);
+  const bodies = robots.map((robot) => {
+    const [x, y] = view.at(robot.shown.x, robot.shown.y);
+    return [x - radius, y - radius, 2 * radius, 2 * radius];
+  });
+  const taken = [];
+  robots.forEach((robot, index) => {
+    const name = names.get(robot.index) ?? "";
+    const boxes = besides(bodies[index], context.measureText(name).width);
+    const isFree = (box) => !taken.some((other) => overlap(box, other))
+      && !bodies.some((body, of) => of !== index && overlap(box, body));
+    const kept = robot.side ?? 0; // a name jumps only where it must
+    if (robots.length > NAMES_PLACED_MAX) robot.side = 0;
+    else if (!isFree(boxes[kept])) robot.side = Math.max(0, boxes.findIndex(isFree));
+    const box = boxes[robot.side ?? 0];
+    taken.push(box);
+    halo(context, name, box[0], box[1], colours);
+  });
+}
+
+/** Return where a name may stand beside a robot: below, above, right, left, a line further off. */
+function besides([x, y, w, h], width) {
+  const middle = x + (w - width) / 2;
+  const level = y + (h - NAME_PX) / 2;
+  const [below, above, line] = [y + h + 2, y - NAME_PX - 3, NAME_PX + 2];
+  return [[middle, below], [middle, above], [x + w + 4, level], [x - width - 4, level],
+    [middle, below + line], [middle, above - line]]
+    .map(([left, top]) => [left, top, width, NAME_PX]);
+}
+
+function overlap([ax, ay, aw, ah], [bx, by, bw, bh]) {
+  return ax < bx + bw && bx < ax + aw && ay < by + bh && by < ay + ah;
 }
 
 function paintHeading(context, view, robot, [x, y], radius, colour) {

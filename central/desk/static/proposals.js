@@ -1,11 +1,14 @@
-// What waits for a person: reason, numbers, the chain behind it, approve and reject.
+// What waits for a person: reason, what is free, approve and reject; what was decided lately.
 
 import { $, el, KeyedRows, mark, say } from "./dom.js";
-import { ago, binOf, clock, count, number, place, span, words } from "./format.js";
+import { ago, binOf, bins, count, place, span } from "./format.js";
+import { whyNot } from "./reach.js";
 import { now, on, state } from "./state.js";
-import { chip, eventWords, placeParts } from "./tables.js";
+import { chip, wayParts } from "./tables.js";
+import { unfold } from "./why.js";
 
 const ANSWER_MS_MAX = 9000;
+const UNITS_MAX = 1_000_000;
 const PERSON = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 
 /** Begin to show proposals. */
@@ -25,11 +28,13 @@ export function startProposals(openBin) {
     $("proposals-none").hidden = open.length > 0 || !state.books;
   };
   on(["proposals"], show);
+  on(["reach"], () => waiting.refresh());
   setInterval(() => { waiting.refresh(); decided.refresh(); }, 5000);
+  startMore();
 }
 
 function whatText(proposal) {
-  if (proposal.kind === "count") return `Count ${count(proposal.units)} bins`;
+  if (proposal.kind === "count") return `Count ${bins(proposal.units)}`;
   const verb = { refill: "Refill", transfer: "Move", buy: "Buy" }[proposal.kind] ?? proposal.kind;
   return `${verb} ${count(proposal.units)} × ${proposal.article.name}`;
 }
@@ -40,9 +45,9 @@ function makeRow(proposal, openBin) {
   const parts = {
     tr: el("tr", { data: { proposalId: id } }),
     what: el("strong"), reason: el("p", { class: "reason" }), age: el("small"), behind,
-    kind: chip(proposal.kind),
+    kind: chip(proposal.kind), asking: false, most: el("span"),
     units: el("input", {
-      type: "number", min: 1, max: 1000000, step: 1, inputmode: "numeric", class: "units",
+      type: "number", min: 1, max: UNITS_MAX, step: 1, inputmode: "numeric", class: "units",
       "aria-label": `Other units for ${id}`,
     }),
     why: el("input", { maxlength: 400, "aria-label": `Reason for deciding ${id}`, autocomplete: "off" }),
@@ -56,11 +61,10 @@ function makeRow(proposal, openBin) {
   }, "Why?");
   const cell = el("td", {},
     el("div", { class: "what" }, parts.kind, parts.what),
-    el("p", { class: "way" }, ...placeParts(proposal.from_place, openBin),
-      ...(proposal.to_place === proposal.from_place ? [] : [" → ", ...placeParts(proposal.to_place, openBin)])),
+    el("p", { class: "way" }, ...wayParts(proposal, openBin)),
     parts.reason,
     el("div", { class: "decide" },
-      el("label", {}, "Other units", parts.units),
+      proposal.kind === "count" ? null : el("label", {}, parts.most, parts.units),
       el("label", { class: "why" }, "Your reason", parts.why),
       el("div", { class: "buttons" }, parts.yes, parts.no, parts.more)),
     behind, parts.age);
@@ -73,7 +77,15 @@ function fillRow(parts, proposal) {
     ["toBin", binOf(proposal.to_place)]]) mark(parts.tr, name, value);
   say(parts.what, whatText(proposal));
   say(parts.reason, proposal.reason);
+  const free = proposal.free_units;
   parts.units.placeholder = String(proposal.units);
+  parts.units.max = free || UNITS_MAX; // where nothing is free, central says what that means
+  say(parts.most, free === null ? "Other units" : `Other units, ${count(free)} free`);
+  const why = whyNot();
+  for (const button of [parts.yes, parts.no]) {
+    button.disabled = parts.asking || Boolean(why);
+    button.title = why;
+  }
   const left = proposal.expires_at_ms - now();
   say(parts.age, `${proposal.proposal_id}, proposed ${ago(proposal.created_at_ms, now())}`
     + (left > 0 ? `, expires in ${span(left)}` : ", about to expire"));
@@ -113,18 +125,24 @@ async function decide(parts, id, approve) {
     $("person").focus();
     return;
   }
-  if (!parts.units.checkValidity()) {
-    tell(`Other units for ${id}: expected a whole number from 1 to 1 000 000.`, "bad");
+  if (approve && !parts.units.checkValidity()) {
+    const source = place(state.tables.proposals.get(id)?.from_place ?? "");
+    tell(parts.units.validity.rangeOverflow && parts.units.max < UNITS_MAX
+      ? `${id}: ${count(parts.units.max)} ${parts.units.max === "1" ? "is" : "are"} free at ${source}, not ${parts.units.value}.`
+      : `Other units for ${id}: expected a whole number from 1 to ${count(parts.units.max)}.`, "bad");
     parts.units.focus();
     return;
   }
-  const body = { approve, units: Number(parts.units.value || 0), reason: parts.why.value.trim(), person };
-  const buttons = [parts.yes, parts.no];
-  buttons.forEach((button) => { button.disabled = true; });
+  const body = { approve, units: approve ? Number(parts.units.value || 0) : 0, reason: parts.why.value.trim(), person };
+  const asking = (isAsking) => {
+    parts.asking = isAsking;
+    for (const button of [parts.yes, parts.no]) button.disabled = isAsking || Boolean(whyNot());
+  };
+  asking(true);
   tell(`${approve ? "Approving" : "Rejecting"} ${id} …`, "busy");
   const [ok, text] = await ask(id, body);
-  tell(ok ? `${id} ${approve ? "approved" : "rejected"}: ${text}` : `${id}: ${text}`, ok ? "good" : "bad");
-  if (!ok) buttons.forEach((button) => { button.disabled = false; });
+  tell(`${id}: ${text}`, ok ? "good" : "bad"); // central's words begin with what came of it
+  if (!ok) asking(false);
   else if (parts.tr.contains(document.activeElement) || document.activeElement === document.body) $("proposals").focus();
 }
 
@@ -144,47 +162,25 @@ async function ask(id, body) {
   }
 }
 
-// --- why ----------------------------------------------------------------------------------------
+// --- more below -----------------------------------------------------------------------------------
 
-async function unfold(parts, id, openBin) {
-  const isOpen = parts.behind.hidden;
-  parts.behind.hidden = !isOpen;
-  parts.more.setAttribute("aria-expanded", String(isOpen));
-  if (!isOpen) return;
-  parts.behind.replaceChildren(el("p", {}, "Looking it up …"));
-  try {
-    const answer = await fetch(`/api/proposals/${encodeURIComponent(id)}`);
-    const found = await answer.json();
-    if (!answer.ok) throw new Error(found.detail ?? String(answer.status));
-    parts.behind.replaceChildren(...whyParts(found, openBin));
-  } catch (error) {
-    parts.behind.replaceChildren(el("p", {}, `Not to be had now: ${error.message}`));
-  }
-}
-
-function whyParts({ proposal, causes, tasks, events }, openBin) {
-  const shown = [];
-  const numbers = Object.entries(proposal.numbers);
-  if (numbers.length) {
-    shown.push(el("h3", {}, "Numbers it was made from"), el("dl", { class: "numbers" },
-      ...numbers.map(([name, value]) => el("div", {}, el("dt", {}, words(name)), el("dd", {}, valueText(value))))));
-  }
-  shown.push(el("h3", {}, "What led to it"));
-  shown.push(causes.length
-    ? el("ul", { class: "chain" }, ...causes.map((cause) => el("li", {}, cause.text,
-      el("small", {}, [cause.kind === "other" ? "" : cause.id, cause.at_ms ? clock(cause.at_ms) : ""].filter(Boolean).join(", ")))))
-    : el("p", {}, "Nothing but the numbers above."));
-  if (tasks.length) {
-    shown.push(el("h3", {}, "What came of it"), el("ul", { class: "chain" },
-      ...tasks.map((task) => el("li", {}, `${task.kind} ${task.task_id}: ${task.status}`, el("small", {}, task.waits))),
-      ...events.map((event) => el("li", {}, `${eventWords(event)} `,
-        ...(event.from_place ? [...placeParts(event.from_place, openBin), " → "] : []),
-        ...placeParts(event.to_place, openBin), el("small", {}, `${event.event_id}, ${clock(event.at_ms)}`)))));
-  }
-  return shown;
-}
-
-function valueText(value) {
-  if (typeof value === "number") return number(value);
-  return typeof value === "string" ? (value.startsWith("bin:") ? place(value) : value) : JSON.stringify(value);
+/** Say how many proposals lie below the part of the list that is seen. */
+function startMore() {
+  const list = $("proposals-list");
+  const button = $("proposals-more");
+  const look = () => {
+    const end = list.getBoundingClientRect().bottom;
+    const rows = [...$("proposals-rows").children];
+    const hidden = rows.filter((row) => row.getBoundingClientRect().bottom > end + 4);
+    const isMore = list.scrollHeight - list.scrollTop - list.clientHeight > 4 && hidden.length > 0;
+    mark(list, "more", isMore ? "yes" : "no");
+    say(button, hidden.length > 1 ? `${hidden.length} more below ↓` : "More below ↓");
+    button.classList.toggle("gone", !isMore);
+    button.tabIndex = isMore ? 0 : -1;
+  };
+  button.addEventListener("click", () => list.scrollBy({ top: list.clientHeight * 0.8, behavior: "smooth" }));
+  list.addEventListener("scroll", look, { passive: true });
+  const watching = new ResizeObserver(look);
+  for (const node of [list, $("proposals-rows")]) watching.observe(node);
+  on(["proposals"], look);
 }

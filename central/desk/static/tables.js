@@ -1,7 +1,7 @@
 // Figures, tasks, orders, events, robots: rows of data into rows of tables.
 
 import { $, el, KeyedRows, mark, say } from "./dom.js";
-import { ago, binOf, clock, count, MOODS, place, span } from "./format.js";
+import { ago, binOf, bins, clock, count, MOODS, place, span, units } from "./format.js";
 import { FLAG } from "./socket.js";
 import { now, on, state, taskOf } from "./state.js";
 
@@ -27,6 +27,12 @@ export function placeParts(where, openBin) {
     type: "button", class: "bin-link", data: { showBin: bin }, "aria-label": `Show bin ${bin}`,
     on: { click: () => openBin(bin) },
   }, bin)];
+}
+
+/** Return where something goes from and to; one place where it stays there, none where none is named. */
+export function wayParts({ from_place: from, to_place: to }, openBin) {
+  const ends = [...new Set([from, to])].filter((where) => where && where !== "bin:");
+  return ends.flatMap((where, index) => [...(index ? [" → "] : []), ...placeParts(where, openBin)]);
 }
 
 export const chip = (text) => el("span", { class: "chip", data: { mood: MOODS[text] ?? "" } }, text);
@@ -62,7 +68,7 @@ function figures() {
     const sum = (name) => found.tasks.reduce((total, kind) => total + kind[name], 0);
     setFigure("tasks_open", count(sum("open")),
       `${count(sum("done"))} done${sum("failed") ? `, ${count(sum("failed"))} failed` : ""}`);
-    setFigure("events", count(found.events), `${count(found.units_in_bins)} units in bins`);
+    setFigure("events", count(found.events), `${units(found.units_in_bins)} in bins`);
   }
   const rows = [...state.tables.robots.values()];
   const online = rows.filter((robot) => robot.online).length;
@@ -101,7 +107,7 @@ function tasks(openBin) {
     };
     parts.id.append(el("span", { class: "id" }, task.task_id), parts.kind);
     parts.what.append(parts.units, parts.sku);
-    parts.way.append(...placeParts(task.from_place, openBin), " → ", ...placeParts(task.to_place, openBin));
+    parts.way.append(...wayParts(task, openBin));
     parts.status.append(parts.chip);
     parts.note.append(parts.waits, parts.refs);
     parts.tr.append(parts.id, parts.what, parts.way, parts.who, parts.status, parts.note, parts.when);
@@ -133,7 +139,7 @@ const endOf = (task) => task.done_at_ms || task.created_at_ms;
 /** Return what a task moves or looks at. */
 export function taskWhat(task) {
   if (task.article.gtin) return `${count(task.units)} × ${task.article.name}`;
-  return task.kind === "count" ? `${count(task.units)} bins` : `${count(task.units)} units`;
+  return task.kind === "count" ? bins(task.units) : units(task.units);
 }
 
 function fillTask(parts, task) {
@@ -208,9 +214,7 @@ function events(openBin) {
       tr: row({ data: { eventId: event.event_id } }), when: cell("when"),
       what: cell("what"), where: cell("where"), by: cell("by"),
     };
-    const way = event.kind === "moved"
-      ? [...placeParts(event.from_place, openBin), " → ", ...placeParts(event.to_place, openBin)]
-      : placeParts(event.to_place, openBin);
+    const way = wayParts(event, openBin);
     parts.what.append(eventWords(event), el("small", {}, event.reason || event.kind));
     parts.where.append(...way);
     parts.by.append(event.person || event.device_id,
@@ -269,6 +273,6 @@ function fillRobot(parts, robot) {
   mark(parts.tr, "state", words);
   say(parts.errors, robot.errors.join("; "));
   say(parts.task, isOn ? `${task.kind} to ${place(task.to_place)}` : robot.mode && robot.mode !== "AUTOMATIC" ? robot.mode : "");
-  say(parts.carries, robot.carries.split(", ").map(place).join(", "));
+  say(parts.carries, robot.carries);
   say(parts.battery, Number.isNaN(battery) ? "" : `${Math.round(battery)} %`);
 }
