@@ -1,8 +1,8 @@
 """What a barcode says: AIM identifier and GS1 data to checked elements, elements to our label.
 
 Labels on our floor (all GS1): a bin is AI 414 (the site's GLN) + 254 (bin id); an article is 01 +
-30 (or 37; or 02 + 37 on a carton), or a bare EAN-13 or EAN-8 for one unit; a command is AI 91 with
-`SH-RECEIVE`, `SH-PUTAWAY`, `SH-PICK`, `SH-COUNT`, `SH-UNDO` or `SH-CANCEL`.
+30 (or 37; or 02 + 37 on a carton), or an EAN-13 (`]E0`) or EAN-8 (`]E4`) for one unit; a command is
+AI 91 with `SH-RECEIVE`, `SH-PUTAWAY`, `SH-PICK`, `SH-COUNT`, `SH-UNDO` or `SH-CANCEL`.
 """
 
 from __future__ import annotations
@@ -113,9 +113,8 @@ def read_elements(text: str) -> tuple[Element, ...] | Refused:
     if prefix in ELEMENT_CARRIERS:
         return _read_element_strings(data)
     if not text.startswith("]"):
-        return Refused(
-            Code.NOT_GS1, f"{_short(text)}: expected an AIM identifier such as ]C1 first"
-        )
+        expected = "expected an AIM identifier such as ]C1 first"
+        return Refused(Code.NOT_GS1, f"{_short(text)}: {expected}{_bare_hint(text)}")
     return Refused(
         Code.NOT_GS1, f"{_short(prefix)} is no GS1 barcode: expected GS1-128, EAN or GS1 2D"
     )
@@ -163,6 +162,17 @@ def explain_gs1(text: str) -> dict[str, Any]:
         case Refused():
             told["label"] = {"kind": "none", "code": label.code, "reason": label.text}
     return told
+
+
+def _bare_hint(text: str) -> str:
+    """Return how bare digits of an EAN or UPC would come from a scanner, empty for other text."""
+    if not (text.isascii() and text.isdigit()):
+        return ""
+    if len(text) == len("40063814"):
+        return f"; an EAN-8 comes as ]E4{text}"
+    if len(text) in (len("036000291452"), len("4006381333931")):
+        return f"; an EAN-13 or UPC comes as ]E0{text.rjust(13, '0')}"
+    return ""
 
 
 def _read_gtin(prefix: str, data: str) -> tuple[Element, ...] | Refused:

@@ -53,6 +53,32 @@ def test_an_ean_8_is_one_unit() -> None:
     assert read_label("]E496385074") == ArticleLabel(parse_gtin("96385074"), 1)
 
 
+@pytest.mark.parametrize(
+    ("digits", "scanned"),
+    [("4006381333931", "]E04006381333931"), ("036000291452", "]E00036000291452"),
+     ("96385074", "]E496385074")],
+)  # fmt: skip
+def test_bare_digits_are_refused_with_what_a_scanner_would_send(digits: str, scanned: str) -> None:
+    refused = read_label(digits)
+    assert isinstance(refused, Refused)
+    assert refused.code == "not_gs1"
+    assert refused.text.endswith(f" comes as {scanned}")
+    assert isinstance(read_label(scanned), ArticleLabel)
+
+
+@pytest.mark.parametrize("text", ["12345", "4006381333931x", "hello", "٤٠٠٦٣٨١٣٣٣٩٣١"])
+def test_other_text_without_an_identifier_gets_no_such_hint(text: str) -> None:
+    refused = read_label(text)
+    assert isinstance(refused, Refused)
+    assert "comes as" not in refused.text
+
+
+def test_the_bracketed_form_is_explained_but_no_scan() -> None:
+    told = explain_gs1(f"(01){MUG}(30)12")
+    assert (told["valid"], told["label"]["units"]) == (True, 12)
+    assert isinstance(read_label(f"(01){MUG}(30)12"), Refused)
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_label_names_the_command(name: str) -> None:
     assert read_label(command_label(name)) == CommandLabel(name)
