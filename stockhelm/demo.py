@@ -21,7 +21,7 @@ from runtime.clock import NS_PER_S, Clock, SystemClock
 from stockhelm.broker import BrokerConfig, BrokerError, BrokerProcess, free_port
 from stockhelm.demo_report import ReportError, holds, in_short, is_settled, make_report, peek
 from stockhelm.demo_site import DemoSite, Ports, SalesFileError, read_sales, write_demo
-from stockhelm.processes import Process, ProcessError, Restart, Supervisor
+from stockhelm.processes import RESTARTS_MAX, Process, ProcessError, Restart, Supervisor
 from stockhelm.warmup import warm_up
 
 LOOK_EVERY_S: Final = 0.25
@@ -54,21 +54,29 @@ class DemoError(Exception):
 
 
 class _Stop:
-    """Remembers Ctrl-C and SIGTERM."""
+    """Ctrl-C and SIGTERM: they break off the start, and are only noted once that is over."""
 
     def __init__(self) -> None:
         self.asked = False
+        self._breaks_off = True
         self._before = {
             number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
         }
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked = True
+    def only_note(self) -> None:
+        """Break nothing off from now on: whoever works looks at `asked`."""
+        self._breaks_off = False
 
     def restore(self) -> None:
         """Give the signals back."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked = True
+        if self._breaks_off:
+            self._breaks_off = False  # once: what is cleaned up then is not broken off again
+            raise KeyboardInterrupt
 
 
 def run_demo(options: DemoOptions, console: Console) -> int:
@@ -82,6 +90,9 @@ def run_demo(options: DemoOptions, console: Console) -> int:
     except (BrokerError, DemoError, ProcessError, ReportError, SalesFileError) as error:
         console.print(f"[red]stockhelm:[/red] {error}", highlight=False)
         return 1
+    except KeyboardInterrupt:
+        console.print("stopped before it had begun")
+        return INTERRUPTED
     finally:
         stop.restore()
 
@@ -136,6 +147,7 @@ class _Demo:
         self._console = console
         self._stop = stop
         self._supervisor = Supervisor(directory, clock)
+        self._broker_restarts = 0
         self._status = console.status("the world begins to move")
 
     def run(self) -> int:
@@ -154,19 +166,21 @@ class _Demo:
             self._console.print(f"broker: {broker.describe()} on 127.0.0.1:{ports.broker}")
             try:
                 self._start(demo)
+                self._stop.only_note()
                 self._console.print(
                     f"The live page: http://127.0.0.1:{ports.desk}/  (Ctrl-C ends everything)",
                     highlight=False,
                 )
                 with self._status:
-                    seconds = self._run(demo)
+                    seconds = self._run(demo, broker)
+                settled = not self._stop.asked and self._freeze(demo)
                 if self._stop.asked:
                     self._console.print(f"stopped after {seconds:.0f} s: {peek(demo)}")
                     if options.headless or options.report is not None:
                         self._console.print("no report: it is made when a run has its full time")
                     return INTERRUPTED if options.headless else 0
-                settled = self._freeze(demo)
             finally:
+                self._stop.only_note()
                 self._supervisor.stop()
             report = make_report(
                 demo, seconds=seconds, broker=broker.describe(), seed=options.seed, settled=settled
@@ -230,7 +244,7 @@ class _Demo:
         config = str(demo.config(name))
         return (command, "run", "--config", config, "--metrics", str(metrics))
 
-    def _run(self, demo: DemoSite) -> float:
+    def _run(self, demo: DemoSite, broker: BrokerProcess) -> float:
         """Run until time is up or somebody stops it; return the seconds it ran."""
         options = self._options
         seconds_max = options.seconds or (60.0 if options.headless else 0.0)
@@ -241,11 +255,23 @@ class _Demo:
             ran_s = (self._clock.monotonic_ns() - started_ns) / NS_PER_S
             if self._stop.asked or (seconds_max and ran_s >= seconds_max):
                 return ran_s
-            for line in self._supervisor.watch():
+            for line in (*self._supervisor.watch(), *self._watch_broker(broker)):
                 self._console.print(f"[yellow]{line}[/yellow]", highlight=False)
             if ran_s >= next_status_s:
                 next_status_s += STATUS_EVERY_S
                 self._say(f"{ran_s:5.0f} s  {peek(demo)}")
+
+    def _watch_broker(self, broker: BrokerProcess) -> list[str]:
+        """Start the broker again where it has ended; return a line on it."""
+        code = broker.wait(0)
+        if code is None:
+            return []
+        self._broker_restarts += 1
+        said = f"{broker.describe()} ended by itself with {code}"
+        if self._broker_restarts > RESTARTS_MAX:
+            raise ProcessError(f"{said}, again after {RESTARTS_MAX} restarts")
+        broker.start()
+        return [f"{said}; started again ({self._broker_restarts} of at most {RESTARTS_MAX})"]
 
     def _say(self, line: str) -> None:
         """Say how it goes: on a terminal in one line that is written anew each time."""
@@ -260,6 +286,8 @@ class _Demo:
         quiet = 0
         before = ""
         for _ in range(round(SETTLE_S_MAX / LOOK_EVERY_S)):
+            if self._stop.asked:
+                return False
             pause(LOOK_EVERY_S)
             drained, state = is_settled(demo)
             quiet = quiet + 1 if drained and state == before else 0

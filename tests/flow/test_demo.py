@@ -45,12 +45,42 @@ def assert_books_are_true(report: dict[str, Any]) -> None:
 
 
 @pytest.mark.timeout(150)
-def test_a_short_shift_ends_with_books_that_are_true(tmp_path: Path) -> None:
-    report = run_demo(tmp_path, "--seconds", "25", "--seed", "11")
+def test_killed_processes_come_back_and_the_books_are_true(tmp_path: Path) -> None:
+    report_file = tmp_path / "report.json"
+    directory = tmp_path / "run"
+    command = [*DEMO, "--headless", "--seconds", "30", "--directory", str(directory)]
+    with subprocess.Popen(
+        [*command, "--report", str(report_file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "COLUMNS": "300"},
+    ) as demo:
+        assert demo.stdout is not None
+        said: list[str] = []
+        victims = iter(("mosquitto", "central run", "edge run"))
+        for line in demo.stdout:
+            said.append(line)
+            if "orders" in line and "filled;" in line:
+                victim = next(victims, None)
+                if victim is not None:
+                    _kill_child(demo.pid, victim)
+        demo.wait(timeout=60)
+    assert demo.returncode == 0, "".join(said)
+    assert sum("ended by itself with -9" in line for line in said) == 3
+    report = json.loads(report_file.read_text())
     assert_books_are_true(report)
     assert sum(report["tasks_done"].values()) > 0
     assert report["orders_created"] > 0
     assert report["sightings"] > 0
+
+
+def _kill_child(parent: int, name: str) -> None:
+    """Kill -9 the first child of `parent` with `name` in its command (or the broker there is)."""
+    children = psutil.Process(parent).children(recursive=True)
+    found = [child for child in children if name in " ".join(child.cmdline())]
+    found = found or [c for c in children if "embedded_broker" in " ".join(c.cmdline())]
+    found[0].kill()
 
 
 @pytest.mark.timeout(150)
@@ -118,6 +148,24 @@ def test_what_cannot_work_is_refused_before_anything_starts(
     )
     assert done.returncode == 1
     assert expected in done.stdout
+
+
+@pytest.mark.parametrize("line", ["broker:", "kernels", "starting"])
+def test_ctrl_c_while_it_starts_ends_it_at_once(tmp_path: Path, line: str) -> None:
+    with subprocess.Popen(
+        [*DEMO, "--headless", "--directory", str(tmp_path / "run")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as demo:
+        assert demo.stdout is not None
+        for said in demo.stdout:
+            if line in said or "is ready" in said:
+                break
+        children = psutil.Process(demo.pid).children(recursive=True)
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(timeout=5) == 130
+        assert [child for child in children if child.is_running()] == []
 
 
 @pytest.mark.timeout(150)
