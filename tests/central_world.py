@@ -366,6 +366,7 @@ class CentralWorld:
         self.purchases: list[m.PurchaseOrder] = []
         self.results: list[m.DecisionResult] = []
         self.changes = 0
+        self.beats = 0
         for topic, handler in (
             (topics.ORDER_STATUS, self._on_status),
             (topics.PURCHASE_ORDER, self._on_purchase),
@@ -499,4 +500,6 @@ class CentralWorld:
         self.results += [decode(incoming.payload, m.DecisionResult) for incoming in messages]
 
     def _on_changed(self, messages: list[Incoming]) -> None:
-        self.changes += len(messages)
+        named = [decode(message.payload, m.Changed).tables for message in messages]
+        self.changes += sum(bool(tables) for tables in named)
+        self.beats += len(named)

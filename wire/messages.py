@@ -17,12 +17,13 @@ SCAN_TEXT_MAX = 512
 EVENTS_PER_BATCH_MAX = 100
 EDGE_DEVICES_MAX = 1_000
 
-Name = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+# `\Z`, not `$`: that would let a line end after the text through.
+Name = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z")]
 OptionalName = Annotated[str, Meta(max_length=64)]
 EventId = Annotated[str, Meta(min_length=1, max_length=120)]
-Bin = Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^[A-Z0-9][A-Z0-9-]*$")]
-Gtin = Annotated[str, Meta(pattern=r"^[0-9]{14}$")]
-Place = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z]+:[A-Za-z0-9_.-]*$")]
+Bin = Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^[A-Z0-9][A-Z0-9-]*\Z")]
+Gtin = Annotated[str, Meta(pattern=r"^[0-9]{14}\Z")]
+Place = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z]+:[A-Za-z0-9_.-]*\Z")]
 UNITS_MAX = 1_000_000
 Units = Annotated[int, Meta(ge=1, le=UNITS_MAX)]
 Count = Annotated[int, Meta(ge=0, le=UNITS_MAX)]
@@ -394,9 +395,9 @@ class DecisionResult(Message, frozen=True, kw_only=True):
 
 
 class Changed(Message, frozen=True, kw_only=True):
-    """Central committed something that pages may show: which tables changed, and up to where."""
+    """Central is there; where it names tables, it committed something that pages may show."""
 
     tables: Annotated[tuple[Name, ...], Meta(max_length=20)]
-    """Names of central's tables."""
+    """Names of central's tables that changed; none: only that central is there, each 2 s."""
     at_ns: TimeNs
-    """When it was committed."""
+    """When it was committed or said."""

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from central.agent import build_central, read_site_texts
-from central.config import CentralConfig, DroneAtEdge
+from central.config import CentralConfig, DroneAtEdge, PolicyConfig
+from central.rules import read_rules, rules_of
+from central.store import open_engine
 from central.tables import metadata
 from runtime.metrics import Metrics
 from runtime.store import StoreError
@@ -34,6 +36,21 @@ def test_central_starts_takes_a_journal_and_stops(tmp_path: Path) -> None:
     edge.move(PEN, 5, "bin:A-01", "bin:A-02")
     shared.rt.run_for(5.0)
     assert edge.acked == 1
+
+
+def test_central_writes_down_the_rules_it_works_by(tmp_path: Path) -> None:
+    config = write_site(tmp_path)
+    values = {name: getattr(config, name) for name in config.__struct_fields__}
+    for units in (7, 8):  # also those that changed since the last start
+        config = CentralConfig(**(values | {"policy": PolicyConfig(auto_units_max=units)}))
+        agent = build_central(runtime := VirtualRuntime(), Metrics(), config)
+        agent.start()
+        runtime.run_for(1.0)
+        agent.stop()
+        engine = open_engine(config.url())
+        with engine.connect() as books:
+            assert read_rules(books) == rules_of(config)
+        engine.dispose()
 
 
 def test_a_site_where_orders_could_not_leave_is_refused(tmp_path: Path) -> None:
