@@ -11,7 +11,7 @@ import structlog
 from runtime.bus import Bus, BusOptions, Incoming
 from runtime.clock import NS_PER_S
 from runtime.config import ConfigError
-from runtime.lanes import Timer
+from runtime.lanes import Lane, Timer
 from runtime.metrics import Metrics
 from runtime.runtime import Runtime
 from sim_hardware.config import SimConfig
@@ -117,6 +117,63 @@ class SimulatedFloor:
         self._ticked_ns = 0
         self._left_s = 0.0
         self._ended = False
+
+    # --- what is on it, by name; to be touched on its lane only -----------------------------------
+
+    @property
+    def lane(self) -> Lane:
+        """Return the lane on which the world and everything in it lives."""
+        return self._lane
+
+    @property
+    def bus(self) -> Bus:
+        """Return the connection over which people, shop and suppliers hear and speak."""
+        return self._bus
+
+    @property
+    def config(self) -> SimConfig:
+        """Return what this floor was made from."""
+        return self._config
+
+    @property
+    def scanners(self) -> dict[str, Scanner]:
+        """Return the scanners by device id."""
+        own = (row.device_id for row in self._config.scanners)
+        return dict(zip(own, self._scanners, strict=True))
+
+    @property
+    def people(self) -> dict[str, Person]:
+        """Return everybody who has a scanner, by person id."""
+        return dict(self._people)
+
+    @property
+    def robots(self) -> dict[str, Robot]:
+        """Return the robots by serial number."""
+        return {robot.serial: robot for robot in self._robots}
+
+    @property
+    def cameras(self) -> dict[str, FixedCamera]:
+        """Return the fixed cameras by name."""
+        own = (row.camera_id for row in self._config.cameras)
+        return dict(zip(own, self._cameras, strict=True))
+
+    @property
+    def drones(self) -> dict[str, Drone]:
+        """Return the drones by name."""
+        own = (row.drone_id for row in self._config.drones)
+        return dict(zip(own, self._drones, strict=True))
+
+    @property
+    def customers(self) -> Customers:
+        """Return everybody who buys here."""
+        return self._customers
+
+    @property
+    def suppliers(self) -> Suppliers:
+        """Return everybody who delivers here."""
+        return self._suppliers
+
+    # --- how it lives, as others see it -----------------------------------------------------------
 
     def start(self) -> None:
         """Switch everything on; the world begins to move."""
