@@ -48,3 +48,20 @@ class VirtualClock:
         """Move the clock forward to `at_ns`."""
         assert at_ns >= self._now_ns, "a virtual clock never goes back"
         self._now_ns = at_ns
+
+
+class ShiftedClock:
+    """Another clock as one process sees it: its UTC may be wrong, its durations are not."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.ahead_ns = 0
+        """How far its UTC is ahead of the truth."""
+
+    def now_ns(self) -> int:
+        """Return what this process takes for UTC nanoseconds since 1970."""
+        return self._clock.now_ns() + self.ahead_ns
+
+    def monotonic_ns(self) -> int:
+        """Return nanoseconds of a clock that never goes back."""
+        return self._clock.monotonic_ns()

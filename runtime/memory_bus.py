@@ -85,6 +85,10 @@ class MemoryBroker:
             if topic_matches(topic_filter, topic):
                 client.deliver(_incoming(topic, payload, self._clock, retained=True), topic_filter)
 
+    def forget(self, client: MemoryBus) -> None:
+        """Forget a client whose process has ended."""
+        self._clients.remove(client)
+
     def deliver_waiting(self, client: MemoryBus) -> None:
         """Deliver what came for a lasting session while its client was away."""
         session = self._sessions[client.options.client_id]
@@ -103,7 +107,7 @@ class MemoryBroker:
             granted = [q for f, q in session.subscriptions.items() if topic_matches(f, topic)]
             if not granted:
                 continue
-            if session.client is not None:
+            if session.client is not None and not session.client.is_cut:
                 session.client.deliver(_incoming(topic, payload, self._clock))
             elif min(qos, max(granted)) > 0:
                 session.waiting.append((topic, payload))
@@ -120,6 +124,9 @@ class MemoryBus:
         self._queued: deque[tuple[str, bytes, int, bool]] = deque()
         self._connected = False
         self._started = False
+        self._cuts = 0
+        self.is_cut = False
+        """Whether nothing passes between this client and the broker, and neither knows it."""
 
     @property
     def connected(self) -> bool:
@@ -144,7 +151,7 @@ class MemoryBus:
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
         """Hand over a message; QoS 1 waits for the broker up to the queue's limit."""
-        if self._connected:
+        if self._connected and not self.is_cut:
             self._broker.route(topic, payload, qos, retain=retain)
             return True
         if qos == 0 or len(self._queued) >= self.options.queued_messages_max:
@@ -165,7 +172,7 @@ class MemoryBus:
 
     def connect(self) -> None:
         """Connect if the broker is up."""
-        if not self._started or self._connected or not self._broker.up:
+        if not self._started or self._connected or self.is_cut or not self._broker.up:
             return
         self._broker.attach(self)
         self._connected = True
@@ -174,9 +181,46 @@ class MemoryBus:
         self._broker.deliver_waiting(self)
         for lane, call in self._on_connect_calls:
             lane.post(call)
+        self._send_queued()
+
+    def _send_queued(self) -> None:
         while self._queued:
             topic, payload, qos, retain = self._queued.popleft()
             self._broker.route(topic, payload, qos, retain=retain)
+
+    def cut(self) -> int:
+        """Let nothing pass any more; return the number of this cut, for `expire`.
+
+        What is sent at QoS 1 waits, what is sent at QoS 0 is lost.
+        """
+        if not self.is_cut:
+            self.is_cut = True
+            self._cuts += 1
+        return self._cuts
+
+    def expire(self, cut: int) -> None:
+        """Let both sides take the other for gone, where that cut still parts them."""
+        if self.is_cut and self._connected and self._cuts == cut:
+            self.drop()
+
+    def heal(self) -> None:
+        """Let everything pass again, what waited first; parted for too long, connect anew."""
+        if not self.is_cut:
+            return
+        self.is_cut = False
+        if self._connected:
+            self._broker.deliver_waiting(self)
+            self._send_queued()
+        else:
+            self.connect()
+
+    def end(self) -> None:
+        """Be gone for good without a goodbye: the process has ended."""
+        if self._connected:
+            self.drop()
+        self._started = False
+        self._queued.clear()
+        self._broker.forget(self)
 
     def stop(self) -> None:
         """Say goodbye: no last will."""

@@ -6,6 +6,7 @@ due at the same nanosecond happens in the order in which it was asked for.
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 from collections import deque
@@ -14,24 +15,36 @@ from random import Random
 from typing import Final, Generic, TypeVar
 
 from runtime.bus import Bus, BusOptions
-from runtime.clock import NS_PER_S, Clock, VirtualClock
+from runtime.clock import NS_PER_S, Clock, ShiftedClock, VirtualClock
 from runtime.frames import Frames
 from runtime.lanes import Lane, WhenFull
-from runtime.memory_bus import MemoryBroker
+from runtime.memory_bus import MemoryBroker, MemoryBus
 from runtime.memory_ports import MemoryFrames, MemoryPorts
-from runtime.ports import Ports
+from runtime.ports import Port, Ports
 from runtime.seeds import stream
 
 T = TypeVar("T")
 EVENTS_PER_RUN_MAX: Final = 50_000_000
+KEEPALIVES_TO_GONE: Final = 1.5
+"""A broker takes a client that is silent for so long for gone. Source: MQTT 3.1.1, 3.1.2.10."""
+
+
+class Life:
+    """Whether a process runs: once it was killed, nothing of it happens any more."""
+
+    __slots__ = ("over",)
+
+    def __init__(self) -> None:
+        self.over = False
 
 
 class VirtualTimer:
     """A call that is due later."""
 
-    def __init__(self, call: Callable[[], None], period_ns: int) -> None:
+    def __init__(self, call: Callable[[], None], period_ns: int, life: Life) -> None:
         self.call = call
         self.period_ns = period_ns
+        self.life = life
         self.cancelled = False
 
     def cancel(self) -> None:
@@ -46,10 +59,20 @@ class VirtualLoop:
         self.clock = clock
         self._due: list[tuple[int, int, VirtualTimer]] = []
         self._order = itertools.count()
+        self._always = Life()
 
-    def add(self, delay_ns: int, call: Callable[[], None], period_ns: int = 0) -> VirtualTimer:
-        """Run `call` after `delay_ns`, and every `period_ns` after that where it is not 0."""
-        timer = VirtualTimer(call, period_ns)
+    def add(
+        self,
+        delay_ns: int,
+        call: Callable[[], None],
+        period_ns: int = 0,
+        life: Life | None = None,
+    ) -> VirtualTimer:
+        """Run `call` after `delay_ns`, and every `period_ns` after that where it is not 0.
+
+        It is dropped where the process it belongs to has ended by then.
+        """
+        timer = VirtualTimer(call, period_ns, life or self._always)
         self._push(self.clock.now_ns() + max(delay_ns, 0), timer)
         return timer
 
@@ -62,7 +85,7 @@ class VirtualLoop:
                 self.clock.move_to(max(end_ns, self.clock.now_ns()))
                 return False
             at_ns, _, timer = heapq.heappop(self._due)
-            if timer.cancelled:
+            if timer.cancelled or timer.life.over:
                 continue
             self.clock.move_to(max(at_ns, self.clock.now_ns()))
             if timer.period_ns:
@@ -82,12 +105,14 @@ class VirtualInbox(Generic[T]):
     def __init__(
         self,
         loop: VirtualLoop,
+        life: Life,
         handler: Callable[[list[T]], None],
         size_max: int,
         batch_max: int,
         when_full: WhenFull,
     ) -> None:
         self._loop = loop
+        self._life = life
         self._handler = handler
         self._size_max = size_max
         self._batch_max = batch_max
@@ -117,7 +142,7 @@ class VirtualInbox(Generic[T]):
     def _schedule(self) -> None:
         if not self._scheduled:
             self._scheduled = True
-            self._loop.add(0, self._drain)
+            self._loop.add(0, self._drain, life=self._life)
 
     def _drain(self) -> None:
         self._scheduled = False
@@ -131,9 +156,10 @@ class VirtualInbox(Generic[T]):
 class VirtualLane:
     """A lane on the shared loop."""
 
-    def __init__(self, name: str, loop: VirtualLoop) -> None:
+    def __init__(self, name: str, loop: VirtualLoop, life: Life | None = None) -> None:
         self._name = name
         self._loop = loop
+        self._life = life or Life()
 
     @property
     def name(self) -> str:
@@ -150,20 +176,55 @@ class VirtualLane:
         when_full: WhenFull = WhenFull.WAIT,
     ) -> VirtualInbox[T]:
         """Return an inbox whose items reach `handler` in order, in batches."""
-        return VirtualInbox(self._loop, handler, size_max, batch_max, when_full)
+        return VirtualInbox(self._loop, self._life, handler, size_max, batch_max, when_full)
 
     def post(self, call: Callable[[], None]) -> None:
         """Run `call` soon."""
-        self._loop.add(0, call)
+        self._loop.add(0, call, life=self._life)
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> VirtualTimer:
         """Run `call` after `delay_s` seconds."""
-        return self._loop.add(round(delay_s * NS_PER_S), call)
+        return self._loop.add(round(delay_s * NS_PER_S), call, life=self._life)
 
     def call_every(self, period_s: float, call: Callable[[], None]) -> VirtualTimer:
         """Run `call` every `period_s` seconds."""
         period_ns = round(period_s * NS_PER_S)
-        return self._loop.add(period_ns, call, period_ns)
+        return self._loop.add(period_ns, call, period_ns, self._life)
+
+
+class OwnPorts:
+    """Ports as one process has them: it remembers what it opened, to be closed when it ends."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._opened: list[Port] = []
+
+    def open(
+        self,
+        path: str,
+        baud: int,
+        lane: Lane,
+        on_bytes: Callable[[list[tuple[bytes, int]]], None],
+        on_lost: Callable[[str], None],
+    ) -> Port:
+        """Open the host's end of a line. Raises PortOpenError."""
+        port = self._ports.open(path, baud, lane, on_bytes, on_lost)
+        self._opened.append(port)
+        return port
+
+    def create(
+        self, path: str, lane: Lane, on_bytes: Callable[[list[tuple[bytes, int]]], None]
+    ) -> Port:
+        """Make a device whose host end appears at `path`; return the device's end."""
+        port = self._ports.create(path, lane, on_bytes)
+        self._opened.append(port)
+        return port
+
+    def close(self) -> None:
+        """Close all of them, as the kernel does when a process ends."""
+        for port in self._opened:
+            port.close()
+        self._opened.clear()
 
 
 class VirtualRuntime:
@@ -171,11 +232,15 @@ class VirtualRuntime:
 
     def __init__(self, seed: int = 0, shared: VirtualRuntime | None = None) -> None:
         self._seed = seed
-        self._clock: VirtualClock = shared._clock if shared else VirtualClock()  # noqa: SLF001 - same class
-        self.loop: VirtualLoop = shared.loop if shared else VirtualLoop(self._clock)
-        self.broker: MemoryBroker = shared.broker if shared else MemoryBroker(self._clock)
-        self._ports: MemoryPorts = shared._ports if shared else MemoryPorts(self._clock)  # noqa: SLF001 - same class
-        self._frames: MemoryFrames = shared._frames if shared else MemoryFrames(self._clock)  # noqa: SLF001 - same class
+        self._time: VirtualClock = shared._time if shared else VirtualClock()  # noqa: SLF001 - same class
+        self._clock = ShiftedClock(self._time)
+        self._life = Life()
+        self._buses: list[MemoryBus] = []
+        self.loop: VirtualLoop = shared.loop if shared else VirtualLoop(self._time)
+        self.broker: MemoryBroker = shared.broker if shared else MemoryBroker(self._time)
+        self._lines: MemoryPorts = shared._lines if shared else MemoryPorts(self._time)  # noqa: SLF001 - same class
+        self._ports = OwnPorts(self._lines)
+        self._frames: MemoryFrames = shared._frames if shared else MemoryFrames(self._time)  # noqa: SLF001 - same class
 
     @property
     def clock(self) -> Clock:
@@ -198,11 +263,45 @@ class VirtualRuntime:
 
     def lane(self, name: str) -> VirtualLane:
         """Return a new lane on the shared loop."""
-        return VirtualLane(name, self.loop)
+        return VirtualLane(name, self.loop, self._life)
 
     def bus(self, options: BusOptions) -> Bus:
         """Return a new connection to the broker in memory."""
-        return self.broker.connect(options)
+        bus = self.broker.connect(options)
+        self._buses.append(bus)
+        return bus
+
+    # --- what befalls a process from outside ------------------------------------------------------
+
+    def kill(self) -> None:
+        """End everything of this process at once, as SIGKILL does.
+
+        What it had planned or had queued never happens; its lines are closed; the broker says its
+        last wills. What it gave to others before (a message, bytes on a line) arrives.
+        """
+        self._life.over = True
+        for bus in self._buses:
+            bus.end()
+        self._buses.clear()
+        self._ports.close()
+
+    def cut(self) -> None:
+        """Part this process from the broker: neither hears that the other is gone."""
+        for bus in self._buses:
+            expire = functools.partial(bus.expire, bus.cut())
+            silent_ns = round(bus.options.keepalive_s * KEEPALIVES_TO_GONE * NS_PER_S)
+            self.loop.add(silent_ns, expire, life=self._life)
+
+    def heal(self) -> None:
+        """Join this process and the broker again."""
+        for bus in self._buses:
+            bus.heal()
+
+    def shift_clock(self, seconds: float) -> None:
+        """Move this process's UTC by `seconds`; its durations stay right."""
+        self._clock.ahead_ns += round(seconds * NS_PER_S)
+
+    # --- time -------------------------------------------------------------------------------------
 
     def run_on(
         self,
@@ -216,8 +315,8 @@ class VirtualRuntime:
 
     def run_for(self, seconds: float) -> None:
         """Run everything due in the next `seconds`."""
-        self.loop.run_until(self._clock.now_ns() + round(seconds * NS_PER_S))
+        self.loop.run_until(self._time.now_ns() + round(seconds * NS_PER_S))
 
     def run_until(self, reached: Callable[[], bool], timeout_s: float = 60.0) -> bool:
         """Run until `reached` says so; return whether it did within `timeout_s` virtual seconds."""
-        return self.loop.run_until(self._clock.now_ns() + round(timeout_s * NS_PER_S), reached)
+        return self.loop.run_until(self._time.now_ns() + round(timeout_s * NS_PER_S), reached)
