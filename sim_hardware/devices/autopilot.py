@@ -104,6 +104,11 @@ class Autopilot:
         if self.mode is not Mode.GROUND:
             self.mode = Mode.RETURN
 
+    def forget_mission(self) -> None:
+        """Lose the mission store; fly home where it is in the air."""
+        self.items, self.current = (), 0
+        self.return_home()
+
     def advance(self, world_dt_s: float) -> list[int]:
         """Let world time pass; return the mission items that were reached, in order."""
         left_s = world_dt_s

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pymavlink.dialects.v20 import common
 
 from runtime.lanes import Lane, Timer
-from runtime.ports import Port, PortLostError
+from runtime.ports import PortLostError
 from runtime.runtime import Runtime
 from sim_hardware.config import SimDrone
 from sim_hardware.devices.autopilot import (
@@ -18,6 +18,7 @@ from sim_hardware.devices.autopilot import (
     MissionItem,
     Mode,
 )
+from sim_hardware.devices.line import Line
 from sim_hardware.devices.picture import Lens, Optics, bin_front, draw_section, to_jpeg
 from sim_hardware.devices.view import WorldView
 
@@ -52,6 +53,8 @@ class Drone:
         self.autopilot = Autopilot((config.home_x_m, config.home_y_m, 0.0))
         self.missions_flown = 0
         self.pictures = 0
+        self.line = Line(runtime, lane, config.path, self._receive)
+        self._on = False
         self._runtime = runtime
         self._lane = lane
         self._view = view
@@ -62,7 +65,6 @@ class Drone:
             None, srcSystem=config.system_id, srcComponent=common.MAV_COMP_ID_AUTOPILOT1
         )
         self._mav.robust_parsing = True
-        self._port: Port | None = None
         self._timers: list[Timer] = []
         self._upload: list[MissionItem] | None = None
         self._upload_count = 0
@@ -73,22 +75,35 @@ class Drone:
 
     def start(self) -> None:
         """Switch on: the radio appears, heartbeats begin, the camera serves pictures."""
-        self._port = self._runtime.ports.create(self._config.path, self._lane, self._receive)
         self._runtime.frames.serve(self._config.camera_url, self._lane, self.picture)
+        self.power_on()
+
+    def stop(self) -> None:
+        """Switch off."""
+        self.power_off()
+
+    def power_on(self) -> None:
+        """Boot: the radio is there, heartbeats begin."""
+        if self._on:
+            return
+        self._on = True
+        self._booted_ns = self._runtime.clock.monotonic_ns()
+        self.line.open()
         self._timers = [
             self._lane.call_every(HEARTBEAT_S, self._beat),
             self._lane.call_every(TELEMETRY_S, self._tell_position),
         ]
 
-    def stop(self) -> None:
-        """Switch off."""
+    def power_off(self) -> None:
+        """Go dark and forget the mission. In the air, what keeps it flying brings it home."""
+        self._on = False
         for timer in self._timers:
             timer.cancel()
         if self._request_timer is not None:
             self._request_timer.cancel()
-        if self._port is not None:
-            self._port.close()
-            self._port = None
+        self._upload = None
+        self.autopilot.forget_mission()
+        self.line.close()
 
     def tick(self, world_dt_s: float) -> None:
         """Let `world_dt_s` seconds of the world pass. Call on the drone's lane."""
@@ -104,7 +119,7 @@ class Drone:
 
     def picture(self) -> bytes:
         """Return a JPEG of the bin in front of the drone, of a bare wall where there is none."""
-        if self._port is None:
+        if not self._on:
             return b""
         self.pictures += 1
         bin_id = self.bin_in_front()
@@ -170,12 +185,10 @@ class Drone:
         self._send(common.MAVLink_mission_current_message(self.autopilot.current))
 
     def _send(self, message: Any) -> None:
-        if self._port is None:
-            return
         data = bytes(message.pack(self._mav))
         self._mav.seq = (self._mav.seq + 1) % 256
         try:
-            self._port.write(data)
+            self.line.write(data)
         except PortLostError:
             return  # a radio speaks whether or not anybody listens
 

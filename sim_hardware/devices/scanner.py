@@ -20,9 +20,10 @@ import structlog
 from runtime.bus import BusOptions, Incoming, Will
 from runtime.lanes import Lane, Timer
 from runtime.metrics import Metrics
-from runtime.ports import Port, PortLostError
+from runtime.ports import PortLostError
 from runtime.runtime import Runtime
 from sim_hardware.config import SimConfig, SimScanner
+from sim_hardware.devices.line import Line
 from wire import topics
 from wire.codec import WireError, decode, encode
 from wire.messages import DeviceScan, DeviceStatus, ScanFeedback
@@ -82,25 +83,31 @@ class SerialScanner:
 
     def __init__(self, runtime: Runtime, lane: Lane, own: SimScanner, metrics: Metrics) -> None:
         self.scans = 0
-        self._runtime = runtime
+        self.line = Line(runtime, lane, own.path, self._handle_bytes)
         self._lane = lane
         self._own = own
         self._metrics = metrics
-        self._port: Port | None = None
         self._heard = bytearray()
         self._waiting: OnAnswer | None = None
         self._timer: Timer | None = None
 
     def start(self) -> None:
         """Plug in: the line appears at its path."""
-        self._port = self._runtime.ports.create(self._own.path, self._lane, self._handle_bytes)
+        self.line.open()
 
     def stop(self) -> None:
         """Unplug."""
         self._give_up()
-        if self._port is not None:
-            self._port.close()
-            self._port = None
+        self.line.close()
+
+    def power_off(self) -> None:
+        """Go dark and forget everything; whoever waits for a beep hears none."""
+        self._heard.clear()
+        self.line.close()
+
+    def power_on(self) -> None:
+        """Boot: the line is there again."""
+        self.line.open()
 
     def scan(self, text: str, on_answer: OnAnswer) -> None:
         """Read one barcode."""
@@ -110,8 +117,7 @@ class SerialScanner:
         self._timer = self._lane.call_later(ANSWER_S, self._hear_nothing)
         self._metrics.count("scans_sent", self._own.device_id)
         try:
-            if self._port is not None:
-                self._port.write(text.encode("ascii") + b"\r\n")
+            self.line.write(text.encode("ascii") + b"\r\n")
         except PortLostError as error:
             self._metrics.count("scans_lost", self._own.device_id)
             log.warning("a scan was lost on its line", error=str(error))

@@ -1,0 +1,96 @@
+"""What faults may happen to, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from sim_hardware.config import SimConfig
+from sim_hardware.plant import BROKER, CENTRAL, edge_process
+from wire.site import Site
+
+Names = tuple[str, ...]
+WHOLE_SITE: Final = "site"
+DESK: Final = "desk"
+LANE_MARK: Final = ">"
+
+
+def lane_name(from_node: str, to_node: str) -> str:
+    """Return how a lane of the map is written: `N1>N2`."""
+    return f"{from_node}{LANE_MARK}{to_node}"
+
+
+def _serial(_: Site, config: SimConfig) -> Names:
+    return (*(s.device_id for s in config.scanners if s.path), *_drones(_, config))
+
+
+def _mqtt(site: Site, config: SimConfig) -> Names:
+    return (*(s.device_id for s in config.scanners if not s.path), *_robots(site, config))
+
+
+def _scanners(_: Site, config: SimConfig) -> Names:
+    return tuple(s.device_id for s in config.scanners)
+
+
+def _robots(site: Site, _: SimConfig) -> Names:
+    return tuple(row.serial for row in site.robots)
+
+
+def _drones(_: Site, config: SimConfig) -> Names:
+    return tuple(own.drone_id for own in config.drones)
+
+
+def _cameras(site: Site, config: SimConfig) -> Names:
+    return (*(own.camera_id for own in config.cameras), *_drones(site, config))
+
+
+def _devices(site: Site, config: SimConfig) -> Names:
+    return (*_scanners(site, config), *_robots(site, config), *_drones(site, config))
+
+
+def _processes(site: Site, _: SimConfig) -> Names:
+    return (BROKER, CENTRAL, *_edges(site, _), DESK)
+
+
+def _clients(site: Site, config: SimConfig) -> Names:
+    return _processes(site, config)[1:]
+
+
+def _edges(site: Site, _: SimConfig) -> Names:
+    return tuple(edge_process(name) for name in sorted({r.edge_id for r in site.bins.values()}))
+
+
+def _lanes(site: Site, _: SimConfig) -> Names:
+    return tuple(lane_name(row.from_node, row.to_node) for row in site.edges)
+
+
+def _people(_: Site, config: SimConfig) -> Names:
+    return tuple(own.person_id for own in config.scanners)
+
+
+def _articles(site: Site, _: SimConfig) -> Names:
+    return (*(row.sku for row in site.articles.values()), *site.articles)
+
+
+NAMES: Final[Mapping[str, Callable[[Site, SimConfig], Names]]] = {
+    "serial device": _serial,
+    "mqtt device": _mqtt,
+    "device": _devices,
+    "scanner": _scanners,
+    "robot": _robots,
+    "drone": _drones,
+    "camera": _cameras,
+    "process": _processes,
+    "client process": _clients,
+    "broker": lambda _site, _config: (BROKER,),
+    "central": lambda _site, _config: (CENTRAL,),
+    "edge": _edges,
+    "node": lambda site, _: tuple(site.nodes),
+    "lane": _lanes,
+    "person": _people,
+    "bin": lambda site, _: tuple(site.bins),
+    "article": _articles,
+    "supplier": lambda site, _: tuple(site.suppliers),
+    "site": lambda _site, _config: (WHOLE_SITE,),
+}
+"""By what a kind says it happens to: the names that there are."""
