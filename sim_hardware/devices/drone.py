@@ -79,8 +79,13 @@ class Drone:
         self.power_on()
 
     def stop(self) -> None:
-        """Switch off."""
-        self.power_off()
+        """Switch its radio off; what flies, flies on."""
+        self._on = False
+        for timer in self._timers:
+            timer.cancel()
+        if self._request_timer is not None:
+            self._request_timer.cancel()
+        self.line.close()
 
     def power_on(self) -> None:
         """Boot: the radio is there, heartbeats begin."""
@@ -96,14 +101,9 @@ class Drone:
 
     def power_off(self) -> None:
         """Go dark and forget the mission. In the air, what keeps it flying brings it home."""
-        self._on = False
-        for timer in self._timers:
-            timer.cancel()
-        if self._request_timer is not None:
-            self._request_timer.cancel()
+        self.stop()
         self._upload = None
         self.autopilot.forget_mission()
-        self.line.close()
 
     def tick(self, world_dt_s: float) -> None:
         """Let `world_dt_s` seconds of the world pass. Call on the drone's lane."""

@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 
 from runtime.live import LiveRuntime
-from runtime.ports import Port
-from runtime.seeds import Random
 from runtime.virtual import VirtualRuntime
 from sim_hardware.devices.autopilot import Mode
-from sim_hardware.devices.drone import Drone
+from sim_hardware.faults.lines import Drop
 from stockhelm.broker import free_port
 from tests.drone_world import BINS, DroneWorld, virtual_world
 from tests.rack import gtin
@@ -113,40 +111,11 @@ def test_a_mission_that_expires_while_it_waits_is_not_flown() -> None:
 # --- the radio ---------------------------------------------------------------------------------
 
 
-class LossyPort:
-    """A radio's line that loses each byte with a small probability."""
-
-    LOST_SHARE = 1 / 150
-
-    def __init__(self, port: Port, random: Random) -> None:
-        self._port = port
-        self._random = random
-
-    def lose(self, data: bytes) -> bytes:
-        return bytes(byte for byte in data if self._random.random() >= self.LOST_SHARE)
-
-    def write(self, data: bytes) -> None:
-        self._port.write(self.lose(data))
-
-    def close(self) -> None:
-        self._port.close()
-
-
-class LossyDrone(Drone):
-    """A drone with such a radio, in both directions."""
-
-    def start(self) -> None:
-        super().start()
-        assert self._port is not None
-        self._port = self._lossy = LossyPort(self._port, self._runtime.random("radio"))
-
-    def _receive(self, chunks: list[tuple[bytes, int]]) -> None:
-        super()._receive([(self._lossy.lose(data), at_ns) for data, at_ns in chunks])
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_a_radio_that_loses_bytes_only_costs_time(seed: int) -> None:
-    runtime, world = virtual_world(seed=seed, drone=LossyDrone)
+    runtime, world = virtual_world(seed=seed)
+    for way in world.drone.line.ways.values():
+        way.effects.append(Drop(runtime.random("radio"), 1 / 150))
     fly_to_the_end(runtime, world)
     assert world.ended[0].ok
     assert world.seen == EXPECTED
