@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from runtime.config import Folder, Host, check_unique
 from wire.messages import Name
 
 Port = Annotated[int, Meta(ge=1, le=65_535)]
@@ -19,7 +20,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class BrokerConfig(Section, frozen=True, kw_only=True):
     """Where the message broker listens."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """Name or address of the broker."""
     port: Port = 1883
     """Its port."""
@@ -104,9 +105,9 @@ class CentralConfig(Section, frozen=True, kw_only=True):
 
     site_id: Name
     """Name of the site: part of every topic."""
-    site_dir: str
+    site_dir: Folder
     """Folder of the site's CSV files."""
-    data_dir: str
+    data_dir: Folder
     """Folder that this process alone writes; it is made where it is missing."""
     database_url: str = ""
     """SQLAlchemy URL; empty: SQLite in `data_dir`/central.db."""
@@ -116,6 +117,10 @@ class CentralConfig(Section, frozen=True, kw_only=True):
     tasking: TaskingConfig = TaskingConfig()
     fleet: FleetConfig = FleetConfig()
     drones: tuple[DroneAtEdge, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where a drone stands twice."""
+        check_unique("drones[].drone_id", (row.drone_id for row in self.drones))
 
     def url(self) -> str:
         """Return the database's URL."""
@@ -127,9 +132,9 @@ class DeskConfig(Section, frozen=True, kw_only=True):
 
     site_id: Name
     """Name of the site: part of every topic."""
-    site_dir: str
+    site_dir: Folder
     """Folder of the site's CSV files."""
-    data_dir: str
+    data_dir: Folder
     """Folder that this process alone writes; it is made where it is missing."""
     database_url: str
     """Central's database, SQLAlchemy URL; a SQLite file is opened read-only."""

@@ -63,6 +63,7 @@ from wire.topics import (
 )
 from wire.vda5050.topics import VehicleId
 
+NAMES_SHOWN: Final = 10
 _TEXT_MAX: Final = 400
 _NS_PER_US: Final = 1_000
 log = structlog.get_logger()
@@ -325,6 +326,16 @@ class EdgeAgent:
             self._event_inbox.put(event)
 
 
+def check_people(config: EdgeConfig, site: Site) -> None:
+    """Raise ConfigError where nobody of people.csv, if there is one, holds a scanner."""
+    for index, scanner in enumerate(config.scanners):
+        if site.people and scanner.person_id not in site.people:
+            raise ConfigError(
+                f"scanners[{index}].person_id = {scanner.person_id!r}: expected somebody of"
+                f" people.csv in {config.site_dir}: {', '.join(sorted(site.people)[:NAMES_SHOWN])}"
+            )
+
+
 def build_edge(runtime: Runtime, metrics: Metrics, config: EdgeConfig) -> EdgeAgent:
     """Return the edge agent of this configuration.
 
@@ -334,6 +345,7 @@ def build_edge(runtime: Runtime, metrics: Metrics, config: EdgeConfig) -> EdgeAg
     if int(config.gln[-1]) != expected:
         raise ConfigError(f"gln = {config.gln!r}: expected check digit {expected} at its end")
     site = read_site(Path(config.site_dir))
+    check_people(config, site)
     path = Path(config.data_dir) / FILE_NAME
     new_epoch = runtime.clock.now_ns() // _NS_PER_US
     store = open_store(path, edge_id=config.edge_id, new_epoch=new_epoch)

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from runtime.config import Folder, Host, HttpUrl, check_unique, check_url
 from wire.messages import EDGE_DEVICES_MAX, Name
 
 Port = Annotated[int, Meta(ge=1, le=65_535)]
@@ -19,7 +20,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class BrokerConfig(Section, frozen=True, kw_only=True):
     """Where the message broker listens."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     """Name or address of the broker."""
     port: Port = 1883
     """Its port."""
@@ -47,7 +48,7 @@ class CameraConfig(Section, frozen=True, kw_only=True):
 
     camera_id: Name
     """Unique in the site."""
-    url: str
+    url: HttpUrl
     """Where one GET gives one JPEG."""
     period_s: Annotated[float, Meta(ge=0.05, le=3_600)] = 0.5
     """How often it is asked."""
@@ -62,7 +63,7 @@ class DroneConfig(Section, frozen=True, kw_only=True):
     """Unique in the site; central names it in missions."""
     path: str
     """Serial device of the telemetry radio."""
-    camera_url: str
+    camera_url: HttpUrl
     """Where one GET gives one JPEG of what the drone sees."""
     baud: Annotated[int, Meta(ge=1_200, le=4_000_000)] = 57_600
     """Speed of the serial line."""
@@ -83,11 +84,11 @@ class EdgeConfig(Section, frozen=True, kw_only=True):
     """Name of the site: part of every topic."""
     edge_id: Name
     """The zone: it owns the bins that have it in bins.csv."""
-    site_dir: str
+    site_dir: Folder
     """Folder of the site's CSV files."""
-    data_dir: str
+    data_dir: Folder
     """Folder that this process alone writes; it is made where it is missing."""
-    gln: Annotated[str, Meta(pattern=r"^[0-9]{13}$")]
+    gln: Annotated[str, Meta(pattern=r"^[0-9]{13}\Z")]
     """The site's Global Location Number: bin labels carry it (AI 414) and the bin (AI 254)."""
     broker: BrokerConfig = BrokerConfig()
     scanners: Annotated[tuple[ScannerConfig, ...], Meta(max_length=EDGE_DEVICES_MAX)] = ()
@@ -99,3 +100,15 @@ class EdgeConfig(Section, frozen=True, kw_only=True):
     """After so long without an acknowledgement the journal is sent again; doubles up to 60 s."""
     journal_rows_max: Annotated[int, Meta(ge=1_000, le=2**40)] = 50_000_000
     """With so many rows scans are refused (`store_full`)."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where two devices share a name or a line."""
+        check_unique("scanners[].device_id", (row.device_id for row in self.scanners))
+        check_unique("scanners[].path", (row.path for row in self.scanners))
+        check_unique("cameras[].camera_id", (row.camera_id for row in self.cameras))
+        check_unique("drones[].drone_id", (row.drone_id for row in self.drones))
+        check_unique("drones[].path", (row.path for row in self.drones))
+        for index, camera in enumerate(self.cameras):
+            check_url(f"cameras[{index}].url", camera.url)
+        for index, drone in enumerate(self.drones):
+            check_url(f"drones[{index}].camera_url", drone.camera_url)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
+from msgspec import Meta
 
 T = TypeVar("T", bound=msgspec.Struct)
+Folder = Annotated[str, Meta(min_length=1, pattern=r"^[^\x00]*\Z")]
+Host = Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[^\s/]*\Z")]
+HttpUrl = Annotated[str, Meta(max_length=2_000, pattern=r"^https?://[^\s/?#]+[^\s]*\Z")]
 
 
 class ConfigError(ValueError):
@@ -58,7 +64,30 @@ def _explain(name: str, values: dict[str, Any], kind: type[msgspec.Struct], mess
     if missing:
         key = f"{path}.{missing[1]}" if path else missing[1]
         return f"{name}: {key}: missing; it is required"
+    if not path:  # said by the whole, which names its keys itself
+        return f"{name}: {text}"
     return f"{name}: {path} = {_value_at(values, path)!r}: {text}"
+
+
+def check_unique(key: str, values: Iterable[str]) -> None:
+    """Raise ValueError where a value of `key` (with [] for its place in a list) stands twice."""
+    seen: dict[str, int] = {}
+    for index, value in enumerate(values):
+        if value and value in seen:
+            this, first = (key.replace("[]", f"[{i}]") for i in (index, seen[value]))
+            raise ValueError(f"{this} = {value!r}: expected another than {first} has")
+        seen[value] = index
+
+
+def check_url(key: str, url: str) -> None:
+    """Raise ValueError where no host and port can be read in `url`."""
+    try:
+        found = urlsplit(url)
+        readable = bool(found.hostname) and found.port != 0
+    except ValueError:
+        readable = False
+    if not readable:
+        raise ValueError(f"{key} = {url!r}: expected http://HOST/PATH or http://HOST:PORT/PATH")
 
 
 def _steps(path: str) -> list[str | int]:

@@ -25,7 +25,10 @@ def hold_folder(folder: Path, who: str) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise InUseError(f"{folder}: cannot be used: {error.strerror}: {error.filename}") from error
+        raise InUseError(
+            f"data_dir = {str(folder)!r}: expected a folder that can be made and written:"
+            f" {error.strerror}: {error.filename}"
+        ) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -18,6 +18,17 @@ class StoreError(StartError):
     """A database cannot be used; the text says which and what to do."""
 
 
+def make_folder_of(file: Path) -> None:
+    """Make the folder that a database lies in. Raises StoreError where that cannot be."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"{file}: expected a folder that can be made and written:"
+            f" {error.strerror}: {error.filename}"
+        ) from error
+
+
 def open_database(path: Path | None) -> sqlite_utils.Database:
     """Return the database at `path` (None: in memory), WAL, synchronous=FULL, in autocommit mode.
 
@@ -26,7 +37,7 @@ def open_database(path: Path | None) -> sqlite_utils.Database:
     """
     name = ":memory:" if path is None else str(path)
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder_of(path)
     try:
         connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False)
         connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")

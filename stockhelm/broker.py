@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 import msgspec
 import typer
 
+from runtime.config import Folder
+from runtime.errors import StartError
 from runtime.service import notify
 from stockhelm.dies_with_parent import with_parent
 
@@ -54,14 +56,14 @@ PROBE_ACCEPTED: Final = b"\x20\x02\x00\x00"
 PROBE_DISCONNECT: Final = b"\xe0\x00"
 
 
-class BrokerError(Exception):
+class BrokerError(StartError):
     """The broker cannot run; the text says why and what to do."""
 
 
 class BrokerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a broker of ours runs."""
 
-    directory: str
+    directory: Folder
     """Where it keeps its settings, its log and what it stores."""
     host: str = "127.0.0.1"
     """The address it listens on; anything but the loopback needs a password file and mosquitto."""
@@ -113,14 +115,22 @@ class BrokerProcess:
     def start(self) -> Self:
         """Start the broker and return once it answers."""
         directory = Path(self.config.directory).resolve()
-        directory.mkdir(parents=True, exist_ok=True)
-        require_free_port(self.config.host, self.config.port)
         log_file = directory / "broker.log"
-        if log_file.exists() and log_file.stat().st_size > LOG_BYTES_MAX:
-            log_file.replace(directory / "broker.log.1")
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            if log_file.exists() and log_file.stat().st_size > LOG_BYTES_MAX:
+                log_file.replace(directory / "broker.log.1")
+            command = self._command(directory)
+            log_file.touch()
+        except OSError as error:
+            raise BrokerError(
+                f"directory = {self.config.directory!r}: expected a folder that can be made and"
+                f" written: {error.strerror}: {error.filename}"
+            ) from error
+        require_free_port(self.config.host, self.config.port)
         with log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                with_parent(self._command(directory)),
+                with_parent(command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -295,7 +305,10 @@ def tail(log_file: Path) -> str:
 
 
 def run_broker(config: BrokerConfig) -> int:
-    """Run a broker until Ctrl-C or SIGTERM: `stockhelm broker run`. Return the exit code."""
+    """Run a broker until Ctrl-C or SIGTERM: `stockhelm broker run`. Return the exit code.
+
+    Raises BrokerError where it cannot run.
+    """
     asked: list[int] = []
 
     def remember(number: int, _frame: FrameType | None) -> None:
@@ -303,16 +316,12 @@ def run_broker(config: BrokerConfig) -> int:
 
     signal.signal(signal.SIGINT, remember)
     signal.signal(signal.SIGTERM, remember)
-    try:
-        with BrokerProcess(config) as broker:
-            typer.echo(f"{broker.describe()} listens on {broker.host}:{broker.port}")
-            notify("READY=1")
-            while not asked:
-                code = broker.wait(WATCH_S)
-                if code is not None:
-                    typer.echo(f"{broker.describe()} ended by itself with {code}", err=True)
-                    return 1
-    except BrokerError as error:
-        typer.echo(str(error), err=True)
-        return 1
+    with BrokerProcess(config) as broker:
+        typer.echo(f"{broker.describe()} listens on {broker.host}:{broker.port}")
+        notify("READY=1")
+        while not asked:
+            code = broker.wait(WATCH_S)
+            if code is not None:
+                typer.echo(f"{broker.describe()} ended by itself with {code}", err=True)
+                return 1
     return 0

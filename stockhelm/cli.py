@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -37,6 +39,16 @@ def main() -> None:
     except (ConfigError, SiteError, StartError) as error:
         typer.echo(f"stockhelm: {error}", err=True)
         sys.exit(1)
+
+
+@contextmanager
+def _named(config: Path) -> Iterator[None]:
+    """Let every reason against a start name the configuration that asked for it."""
+    try:
+        yield
+    except (ConfigError, SiteError, StartError) as error:
+        text = str(error)
+        raise StartError(text if str(config) in text else f"{config}: {text}") from error
 
 
 def _version(asked: bool) -> None:
@@ -119,7 +131,7 @@ def edge_run(config: ConfigFile, metrics: MetricsFile = None) -> None:
     from runtime.service import run_service
 
     name = f"edge-{settings.edge_id}"
-    with hold_folder(Path(settings.data_dir), name):
+    with _named(config), hold_folder(Path(settings.data_dir), name):
         code = run_service(
             name,
             lambda runtime, figures: build_edge(runtime, figures, settings),
@@ -137,7 +149,7 @@ def central_run(config: ConfigFile, metrics: MetricsFile = None) -> None:
     from central.agent import build_central
     from runtime.service import run_service
 
-    with hold_folder(Path(settings.data_dir), "central"):
+    with _named(config), hold_folder(Path(settings.data_dir), "central"):
         code = run_service(
             "central",
             lambda runtime, figures: build_central(runtime, figures, settings),
@@ -155,13 +167,13 @@ def desk_run(config: ConfigFile, metrics: MetricsFile = None) -> None:
     from central.desk.service import build_desk
     from runtime.service import run_service
 
-    raise typer.Exit(
-        run_service(
+    with _named(config):
+        code = run_service(
             "desk",
             lambda runtime, figures: build_desk(runtime, figures, settings),
             metrics_file=metrics,
         )
-    )
+    raise typer.Exit(code)
 
 
 @broker_app.command("run")
@@ -169,7 +181,9 @@ def broker_run(config: ConfigFile) -> None:
     """Run a message broker with generated settings until SIGTERM or Ctrl-C."""
     from stockhelm.broker import BrokerConfig, run_broker
 
-    raise typer.Exit(run_broker(load_config(config, BrokerConfig)))
+    with _named(config):
+        code = run_broker(load_config(config, BrokerConfig))
+    raise typer.Exit(code)
 
 
 @sim_app.command("floor")
@@ -177,7 +191,9 @@ def sim_floor(config: ConfigFile) -> None:
     """Run a simulated floor in real time: its devices, people, suppliers and customers."""
     from stockhelm.floor import run_floor
 
-    raise typer.Exit(run_floor(config))
+    with _named(config):
+        code = run_floor(config)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -234,7 +250,8 @@ def ledger_verify(config: ConfigFile) -> None:
     """Compare an edge's counts with its journal, or central's balances with its movements."""
     from stockhelm.ledger import verify
 
-    said, whole = verify(config)
+    with _named(config):
+        said, whole = verify(config)
     typer.echo(said)
     raise typer.Exit(0 if whole else 1)
 
@@ -244,7 +261,9 @@ def ledger_rebuild(config: ConfigFile) -> None:
     """Make counts or balances anew, from journal or movements; the process must not run."""
     from stockhelm.ledger import rebuild
 
-    typer.echo(rebuild(config))
+    with _named(config):
+        said = rebuild(config)
+    typer.echo(said)
 
 
 @app.command()

@@ -28,11 +28,14 @@ from wire.topics import topics_markdown
 
 DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
 PATTERNS: Final = {
-    r"^[A-Za-z0-9][A-Za-z0-9_.-]*$": "name",
-    r"^[A-Z0-9][A-Z0-9-]*$": "bin id",
-    r"^[a-z]+:[A-Za-z0-9_.-]*$": "place",
-    r"^[0-9]{13}$": "13 digits",
-    r"^[0-9]{14}$": "14 digits",
+    r"^[A-Za-z0-9][A-Za-z0-9_.-]*": "name",
+    r"^[A-Z0-9][A-Z0-9-]*": "bin id",
+    r"^[a-z]+:[A-Za-z0-9_.-]*": "place",
+    r"^[0-9]{13}": "13 digits",
+    r"^[0-9]{14}": "14 digits",
+    r"^[^\x00]*": "folder",
+    r"^[^\s/]*": "host name or address",
+    r"^https?://[^\s/?#]+[^\s]*": "http:// or https:// address",
 }
 SHORT_INT_MAX: Final = 10_000_000
 Struct = type[msgspec.Struct]
@@ -83,7 +86,7 @@ def _range(name: str, kind: mi.IntType | mi.FloatType) -> str:
 
 def _string(kind: mi.StrType) -> str:
     if kind.pattern is not None:
-        return PATTERNS[kind.pattern]
+        return PATTERNS[kind.pattern.removesuffix("$").removesuffix(r"\Z")]
     return "text" + _length(kind.min_length, kind.max_length)
 
 

@@ -57,7 +57,7 @@ def strategy(kind: types.Type | type) -> st.SearchStrategy[Any]:
         case types.FloatType(ge=ge, le=le):
             return st.floats(min_value=ge, max_value=le, allow_nan=False, allow_infinity=False)
         case types.StrType(pattern=str(pattern), max_length=longest):
-            texts = st.from_regex(pattern.removesuffix("$") + r"\Z", fullmatch=False)
+            texts = st.from_regex(pattern, fullmatch=False)
             return texts.filter(lambda t: longest is None or len(t) <= longest)
         case types.StrType(min_length=shortest, max_length=longest):
             alphabet = st.characters(codec="utf-8")

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
+
+from central.database_url import parse_database_url
+from runtime.store import StoreError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -31,12 +33,14 @@ class Books:
     """Central's tables, as they were at one moment per `read`. Any thread may read."""
 
     def __init__(self, url: str) -> None:
-        parsed = make_url(url)
+        parsed = parse_database_url(url)
         self._is_sqlite = parsed.get_backend_name() == "sqlite"
         self._url = url
         self._file = Path(parsed.database or "")
         if self._is_sqlite and not parsed.database:
-            raise BooksError(f"database_url {url!r}: expected the path of central's database file")
+            raise StoreError(
+                f"database_url = {url!r}: expected the path of central's database file"
+            )
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._inode = 0

@@ -10,6 +10,7 @@ from central import tables as t
 from central.desk.books import Books, BooksError
 from central.desk.queries import Queries
 from central.desk.site import Names
+from runtime.store import StoreError
 from tests.desk_world import DeskWorld
 from wire.site import parse_site
 
@@ -87,7 +88,7 @@ def test_damaged_books_say_what_is_wrong(world: DeskWorld, books: Books) -> None
 
 
 def test_a_url_without_a_file_is_refused() -> None:
-    with pytest.raises(BooksError, match="expected the path"):
+    with pytest.raises(StoreError, match="expected the path"):
         Books("sqlite://")
 
 

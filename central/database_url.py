@@ -1,0 +1,39 @@
+"""The database's address as central and the desk are given it, checked before it is used."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from runtime.store import StoreError
+
+BACKENDS: Final = ("sqlite", "postgresql")
+EXPECTED: Final = "expected sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
+
+
+def parse_database_url(url: str) -> URL:
+    """Return the URL where a database of ours can be meant by it. Raises StoreError."""
+    try:
+        found = make_url(url)
+        if found.get_backend_name() not in BACKENDS or "\0" in url:
+            raise StoreError(f"database_url = {hidden(url)!r}: {EXPECTED}")
+        found.get_dialect().import_dbapi()
+    except (ArgumentError, ValueError) as error:
+        raise StoreError(f"database_url = {hidden(url)!r}: {EXPECTED}") from error
+    except ImportError as error:
+        raise StoreError(
+            f"database_url = {hidden(url)!r}: expected the Python package {error.name}, which is"
+            " not installed: `pip install 'psycopg[binary]'` and begin the URL with"
+            " postgresql+psycopg://"
+        ) from error
+    return found
+
+
+def hidden(url: str) -> str:
+    """Return the URL without its password."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):
+        return url
