@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -19,54 +20,69 @@ from sqlalchemy import (
     Table,
     create_engine,
     event,
-    make_url,
+    inspect,
     select,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.exc import SQLAlchemyError
 
-from central.tables import counter, metadata, setting
+from central.database_url import hidden, parse_database_url
+from central.tables import balance, counter, metadata, movement, setting
 from runtime.clock import NS_PER_S
-from runtime.store import BUSY_TIMEOUT_MS, WAL_PAGES_PER_CHECKPOINT, StoreError
+from runtime.store import (
+    BUSY_TIMEOUT_MS,
+    WAL_PAGES_PER_CHECKPOINT,
+    StoreError,
+    make_folder_of,
+)
 
 SCHEMA: Final = "1"
+RESTORE: Final = "move it away and restore a copy of it"
+REBUILD: Final = "make it anew with `stockhelm ledger rebuild --config FILE`"
 _ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _READING: Final = "stockhelm_reading"
 
 Values = Mapping[str, Any]
 
 
-def open_engine(url: str, *, synchronous: str = "FULL") -> Engine:
-    """Return the engine of the database at `url`, with all tables made. Raises StoreError."""
+def open_engine(url: str, *, synchronous: str = "FULL", repairs: bool = False) -> Engine:
+    """Return the engine of the database at `url`, with all tables made. Raises StoreError.
+
+    Balances that are gone beside movements that are not are refused, but where `repairs`: then the
+    caller makes them anew.
+    """
     engine = _make_engine(url, synchronous)
+    name = hidden(url)
     try:
         with engine.begin() as conn:
-            if conn.dialect.name == "sqlite":
-                verdict = conn.execute(text("PRAGMA quick_check(1)")).scalar_one()
-                if verdict != "ok":
-                    raise StoreError(
-                        f"{url}: damaged ({verdict}); move it away and restore a copy of it"
-                    )
-            metadata.create_all(conn)
-            _check_schema(conn, url)
-    except DatabaseError as error:
+            _check_file(conn, name)
+            _make_tables(conn, name, repairs=repairs)
+            _check_schema(conn, name)
+            if not repairs:
+                _check_balances(conn, name)
+    except (SQLAlchemyError, sqlite3.Error) as error:
         engine.dispose()
-        raise StoreError(f"{url}: cannot be used as central's database: {error.orig}") from error
+        reason = getattr(error, "orig", None) or error
+        raise StoreError(
+            f"database_url = {name!r}: expected a database that central can read and write:"
+            f" {reason}"
+        ) from error
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 
 def _make_engine(url: str, synchronous: str) -> Engine:
-    try:
-        target = make_url(url)
-    except ArgumentError as error:
-        raise StoreError(
-            f"database_url {url!r}: expected sqlite:///FILE or postgresql+psycopg://..."
-        ) from error
+    target = parse_database_url(url)
     if target.get_backend_name() != "sqlite":
         return create_engine(target)
-    if target.database:
-        Path(target.database).parent.mkdir(parents=True, exist_ok=True)
+    if target.database and "uri" not in target.query:
+        try:
+            make_folder_of(Path(target.database))
+        except StoreError as error:
+            raise StoreError(f"database_url = {url!r}: {error}") from error
     engine = create_engine(target)
 
     @event.listens_for(engine, "connect")
@@ -85,15 +101,51 @@ def _make_engine(url: str, synchronous: str) -> Engine:
     return engine
 
 
+def _check_file(conn: Connection, name: str) -> None:
+    if conn.dialect.name != "sqlite":
+        return
+    verdict = conn.execute(text("PRAGMA quick_check(1)")).scalar_one()
+    if verdict != "ok":
+        raise StoreError(f"{name}: damaged ({verdict}); {RESTORE}")
+
+
+def _make_tables(conn: Connection, name: str, *, repairs: bool) -> None:
+    """Make the tables that this database never had; one that it had is not remade in silence."""
+    there = set(inspect(conn).get_table_names())
+    gone = sorted(_made_tables(conn, there) - there)
+    lost = [table for table in gone if table != balance.name]
+    if lost:
+        raise StoreError(f"{name}: expected tables that are gone: {', '.join(lost)}; {RESTORE}")
+    if gone and not repairs:
+        raise StoreError(f"{name}: table {balance.name} is gone: {REBUILD}")
+    metadata.create_all(conn)
+    write_setting(conn, "tables", " ".join(metadata.tables))
+
+
+def _made_tables(conn: Connection, there: AbstractSet[str]) -> set[str]:
+    if not there & metadata.tables.keys():
+        return set()
+    marked = read_setting(conn, "tables") if setting.name in there else None
+    return {movement.name, balance.name, setting.name} if marked is None else set(marked.split())
+
+
+def _check_balances(conn: Connection, name: str) -> None:
+    """Raise StoreError where there are no balances though something was moved."""
+    if conn.execute(select(balance.c.place).limit(1)).first() is not None:
+        return
+    moved = select(movement.c.id).where(movement.c.from_place != movement.c.to_place).limit(1)
+    if conn.execute(moved).first() is not None:
+        raise StoreError(f"{name}: table balance is empty, there are movements: {REBUILD}")
+
+
 def _check_schema(conn: Connection, url: str) -> None:
     found = read_setting(conn, "schema")
-    if found is None:
-        write_setting(conn, "schema", SCHEMA)
-    elif found != SCHEMA:
+    if found not in (None, SCHEMA):
         raise StoreError(
             f"{url}: has tables of version {found}, this program expects {SCHEMA}; "
             "start it with the program that made it"
         )
+    write_setting(conn, "schema", SCHEMA)  # each time: what cannot be written is found out here
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def rebuild(config_file: Path) -> str:
     if isinstance(found, CentralConfig):
         with (
             hold_folder(Path(found.data_dir), "stockhelm ledger rebuild"),
-            open_engine(found.url()).begin() as connection,
+            open_engine(found.url(), repairs=True).begin() as connection,
         ):
             places = rebuild_balances(connection)
         return f"balances of {places} places and articles made anew from the movements"

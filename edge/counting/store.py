@@ -4,7 +4,7 @@ Tables:
 
 | table | one row per |
 |---|---|
-| `meta` | name: `edge_id`, `epoch` (new with each new database), `acked_seq`, `opened` |
+| `meta` | name: `edge_id`, `epoch` (new with each new database), `acked_seq`, `opened`, `tables` |
 | `journal` | stock event, in order; `event_id` is unique, rows are never changed or deleted |
 | `counts` | place and article that a movement named |
 | `task_units` | task: units that people's scans did |
@@ -17,6 +17,7 @@ The outbox is the view `outbox`: the journal after `acked_seq`. There is one wri
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,15 +28,18 @@ import msgspec
 import sqlite_utils
 
 from edge.counting.core import deltas, task_units
+from edge.counting.tables import AWAY, TABLES, file_of, prepare_tables
 from edge.scanning.core import Session
 from runtime.store import StoreError, open_database
 from wire.messages import ScanFeedback, StockEvent
 
 ANSWERS_PER_EPOCH_MAX: Final = 512
 EPOCHS_PER_DEVICE_MAX: Final = 32
+SEQ_MAX: Final = 2**53
 FILE_NAME: Final = "edge.db"
 EVENT_BYTES_MAX: Final = 16 * 1024
 """A batch to central holds one of these at least, whatever else there is to say."""
+_DIGITS: Final = re.compile(r"[0-9]{1,16}")
 _event_decoder: msgspec.json.Decoder[StockEvent] = msgspec.json.Decoder(StockEvent)
 _session_decoder = msgspec.json.Decoder(Session)
 _encoder = msgspec.json.Encoder()
@@ -82,21 +86,18 @@ class EdgeStore:
         self._conn: sqlite3.Connection = db.conn
         self.last_seq = 0
         self.acked_seq = self._acked_written = 0
-        _make_tables(db)
-        known = self._meta("edge_id")
-        if known is None:
-            with self.transaction() as tx:
-                tx.put_meta("edge_id", edge_id)
-                tx.put_meta("epoch", str(new_epoch))
-        elif known != edge_id:
+        try:
+            prepare_tables(db)
+            self._check_owner(edge_id, new_epoch)
+            query = "SELECT coalesce(max(seq), 0) FROM journal"
+            self.last_seq = int(db.execute(query).fetchone()[0])
+        except (sqlite3.Error, CommitError) as error:
             raise StoreError(
-                f"this database belongs to edge {known!r}, the configuration says {edge_id!r}: "
-                f"give each edge a data_dir of its own"
-            )
-        self.epoch = int(self._meta("epoch") or 0)
-        self.last_seq = int(db.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0])
+                f"{file_of(db)}: expected an edge's database that can be read and written: {error}"
+            ) from error
+        self.epoch = self._number("epoch")
         # Central has rows up to `acked_seq`; it is written down with the next transaction.
-        self.acked_seq = self._acked_written = int(self._meta("acked_seq") or 0)
+        self.acked_seq = self._acked_written = self._number("acked_seq")
 
     @property
     def opened(self) -> bool:
@@ -156,6 +157,29 @@ class EdgeStore:
             # After some I/O errors SQLite has rolled back by itself: then there is nothing to undo.
             if self._conn.in_transaction:
                 raise CommitError(f"rollback failed: {error}") from error
+
+    def _check_owner(self, edge_id: str, new_epoch: int) -> None:
+        """Write whose the database is; each time: what cannot be written is found out here."""
+        known = self._meta("edge_id")
+        if known not in (None, edge_id):
+            raise StoreError(
+                f"{file_of(self.db)} belongs to edge {known!r}, the configuration says"
+                f" {edge_id!r}: give each edge a data_dir of its own"
+            )
+        with self.transaction() as tx:
+            tx.put_meta("edge_id", edge_id)
+            tx.put_meta("tables", " ".join(TABLES))
+            if known is None:
+                tx.put_meta("epoch", str(new_epoch))
+
+    def _number(self, name: str) -> int:
+        text = self._meta(name) or "0"
+        if not (_DIGITS.fullmatch(text) and int(text) <= SEQ_MAX):
+            raise StoreError(
+                f"{file_of(self.db)}: meta {name} = {text!r}: expected a whole number of at most"
+                f" 2^53; {AWAY}"
+            )
+        return int(text)
 
     def _meta(self, name: str) -> str | None:
         row = self._conn.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
@@ -266,6 +290,11 @@ def open_store(path: Path | None, *, edge_id: str, new_epoch: int) -> EdgeStore:
     return EdgeStore(open_database(path), edge_id=edge_id, new_epoch=new_epoch)
 
 
+def decode_event(payload: bytes | str) -> StockEvent:
+    """Return the event in a journal row."""
+    return _event_decoder.decode(payload)
+
+
 def why_not_to_be_kept(event: StockEvent) -> str:
     """Return why an event must not come into the journal, empty where it may.
 
@@ -280,38 +309,3 @@ def why_not_to_be_kept(event: StockEvent) -> str:
     except msgspec.ValidationError as error:
         return str(error)
     return ""
-
-
-def decode_event(payload: bytes | str) -> StockEvent:
-    """Return the event in a journal row."""
-    return _event_decoder.decode(payload)
-
-
-def _make_tables(db: sqlite_utils.Database) -> None:
-    made = set(db.table_names())
-
-    def make(name: str, columns: dict[str, type], pk: str | tuple[str, ...]) -> None:
-        if name not in made:
-            db.table(name).create(columns, pk=pk, not_null=set(columns))
-
-    make("meta", {"name": str, "value": str}, "name")
-    make("journal", {"seq": int, "event_id": str, "payload": str}, "seq")
-    make("counts", {"place": str, "gtin": str, "units": int}, ("place", "gtin"))
-    make("task_units", {"task_id": str, "units": int}, "task_id")
-    make("session", {"device_id": str, "state": str}, "device_id")
-    make("device_state", {"device_id": str, "epoch": int, "last_seq": int}, ("device_id", "epoch"))
-    make(
-        "answer",
-        {
-            "device_id": str, "epoch": int, "seq": int,
-            "ok": int, "code": str, "text": str, "sound": str,
-        },
-        ("device_id", "epoch", "seq"),
-    )  # fmt: skip
-    db.table("journal").create_index(["event_id"], unique=True, if_not_exists=True)
-    db.create_view(
-        "outbox",
-        "SELECT seq, event_id, payload FROM journal WHERE seq > "
-        "coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'acked_seq'), 0)",
-        ignore=True,
-    )

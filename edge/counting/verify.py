@@ -11,6 +11,7 @@ import sqlite_utils
 
 from edge.counting.core import Fold
 from edge.counting.store import decode_event
+from edge.counting.tables import make_tables, missing_tables
 from wire.messages import StockEvent
 
 _ROWS_PER_READ: Final = 1_000
@@ -27,13 +28,17 @@ class CountDifference:
 
 
 def verify_counts(db: sqlite_utils.Database) -> list[CountDifference]:
-    """Return each place and article whose count differs from the journal's sum, by place."""
+    """Return each place and article whose count differs from the journal's sum, by place.
+
+    A table of counts that is not there differs by all. Raises StoreError without a journal.
+    """
     conn: sqlite3.Connection = db.conn
+    kept = "counts" not in missing_tables(db)
     conn.execute("BEGIN")  # one moment for both tables, while the edge goes on writing
     try:
         should = Fold().add(_events(conn)).counts
-        query = "SELECT place, gtin, units FROM counts"
-        there = {(place, gtin): units for place, gtin, units in conn.execute(query)}
+        rows = conn.execute("SELECT place, gtin, units FROM counts") if kept else ()
+        there = {(place, gtin): units for place, gtin, units in rows}
     finally:
         conn.execute("COMMIT")
     return [
@@ -46,9 +51,11 @@ def verify_counts(db: sqlite_utils.Database) -> list[CountDifference]:
 def rebuild_counts(db: sqlite_utils.Database) -> int:
     """Make counts and task progress again from the journal; return how many rows counts has now.
 
-    To be used while the edge agent of this database is stopped.
+    Tables that are gone are made again too. To be used while the edge agent of this database is
+    stopped. Raises StoreError without a journal.
     """
     conn: sqlite3.Connection = db.conn
+    make_tables(db, missing_tables(db))
     conn.execute("BEGIN IMMEDIATE")
     try:
         fold = Fold().add(_events(conn))

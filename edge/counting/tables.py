@@ -1,0 +1,109 @@
+"""The tables of an edge's database: made once; one that went missing is never remade in silence.
+
+The journal is the truth. The other tables but `meta` follow from it or may be begun anew, which is
+what `stockhelm ledger rebuild` does: an empty `counts` beside a full journal would refuse every
+pick as one too many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+import sqlite_utils
+
+from runtime.store import StoreError
+
+Columns = dict[str, type]
+
+TABLES: Final[dict[str, tuple[Columns, str | tuple[str, ...]]]] = {
+    "meta": ({"name": str, "value": str}, "name"),
+    "journal": ({"seq": int, "event_id": str, "payload": str}, "seq"),
+    "counts": ({"place": str, "gtin": str, "units": int}, ("place", "gtin")),
+    "task_units": ({"task_id": str, "units": int}, "task_id"),
+    "session": ({"device_id": str, "state": str}, "device_id"),
+    "device_state": ({"device_id": str, "epoch": int, "last_seq": int}, ("device_id", "epoch")),
+    "answer": (
+        {
+            "device_id": str, "epoch": int, "seq": int,
+            "ok": int, "code": str, "text": str, "sound": str,
+        },
+        ("device_id", "epoch", "seq"),
+    ),
+}  # fmt: skip
+IRREPLACEABLE: Final = ("meta", "journal")
+ROWS_LOOKED_AT_MAX: Final = 1_000
+AWAY: Final = "move it away and rebuild from central's copy"
+REBUILD: Final = "make it anew with `stockhelm ledger rebuild --config FILE`"
+_MOVED: Final = (
+    "SELECT EXISTS(SELECT 1 FROM (SELECT payload FROM journal ORDER BY seq LIMIT ?)"
+    """ WHERE payload LIKE '{"type":"Movement"%')"""
+)
+
+
+def prepare_tables(db: sqlite_utils.Database) -> None:
+    """Make the tables of a new database. Raises StoreError where one that was made is gone."""
+    missing = missing_tables(db)
+    gone = [name for name in missing if name in _made_tables(db)]
+    if gone:
+        raise StoreError(f"{file_of(db)}: {_absent(gone)}: {REBUILD}")
+    make_tables(db, missing)
+    if _counts_were_emptied(db):
+        raise StoreError(
+            f"{file_of(db)}: table counts is empty, its journal has movements: {REBUILD}"
+        )
+
+
+def missing_tables(db: sqlite_utils.Database) -> list[str]:
+    """Return which tables are not there. Raises StoreError where nothing can replace them."""
+    there = set(db.table_names())
+    missing = [name for name in TABLES if name not in there]
+    lost = [name for name in missing if name in IRREPLACEABLE]
+    if lost and len(missing) < len(TABLES):
+        raise StoreError(f"{file_of(db)}: {_absent(lost)}: {AWAY}")
+    return missing
+
+
+def make_tables(db: sqlite_utils.Database, names: Collection[str]) -> None:
+    """Make these tables, empty, all or none of them."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for name in names:
+            columns, key = TABLES[name]
+            db.execute(db.create_table_sql(name, columns, pk=key, not_null=set(columns)))
+        db.execute("CREATE UNIQUE INDEX IF NOT EXISTS idx_journal_event_id ON journal(event_id)")
+        db.execute(
+            "CREATE VIEW IF NOT EXISTS outbox AS"
+            " SELECT seq, event_id, payload FROM journal WHERE seq > "
+            "coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'acked_seq'), 0)"
+        )
+        db.execute("COMMIT")
+    except BaseException:
+        if db.conn.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _made_tables(db: sqlite_utils.Database) -> Collection[str]:
+    """Return which tables this database had: what is newer than it is made now, empty."""
+    if "meta" not in db.table_names():
+        return ()
+    row = db.execute("SELECT value FROM meta WHERE name = 'tables'").fetchone()
+    return TABLES.keys() if row is None else str(row[0]).split()
+
+
+def file_of(db: sqlite_utils.Database) -> str:
+    """Return the name of the database's file."""
+    return str(db.execute("PRAGMA database_list").fetchone()[2] or ":memory:")
+
+
+def _counts_were_emptied(db: sqlite_utils.Database) -> bool:
+    if db.execute("SELECT 1 FROM counts LIMIT 1").fetchone() is not None:
+        return False
+    return bool(db.execute(_MOVED, (ROWS_LOOKED_AT_MAX,)).fetchone()[0])
+
+
+def _absent(names: Collection[str]) -> str:
+    if len(names) == 1:
+        return f"table {''.join(names)} is missing"
+    return f"tables {', '.join(names)} are missing"
