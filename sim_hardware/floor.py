@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +21,11 @@ from sim_hardware.devices.drone import Drone
 from sim_hardware.devices.robot import Robot
 from sim_hardware.devices.scanner import Scanner, make_scanner
 from sim_hardware.site_folder import read_demand, read_site
+from sim_hardware.world.accuracy import Accuracy, Row, accuracy_of
 from sim_hardware.world.catalogue import Demand
 from sim_hardware.world.customers import Customers
+from sim_hardware.world.errors import rates_of
+from sim_hardware.world.incidents import Incident
 from sim_hardware.world.people import Person
 from sim_hardware.world.suppliers import Suppliers
 from sim_hardware.world.vehicle import Encounters
@@ -70,6 +74,11 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     tasks_done: dict[str, dict[str, int]]
     """By person and kind."""
     drone_missions_flown: int
+    incidents: list[Incident] = []
+    """What people did wrong, in order: by its effects the books differ from the truth."""
+    incidents_by_kind: dict[str, int] = {}
+    accuracy: Accuracy | None = None
+    """How the books fit, where they were given; bins in flight are left out."""
 
 
 class SimulatedFloor:
@@ -190,8 +199,11 @@ class SimulatedFloor:
         """
         self._lane.post(self._freeze)
 
-    def truth(self) -> Truth:
-        """Return what is really the case. Call on the floor's lane, or when it stands still."""
+    def truth(self, books: Iterable[Row] | None = None) -> Truth:
+        """Return what is really the case. Call on the floor's lane, or when it stands still.
+
+        `books` are the product's (place, GTIN-14, units), to be compared with what is there.
+        """
         touched = [person.touched_bins for person in self._people.values()]
         touched += [robot.hands.touched_bins for robot in self._robots]
         refusals: dict[str, int] = {}
@@ -199,11 +211,14 @@ class SimulatedFloor:
             for code, count in person.refusals.items():
                 refusals[code] = refusals.get(code, 0) + count
         people = self._people.values()
+        stock = self.world.stock.rows()
+        in_flight = sorted(set().union(*touched))
+        incidents = self.world.incidents
         return Truth(
             world_s=round(self.world.time.now_s, 3),
             frozen=self.world.time.frozen,
-            stock=self.world.stock.rows(),
-            in_flight_bins=sorted(set().union(*touched)),
+            stock=stock,
+            in_flight_bins=in_flight,
             units_missing=self.world.stock.missing(),
             robot_conflicts=self._encounters.count,
             robots_used={
@@ -224,6 +239,11 @@ class SimulatedFloor:
             scan_refusals=dict(sorted(refusals.items())),
             tasks_done={p.person_id: dict(sorted(p.tasks_done.items())) for p in people},
             drone_missions_flown=sum(drone.missions_flown for drone in self._drones),
+            incidents=list(incidents.rows),
+            incidents_by_kind=dict(sorted(incidents.kinds.items())),
+            accuracy=None
+            if books is None
+            else accuracy_of(books, stock, self.world.bins, leave_out=in_flight),
         )
 
     # --- how it lives ---------------------------------------------------------------------------
@@ -266,6 +286,8 @@ class SimulatedFloor:
                 gln=config.gln,
                 rng=self._runtime.random(f"person {row.person_id}"),
                 stray_share=config.stray_scan_share,
+                rates=rates_of(config.errors, row.person_id),
+                error_rng=self._runtime.random(f"slips of {row.person_id}"),
             )
         return people
 

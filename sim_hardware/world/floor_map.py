@@ -1,16 +1,25 @@
-"""The floor as it is walked and driven: nodes, lanes, shortest ways."""
+"""The floor as it is walked and driven: nodes, lanes, shortest ways, doors and what lies around."""
 
 from __future__ import annotations
 
 import heapq
 import math
+from collections import Counter, OrderedDict
 from collections.abc import Iterable
+from typing import Final
 
 from wire.site import BinRow, Site, SiteError
 
+STARTS_KEPT_MAX: Final = 2_000
+"""Nodes from which all shortest ways are kept; the longest unused go first."""
+
 
 class FloorMap:
-    """Nodes with coordinates, and the lengths of shortest ways between them."""
+    """Nodes with coordinates, and the lengths of shortest ways between them.
+
+    A closed edge is passed by nobody; on a blocked node nobody passes, but people reach what stands
+    beside it. Closed or blocked twice, it is to be opened twice.
+    """
 
     def __init__(self, site: Site) -> None:
         if not site.nodes:
@@ -20,7 +29,11 @@ class FloorMap:
         for edge in site.edges:
             length_m = math.dist(self._at[edge.from_node], self._at[edge.to_node])
             self._next[edge.from_node].append((edge.to_node, length_m))
-        self._ways: dict[str, dict[str, float]] = {}
+        self._lanes = {(edge.from_node, edge.to_node) for edge in site.edges}
+        self._closed: Counter[tuple[str, str]] = Counter()
+        self._blocked: Counter[str] = Counter()
+        self._open_ways: OrderedDict[str, dict[str, tuple[float, str]]] = OrderedDict()
+        self._ways: OrderedDict[str, dict[str, tuple[float, str]]] = OrderedDict()
 
     def knows(self, node_id: str) -> bool:
         """Return whether there is such a node."""
@@ -31,29 +44,129 @@ class FloorMap:
         return self._at[node_id]
 
     def is_lane(self, from_node: str, to_node: str) -> bool:
-        """Return whether one drives from one node to the next in this direction."""
-        return any(other == to_node for other, _ in self._next.get(from_node, ()))
+        """Return whether one drives from one node to the next in this direction, by the map."""
+        return (from_node, to_node) in self._lanes
+
+    # --- doors and obstacles ------------------------------------------------------------------
+
+    def close_edge(self, from_node: str, to_node: str) -> None:
+        """Close a door between two nodes, in both directions where lanes lead both ways.
+
+        Raises ValueError where no lane leads there.
+        """
+        for pair in self._both(from_node, to_node):
+            self._closed[pair] += 1
+        self._ways.clear()
+
+    def open_edge(self, from_node: str, to_node: str) -> None:
+        """Open it again. Raises ValueError where it is not closed."""
+        pairs = self._both(from_node, to_node)
+        if not all(self._closed[pair] for pair in pairs):
+            raise ValueError(f"the door from {from_node} to {to_node} is not closed")
+        self._closed.subtract(pairs)
+        self._closed += Counter()
+        self._ways.clear()
+
+    def block_node(self, node_id: str) -> None:
+        """Let something stand in the way on a node. Raises ValueError for one that is not there."""
+        if node_id not in self._at:
+            raise ValueError(f"node {node_id!r} is not in nodes.csv")
+        self._blocked[node_id] += 1
+        self._ways.clear()
+
+    def unblock_node(self, node_id: str) -> None:
+        """Take it away. Raises ValueError where nothing is there."""
+        if not self._blocked[node_id]:
+            raise ValueError(f"node {node_id!r} is not blocked")
+        self._blocked[node_id] -= 1
+        self._blocked += Counter()
+        self._ways.clear()
+
+    def is_blocked(self, node_id: str) -> bool:
+        """Return whether something stands in the way there."""
+        return node_id in self._blocked
+
+    def is_closed(self, from_node: str, to_node: str) -> bool:
+        """Return whether a closed door is between two nodes."""
+        return (from_node, to_node) in self._closed
+
+    def obstacle(self, from_node: str, to_node: str) -> str:
+        """Return what keeps one from going to the next node, in words; empty: nothing."""
+        if self._blocked and to_node in self._blocked:
+            return f"something stands on node {to_node}"
+        if self._closed and (from_node, to_node) in self._closed:
+            return f"the door from {from_node} to {to_node} is closed"
+        return ""
+
+    def _both(self, from_node: str, to_node: str) -> list[tuple[str, str]]:
+        if (from_node, to_node) not in self._lanes:
+            raise ValueError(f"no lane leads from {from_node} to {to_node} in edges.csv")
+        back = (to_node, from_node)
+        return [(from_node, to_node), *([back] if back in self._lanes else [])]
+
+    # --- ways -----------------------------------------------------------------------------------
 
     def walk_m(self, from_node: str, to_node: str) -> float:
-        """Return the length of the shortest way; straight through where no lane leads there."""
-        if from_node not in self._ways:
-            self._ways[from_node] = self._shortest(from_node)
-        straight_m = math.dist(self._at[from_node], self._at[to_node])
-        return self._ways[from_node].get(to_node, straight_m)
+        """Return the length of the shortest way now; inf while doors and obstacles leave none.
+
+        Where no lane leads there at all one walks straight through.
+        """
+        found = self._from(from_node).get(to_node)
+        if found is not None:
+            return found[0]
+        if (self._closed or self._blocked) and to_node in self._plain(from_node):
+            return math.inf
+        return math.dist(self._at[from_node], self._at[to_node])
+
+    def way(self, from_node: str, to_node: str) -> list[str]:
+        """Return the nodes of the shortest way now, both ends among them; else only the ends."""
+        found = self._from(from_node)
+        if to_node not in found:
+            return [from_node, to_node]
+        nodes = [to_node]
+        while nodes[-1] != from_node:
+            nodes.append(found[nodes[-1]][1])
+        return nodes[::-1]
 
     def nearest(self, from_node: str, bins: Iterable[BinRow]) -> BinRow:
         """Return the bin with the shortest way; the first by name where several are as near."""
         return min(bins, key=lambda row: (self.walk_m(from_node, row.node_id), row.bin_id))
 
-    def _shortest(self, start: str) -> dict[str, float]:
-        found: dict[str, float] = {}
-        heap = [(0.0, start)]
+    def next_to(self, node_id: str) -> list[str]:
+        """Return the nodes to which a lane leads from here."""
+        return [other for other, _ in self._next[node_id]]
+
+    def _from(self, start: str) -> dict[str, tuple[float, str]]:
+        if self._closed or self._blocked:
+            return self._kept(self._ways, start)
+        return self._plain(start)
+
+    def _plain(self, start: str) -> dict[str, tuple[float, str]]:
+        """Return the ways from `start` with all doors open and nothing around."""
+        return self._kept(self._open_ways, start)
+
+    def _kept(
+        self, ways: OrderedDict[str, dict[str, tuple[float, str]]], start: str
+    ) -> dict[str, tuple[float, str]]:
+        if start not in ways:
+            ways[start] = self._shortest(start, free=ways is self._open_ways)
+            if len(ways) > STARTS_KEPT_MAX:
+                ways.popitem(last=False)
+        ways.move_to_end(start)
+        return ways[start]
+
+    def _shortest(self, start: str, *, free: bool) -> dict[str, tuple[float, str]]:
+        """Return the shortest ways from `start`: (metres, the node before) by node."""
+        found: dict[str, tuple[float, str]] = {}
+        heap = [(0.0, start, "")]
         while heap:
-            length_m, node = heapq.heappop(heap)
+            length_m, node, before = heapq.heappop(heap)
             if node in found:
                 continue
-            found[node] = length_m
+            found[node] = (length_m, before)
+            if not free and node != start and node in self._blocked:
+                continue
             for other, step_m in self._next[node]:
-                if other not in found:
-                    heapq.heappush(heap, (length_m + step_m, other))
+                if other not in found and (free or (node, other) not in self._closed):
+                    heapq.heappush(heap, (length_m + step_m, other, node))
         return found

@@ -7,19 +7,24 @@ answer. What a person physically did before a bad beep they undo. When no beep c
 * A scan that counts units is first looked up on the screen: is the task gone from it, or less left
   to do, then it was counted. If nothing changed there, it is scanned again. The books refuse the
   second scan of a task that is done, and then the screen decides once more.
+
+What people do wrong, and how often, stands in `world/errors.py`.
 """
 
 from __future__ import annotations
 
 import enum
+import math
 from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 from runtime.seeds import Random
 from sim_hardware.devices import scan_text
 from sim_hardware.devices.scanner import Answer, Scanner
+from sim_hardware.world.errors import ErrorRates, Grab, Slip, Slips
 from sim_hardware.world.schedule import WorldCall
 from sim_hardware.world.world import World
 from wire.ids import bin_of
@@ -40,6 +45,10 @@ RESCANS_MAX: Final = 5
 RETRY_S: Final = 20.0
 TRIES_MAX: Final = 5
 REFUSALS_KEPT_MAX: Final = 200
+DOOR_S: Final = 5.0
+"""So often somebody who stands before a closed door tries it again."""
+DOOR_TRIES_MAX: Final = 720
+"""After an hour before a closed door they take the emergency exit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,7 @@ class Outcome(enum.Enum):
     REFUSED = "refused"
     NOTHING_THERE = "nothing there"
     WITHDRAWN = "withdrawn"
+    FORGOTTEN = "done and not scanned"
 
 
 Script = Generator[Pause | Scan, Answer | None, Outcome]
@@ -92,6 +102,8 @@ class Person:
         gln: str,
         rng: Random,
         stray_share: float,
+        rates: ErrorRates,
+        error_rng: Random,
     ) -> None:
         self.person_id = row.person_id
         self.tasks_done: Counter[str] = Counter()
@@ -100,9 +112,13 @@ class Person:
         self.strays_accepted = 0
         self.touched_bins: set[str] = set()
         """Bins whose units this person moved and whose scan has no good beep yet."""
+        self.slips = Slips(world, row.person_id, rates, error_rng)
         self._scanner = scanner
         self._world = world
         self._node = start_node
+        self._walk_to = start_node
+        self._walk_times_s = (0.0, 0.0)
+        self._away_until_s = 0.0
         self._gln = gln
         self._rng = rng
         self._stray_share = stray_share
@@ -117,6 +133,37 @@ class Person:
         self._script: Script | None = None
         self._task: PersonTask | None = None
         self._wake_call: WorldCall | None = None
+
+    @property
+    def errors(self) -> ErrorRates:
+        """Return how often this person does what they should not; set the rates at any time."""
+        return self.slips.rates
+
+    def send_away(self, seconds: float) -> None:
+        """Let the person be away for so many world seconds, after what they are at."""
+        self._away_until_s = max(self._away_until_s, self._world.time.now_s + seconds)
+
+    def call_back(self) -> None:
+        """Let the person come back now."""
+        self._away_until_s = 0.0
+        self._wake(REACTION_S)
+
+    def position(self) -> tuple[float, float]:
+        """Return where the person is, metres: on the way between two nodes, or at one."""
+        floor, (begin_s, end_s) = self._world.floor, self._walk_times_s
+        now_s = self._world.time.now_s
+        if now_s >= end_s:
+            return floor.position(self._walk_to)
+        left_m = floor.walk_m(self._node, self._walk_to) * (now_s - begin_s) / (end_s - begin_s)
+        way = floor.way(self._node, self._walk_to)
+        for here, there in pairwise(way):
+            (x0, y0), (x1, y1) = floor.position(here), floor.position(there)
+            step_m = math.dist((x0, y0), (x1, y1))
+            if left_m <= step_m and step_m > 0.0:
+                share = left_m / step_m
+                return x0 + share * (x1 - x0), y0 + share * (y1 - y0)
+            left_m -= step_m
+        return floor.position(way[-1])
 
     def show(self, tasks: tuple[PersonTask, ...]) -> None:
         """Put these tasks on the person's screen."""
@@ -154,12 +201,28 @@ class Person:
         if totes and (task is None or task.kind != "pick" or task.to_place not in totes):
             self._task = None
             self._script = self._hand_over()
+        elif self._has_gone(task):
+            return
         elif task is not None:
             self._task = task
             self._script = self._work(task)
         else:
             return
         self._resume(None)
+
+    def _has_gone(self, task: PersonTask | None) -> bool:
+        """Return whether the person is away, or goes for a break now; they come back by then."""
+        now_s = self._world.time.now_s
+        break_s = self.slips.break_s() if task is not None and now_s >= self._away_until_s else 0.0
+        if break_s:
+            self.slips.note(
+                Slip("away", "", "", 0, f"{self.person_id} is away for {break_s:.0f} s")
+            )
+            self.send_away(break_s)
+        if now_s >= self._away_until_s:
+            return False
+        self._wake(self._away_until_s - now_s)
+        return True
 
     def _resume(self, answer: Answer | None) -> None:
         assert self._script is not None, f"{self.person_id} has nothing to go on with"
@@ -240,6 +303,7 @@ class Person:
         if not self._is_listed(task):
             return Outcome.WITHDRAWN
         outcome = yield from kinds[task.kind](task, row)
+        self.slips.steal(row.bin_id, task.gtin)
         if outcome is Outcome.REFUSED:
             self._mode = ""  # whatever the scanner thinks now: say it again next time
         return outcome
@@ -263,20 +327,43 @@ class Person:
         stock = self._world.stock
         units = min(self._left(task), stock.units_at(task.from_place, task.gtin))
         if units == 0:
-            return Outcome.NOTHING_THERE
+            return (yield from self._trust_paper(task))
         yield self._handle(units)
         units = min(units, stock.units_at(task.from_place, task.gtin))
         if units == 0:
             return Outcome.NOTHING_THERE
-        self._move(task.gtin, units, from_place=task.from_place, to_place=to_place)
-        if (yield from self._confirm(scan_text.article(task.gtin, units), task)):
-            self._note_done(task, units)
-            if to_place == self._hands:
-                self._held.append(Held(task.gtin, units, task.to_place))
-            return Outcome.DONE
-        self._move(task.gtin, units, from_place=to_place, to_place=task.from_place)
-        self.touched_bins.clear()
-        return Outcome.REFUSED
+        grab = self.slips.grab(task, units)
+        return (yield from self._take_and_scan(task, units, grab, to_place=to_place))
+
+    def _trust_paper(self, task: PersonTask) -> Script:
+        """Receive something else as what the paper says, if one is like that."""
+        grab = self.slips.trusted_paper(task, self._left(task))
+        if grab is None:
+            return Outcome.NOTHING_THERE
+        units = sum(units for _, units, _ in grab.moves)
+        yield self._handle(units)
+        return (yield from self._take_and_scan(task, units, grab, to_place=task.to_place))
+
+    def _take_and_scan(self, task: PersonTask, units: int, grab: Grab, *, to_place: str) -> Script:
+        """Take what is grabbed, scan `units` of the task's article; the books have it, or undo."""
+        for place in (task.from_place, task.to_place):
+            self._touch(place)
+        for gtin, taken, from_place in grab.moves:
+            self._move(gtin, taken, from_place=from_place, to_place=to_place)
+        if grab.scans and not (yield from self._confirm(scan_text.article(task.gtin, units), task)):
+            for gtin, taken, from_place in grab.moves:
+                self._move(gtin, taken, from_place=to_place, to_place=from_place)
+            self.touched_bins.clear()
+            return Outcome.REFUSED
+        if grab.slip is not None:
+            self.slips.note(grab.slip)
+        if to_place == self._hands:
+            self._held += [Held(gtin, taken, task.to_place) for gtin, taken, _ in grab.moves]
+        if not grab.scans:
+            self.touched_bins.clear()
+            return Outcome.FORGOTTEN
+        self._note_done(task, units)
+        return Outcome.DONE
 
     def _putaway(self, task: PersonTask, dock: BinRow) -> Script:
         goal = self._world.bins.get(bin_of(task.to_place) or "")
@@ -286,24 +373,33 @@ class Person:
         if units == 0:
             yield from self._scan_again_if_silent(scan_text.command("CANCEL"))
             return Outcome.NOTHING_THERE
-        self._move(task.gtin, units, from_place=task.from_place, to_place=self._hands)
-        yield self._handle(units)
-        answer = yield from self._aim(scan_text.article(task.gtin, units))
-        booked = False
-        if answer is not None and answer.ok:
+        grab = self.slips.grab(task, units)
+        [(_, taken, _)] = grab.moves
+        self._move(task.gtin, taken, from_place=task.from_place, to_place=self._hands)
+        yield self._handle(taken)
+        booked = not grab.scans
+        answer = None
+        if grab.scans:
+            answer = yield from self._aim(scan_text.article(task.gtin, units))
+        if booked or (answer is not None and answer.ok):
             yield from self._walk(goal.node_id)
-            self._move(task.gtin, units, from_place=self._hands, to_place=task.to_place)
-            booked = yield from self._confirm(scan_text.bin_label(self._gln, goal.bin_id), task)
+            self._touch(task.to_place)
+            self._move(task.gtin, taken, from_place=self._hands, to_place=grab.to_place)
+            booked = booked or (yield from self._confirm(self._bin_label(goal.bin_id), task))
             if not booked:
-                self._move(task.gtin, units, from_place=task.to_place, to_place=self._hands)
-        if booked:
+                self._move(task.gtin, taken, from_place=grab.to_place, to_place=self._hands)
+        if booked and grab.slip is not None:
+            self.slips.note(grab.slip)
+        if booked and grab.scans:
             self._note_done(task, units)
-        else:
+        elif not booked:
             yield from self._walk(dock.node_id)
-            self._move(task.gtin, units, from_place=self._hands, to_place=task.from_place)
+            self._move(task.gtin, taken, from_place=self._hands, to_place=task.from_place)
             yield from self._scan_again_if_silent(scan_text.command("CANCEL"))
         self.touched_bins.clear()
-        return Outcome.DONE if booked else Outcome.REFUSED
+        if not booked:
+            return Outcome.REFUSED
+        return Outcome.DONE if grab.scans else Outcome.FORGOTTEN
 
     def _count(self, task: PersonTask, row: BinRow) -> Script:
         if not (yield from self._say_where("COUNT", row.bin_id)):
@@ -313,8 +409,12 @@ class Person:
         for gtin in filter(None, wanted):
             units = found.get(gtin, 0)
             yield self._handle(units)
-            if not (yield from self._confirm(scan_text.article(gtin, units), task)):
+            said = self.slips.miscounted(units)
+            if not (yield from self._confirm(scan_text.article(gtin, said), task)):
                 return Outcome.REFUSED
+            if said != units:
+                text = f"{said} x {gtin} counted at {row.bin_id}, {units} are there"
+                self.slips.note(Slip("false-count", row.bin_id, gtin, said - units, text))
         return Outcome.DONE
 
     def _hand_over(self) -> Script:
@@ -332,7 +432,16 @@ class Person:
     # --- the single moves ----------------------------------------------------------------------
 
     def _walk(self, node_id: str) -> Walk:
-        length_m = self._world.floor.walk_m(self._node, node_id)
+        floor = self._world.floor
+        for _ in range(DOOR_TRIES_MAX):
+            length_m = floor.walk_m(self._node, node_id)
+            if length_m < math.inf:
+                break
+            yield Pause(DOOR_S)
+        else:
+            length_m = math.dist(floor.position(self._node), floor.position(node_id))
+        now_s = self._world.time.now_s
+        self._walk_to, self._walk_times_s = node_id, (now_s, now_s + length_m / WALK_MPS)
         yield Pause(length_m / WALK_MPS + STEP_S)
         self._node = node_id
 
@@ -345,10 +454,18 @@ class Person:
 
     def _move(self, gtin: str, units: int, *, from_place: str, to_place: str) -> None:
         self._world.stock.move(gtin, units, from_place=from_place, to_place=to_place)
-        for place in (from_place, to_place):
-            bin_id = bin_of(place)
-            if bin_id is not None:
-                self.touched_bins.add(bin_id)
+        self._touch(from_place)
+        self._touch(to_place)
+
+    def _touch(self, place: str) -> None:
+        """Note that the books and the truth of a bin may differ until the scan is booked."""
+        bin_id = bin_of(place)
+        if bin_id is not None:
+            self.touched_bins.add(bin_id)
+
+    def _bin_label(self, bin_id: str) -> str:
+        """Return what is read from the label on a bin's shelf."""
+        return scan_text.bin_label(self._gln, self._world.label_of(bin_id))
 
     def _say_where(self, mode: str, bin_id: str) -> Step:
         """Scan the mode's card if it changes, then the bin; return whether both beeped well."""
@@ -356,7 +473,7 @@ class Person:
             if not (yield from self._scan_again_if_silent(scan_text.command(mode))):
                 return False
             self._mode = mode
-        return (yield from self._scan_again_if_silent(scan_text.bin_label(self._gln, bin_id)))
+        return (yield from self._scan_again_if_silent(self._bin_label(bin_id)))
 
     def _scan_again_if_silent(self, text: str) -> Step:
         """Scan something that counts nothing until there is a beep; return whether it was good."""
