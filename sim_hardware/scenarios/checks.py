@@ -1,0 +1,361 @@
+"""What a scenario may expect: each sentence, and how what is found is read from books and truth."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from sim_hardware.floor import SimulatedFloor, Truth
+from sim_hardware.plant import Plant
+from sim_hardware.scenarios.model import Expect, Step
+from sim_hardware.scenarios.words import table
+from wire.ids import bin_location
+
+COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
+    "=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le,
+    ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+DIFFERENCES_SHOWN_MAX: Final = 3
+Stock = list[tuple[str, str, int]]
+Given = Mapping[str, str]
+
+
+class BooksError(Exception):
+    """The books cannot be read at this moment; the text says why."""
+
+
+class Books(Protocol):
+    """The product's books, read as an auditor would. Raises BooksError where they are not there."""
+
+    def orders(self, status: str) -> int:
+        """Return how many orders stand so; empty: all."""
+
+    def tasks(self, kind: str, status: str) -> int:
+        """Return how many tasks of a kind stand so."""
+
+    def proposals(self, kind: str, status: str, target: str) -> list[str]:
+        """Return the ids of proposals; empty words match all, `target` is a place or GTIN-14."""
+
+    def purchases(self, status: str) -> int:
+        """Return how many purchase orders stand so; empty: all."""
+
+    def units(self, place: str, gtin: str) -> int:
+        """Return the units that central's book has at a place."""
+
+    def counted(self, bin_id: str) -> int:
+        """Return how often people counted a bin."""
+
+    def sighted(self, bin_id: str) -> int:
+        """Return how often cameras and drones saw a bin."""
+
+    def bins(self, stock: Stock, in_flight: list[str]) -> tuple[int, list[str]]:
+        """Return how many bins hold something, and a line for each that is not as in the books.
+
+        Bins where a hand is at work at this moment are set aside.
+        """
+
+    def not_whole(self) -> list[str]:
+        """Return a line for each thing that is wrong inside the books themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """All that an expectation may look at, at one moment."""
+
+    books: Books
+    floor: SimulatedFloor
+    truth: Truth
+    plant: Plant
+    answers: Mapping[str, str]
+    """By visitor's scanner: the code of the last answer."""
+    refusals: Mapping[str, int]
+    """Refused scans by code, of people and visitors."""
+
+    def gtin(self, article: str) -> str:
+        """Return the GTIN-14 of an SKU or GTIN."""
+        for row in self.floor.world.articles.values():
+            if article in (row.sku, row.gtin):
+                return row.gtin
+        return article
+
+    def place(self, target: str) -> str:
+        """Return the location of a bin, or the GTIN-14 of an article."""
+        known = self.floor.world.bins
+        return bin_location(target) if target in known else self.gtin(target)
+
+    def differing(self) -> tuple[int, list[str]]:
+        """Return how many bins hold something, and lines on those that differ from the books."""
+        return self.books.bins(self.truth.stock, self.truth.in_flight_bins)
+
+    def accuracy_percent(self) -> float:
+        """Return the share of bins whose books are what is physically there, per cent."""
+        bins, lines = self.differing()
+        wrong = len({line.partition(" ")[0] for line in lines})
+        return 100.0 * (1.0 - wrong / bins) if bins else 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a sentence found."""
+
+    holds: bool
+    found: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """One sentence. With `number` a comparison follows; with `sentence` it is whole."""
+
+    pattern: str
+    text: str
+    example: str
+    number: Callable[[View, Given], float] | None = None
+    sentence: Callable[[View, Given], Said] | None = None
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One expectation after it was looked at."""
+
+    line: int
+    expected: str
+    found: str
+    ok: bool
+    at_s: float
+    """World time."""
+
+
+def look(step: Step, view: View) -> Result:
+    """Return what one expectation finds now."""
+    expect = step.action
+    assert isinstance(expect, Expect), f"line {step.line} expects nothing"
+    try:
+        said = _say(FORMS[expect.form], expect, view)
+    except BooksError as error:
+        said = Said(holds=False, found=str(error))
+    return Result(
+        line=step.line, expected=step.text, found=said.found, ok=said.holds,
+        at_s=round(view.floor.world.time.now_s, 2),
+    )  # fmt: skip
+
+
+def _say(form: Form, expect: Expect, view: View) -> Said:
+    if form.sentence is not None:
+        return form.sentence(view, expect.given)
+    assert form.number is not None, f"{form.pattern}: neither number nor sentence"
+    found = form.number(view, expect.given)
+    unit = f" {form.unit}" if form.unit else ""
+    text = f"{found:g}" if found != round(found, 2) else f"{round(found, 2):g}"
+    return Said(COMPARE[expect.compare](found, expect.value), f"{text}{unit}")
+
+
+# --- the sentences -------------------------------------------------------------------------------
+
+
+def _books_are_true(view: View, _: Given) -> Said:
+    bins, differences = view.differing()
+    wrong = [*view.books.not_whole(), *differences]
+    wrong += [f"{units} units of {g} vanished" for g, units in view.truth.units_missing.items()]
+    if not wrong:
+        return Said(holds=True, found=f"{bins} bins as in the books")
+    shown = "; ".join(wrong[:DIFFERENCES_SHOWN_MAX])
+    more = len(wrong) - DIFFERENCES_SHOWN_MAX
+    return Said(holds=False, found=shown + (f"; and {more} more" if more > 0 else ""))
+
+
+def _bins_differ(view: View, given: Given) -> Said:
+    _, lines = view.differing()
+    found = len({line.partition(" ")[0] for line in lines})
+    shown = f": {'; '.join(lines[:DIFFERENCES_SHOWN_MAX])}" if lines else ""
+    return Said(holds=found == int(given["count"]), found=f"{found}{shown}")
+
+
+def _ledger_balanced(view: View, _: Given) -> Said:
+    wrong = view.books.not_whole()
+    return Said(holds=not wrong, found="; ".join(wrong[:DIFFERENCES_SHOWN_MAX]) or "balanced")
+
+
+def _proposal_stands(view: View, given: Given) -> Said:
+    kind, state, target = given["proposal"], given["state"], view.place(given["target"])
+    states = {"waits": "waiting"}
+    if view.books.proposals(kind, states.get(state, state), target):
+        return Said(holds=True, found=state)
+    others = [
+        s for s in ("waiting", "approved", "rejected", "expired", "done", "failed")
+        if view.books.proposals(kind, s, target)
+    ]  # fmt: skip
+    return Said(holds=False, found=", ".join(others) or "no such proposal")
+
+
+def _process_is(view: View, given: Given) -> Said:
+    found = "up" if view.plant.is_up(given["process"]) else "down"
+    return Said(holds=found == given["up"], found=found)
+
+
+def _answer_is(view: View, given: Given) -> Said:
+    found = view.answers.get(given["scanner"], "nothing was scanned")
+    return Said(holds=found == given["code"], found=found)
+
+
+def _robot_worked(view: View, given: Given) -> Said:
+    use = view.truth.robots_used.get(given["robot"])
+    done = use.actions if use else 0
+    return Said(holds=done > 0, found=f"{done} actions")
+
+
+def _all_robots_worked(view: View, _: Given) -> Said:
+    idle = [
+        serial for serial in view.floor.robots
+        if serial not in view.truth.robots_used or not view.truth.robots_used[serial].actions
+    ]  # fmt: skip
+    return Said(holds=not idle, found=f"idle: {', '.join(idle)}" if idle else "all worked")
+
+
+def _physical(view: View, given: Given) -> float:
+    return view.floor.world.stock.units_at(
+        bin_location(given["bin"]), view.gtin(given["article"])
+    )  # fmt: skip
+
+
+FORMS: Final[dict[str, Form]] = {
+    form.pattern: form
+    for form in (
+        Form(
+            pattern="books are true", example="books are true", sentence=_books_are_true,
+            text="edges, central and the world agree on every bin; the ledger balances; every"
+            " event reached central; counts made anew from the journals are the same",
+        ),
+        Form(
+            pattern="{count} bins differ", example="0 bins differ", sentence=_bins_differ,
+            text="bins whose books are not what is physically there",
+        ),
+        Form(
+            pattern="inventory accuracy", example="inventory accuracy >= 99 %", unit="%",
+            text="share of bins whose books are what is physically there",
+            number=lambda view, _: view.accuracy_percent(),
+        ),
+        Form(
+            pattern="ledger balanced", example="ledger balanced", sentence=_ledger_balanced,
+            text="the books are whole in themselves, whatever is physically there",
+        ),
+        Form(
+            pattern="orders {order}", example="orders filled >= 3",
+            text="customer orders that stand so",
+            number=lambda view, given: view.books.orders(given["order"]),
+        ),
+        Form(
+            pattern="orders created", example="orders created >= 10",
+            text="orders that customers made",
+            number=lambda view, _: view.truth.orders_created,
+        ),
+        Form(
+            pattern="orders lost", example="orders lost = 0",
+            text="orders that customers made and the books do not know",
+            number=lambda view, _: max(view.truth.orders_created - view.books.orders(""), 0),
+        ),
+        Form(
+            pattern="tasks done {task}", example="tasks done refill >= 2",
+            text="tasks of that kind that are done",
+            number=lambda view, given: view.books.tasks(given["task"], "done"),
+        ),
+        Form(
+            pattern="tasks failed {task}", example="tasks failed pick = 0",
+            text="tasks of that kind that failed",
+            number=lambda view, given: view.books.tasks(given["task"], "failed"),
+        ),
+        Form(
+            pattern="proposals {proposal} {state}", example="proposals buy done >= 1",
+            text="proposals of that kind that stand so",
+            number=lambda view, given: len(
+                view.books.proposals(
+                    given["proposal"], given["state"].replace("waits", "waiting"), ""
+                )
+            ),
+        ),
+        Form(
+            pattern="proposal {proposal} {target} {state}", example="proposal buy SKU-007 waits",
+            text="there is such a proposal", sentence=_proposal_stands,
+        ),
+        Form(
+            pattern="purchases received", example="purchases received >= 1",
+            text="purchase orders whose goods are all here",
+            number=lambda view, _: view.books.purchases("received"),
+        ),
+        Form(
+            pattern="deliveries", example="deliveries >= 1", text="lorries that came",
+            number=lambda view, _: view.truth.deliveries,
+        ),
+        Form(
+            pattern="count {bin} {article}", example="count B-01-01-1 SKU-001 = 12",
+            text="units in central's book",
+            number=lambda view, given: view.books.units(
+                bin_location(given["bin"]), view.gtin(given["article"])
+            ),
+        ),
+        Form(
+            pattern="physically {bin} {article}", example="physically B-01-01-1 SKU-001 = 12",
+            text="units that are really there", number=_physical,
+        ),
+        Form(
+            pattern="counted {bin}", example="counted B-01-01-1 >= 1",
+            text="counts of that bin by people",
+            number=lambda view, given: view.books.counted(given["bin"]),
+        ),
+        Form(
+            pattern="sighted {bin}", example="sighted A-01-01-1 >= 1",
+            text="sightings of that bin by cameras and drones",
+            number=lambda view, given: view.books.sighted(given["bin"]),
+        ),
+        Form(
+            pattern="scans refused {code}", example="scans refused unknown_bin = 1",
+            text="bad beeps with that code, or none at all (`no-beep`)",
+            number=lambda view, given: view.refusals.get(given["code"], 0),
+        ),
+        Form(
+            pattern="scans sent", example="scans sent >= 20", text="barcodes that were read",
+            number=lambda view, _: view.truth.scans_sent,
+        ),
+        Form(
+            pattern="strays accepted", example="strays accepted = 0",
+            text="good beeps for labels that are none of ours",
+            number=lambda view, _: view.truth.strays_accepted,
+        ),
+        Form(
+            pattern="answer {scanner} is {code}", example="answer scanner-guest is unknown_bin",
+            text="what was said to that visitor's last scan", sentence=_answer_is,
+        ),
+        Form(
+            pattern="robot conflicts", example="robot conflicts = 0",
+            text="times that two robots touched",
+            number=lambda view, _: view.truth.robot_conflicts,
+        ),
+        Form(
+            pattern="robot {robot} worked", example="robot agv-1 worked", sentence=_robot_worked,
+            text="it picked or dropped something",
+        ),
+        Form(
+            pattern="all robots worked", example="all robots worked", sentence=_all_robots_worked,
+            text="every one picked or dropped something",
+        ),
+        Form(
+            pattern="drone missions", example="drone missions >= 1", text="missions flown",
+            number=lambda view, _: view.truth.drone_missions_flown,
+        ),
+        Form(
+            pattern="process {process} is {up}", example="process edge A is up",
+            text="whether it runs", sentence=_process_is,
+        ),
+    )
+}  # fmt: skip
+"""By pattern: every sentence that may follow EXPECT."""
+
+
+def checks_markdown() -> str:
+    """Return the table of sentences as Markdown, as it stands in docs/simulator.md."""
+    return table(
+        ("EXPECT ...", "what is looked at"),
+        ((f"`{form.example}`", form.text) for form in FORMS.values()),
+    )

@@ -1,0 +1,379 @@
+"""From a scenario's text to a `Scenario`, or to every mistake in it with its line and the fix."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from sim_hardware.faults.kinds import KINDS
+from sim_hardware.scenarios import words as w
+from sim_hardware.scenarios.checks import COMPARE, FORMS
+from sim_hardware.scenarios.deeds import DEEDS
+from sim_hardware.scenarios.model import (
+    RUN_S_MAX,
+    STEPS_MAX,
+    Action,
+    Deed,
+    Expect,
+    FaultOff,
+    FaultOn,
+    Scan,
+    Scenario,
+    ScenarioError,
+    Setting,
+    SiteSpec,
+    Step,
+)
+
+DAY_S_DEFAULT: Final = 600.0
+SPEED_MAX: Final = 100.0
+ERRORS_MAX: Final = 20
+TEXT_BYTES_MAX: Final = 1_000_000
+_WORD: Final = re.compile(r'"[^"]*"?|\S+')
+_RAW_BYTES_MAX: Final = 512
+
+
+class _LineError(Exception):
+    """What is wrong with one line."""
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What the lines read so far say."""
+
+    title: str = ""
+    about: list[str] = field(default_factory=list)
+    site: SiteSpec | None = None
+    settings: list[Setting] = field(default_factory=list)
+    day_s: float = DAY_S_DEFAULT
+    speed: float = 1.0
+    run_s: float = 0.0
+    steps: list[Step] = field(default_factory=list)
+    seen: dict[str, int] = field(default_factory=dict)
+    describes: bool = False
+
+
+def parse_scenario(text: str, file: str) -> Scenario:
+    """Return the scenario in `text`; `file` stands in errors.
+
+    Names of bins, devices ... are not looked up here: see `names.check_names`.
+    """
+    if len(text) > TEXT_BYTES_MAX:
+        raise ScenarioError(f"{file}: over {TEXT_BYTES_MAX} characters")
+    draft = _Draft()
+    errors: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            _read_line(draft, number, line)
+        except _LineError as error:
+            errors.append(f"{file}:{number}: {error}")
+    errors += [f"{file}:{line}: {what}" for line, what in _whole(draft)]
+    if errors:
+        more = len(errors) - ERRORS_MAX
+        raise ScenarioError(
+            "\n".join(errors[:ERRORS_MAX]) + (f"\nand {more} more" if more > 0 else "")
+        )
+    options = {name: option.default for name, option in w.SITE_OPTIONS.items()}
+    return Scenario(
+        file=file, title=draft.title, about=" ".join(draft.about),
+        site=draft.site or SiteSpec(options=options), settings=tuple(draft.settings),
+        day_s=draft.day_s, speed=draft.speed, run_s=draft.run_s, steps=tuple(draft.steps),
+        text=text,
+    )  # fmt: skip
+
+
+def _whole(draft: _Draft) -> Iterable[tuple[int, str]]:
+    """Yield (line, what is wrong) that only the whole text shows."""
+    if "SCENARIO" not in draft.seen:
+        yield 1, "expected a line `SCENARIO title`"
+    if "RUN" not in draft.seen:
+        yield 1, "expected a line `RUN 10 min`: how long the world runs"
+        return
+    for step in draft.steps:
+        if step.at_s is not None and step.at_s > draft.run_s:
+            yield (
+                step.line,
+                (
+                    f"AT {step.at_s:g} s is after the end: the run is over at {draft.run_s:g} s"
+                    f" (RUN in line {draft.seen['RUN']}); expected an earlier time, or a longer RUN"
+                ),
+            )
+    if len(draft.steps) > STEPS_MAX:
+        yield draft.steps[STEPS_MAX].line, f"over {STEPS_MAX} steps"
+
+
+def _read_line(draft: _Draft, number: int, line: str) -> None:
+    words = _split(line)
+    stripped = line.strip()
+    if not words:
+        if draft.describes and stripped.startswith("#"):
+            draft.about.append(stripped.lstrip("# ").strip())
+        draft.describes = draft.describes and stripped.startswith("#")
+        return
+    draft.describes = False
+    word = words[0]
+    read = _DIRECTIVES.get(word)
+    if read is None:
+        raise _LineError(_unknown("word", word, _DIRECTIVES))
+    if word not in ("AT", "EXPECT", "WITH"):
+        if word in draft.seen:
+            raise _LineError(f"a second {word}; the first is in line {draft.seen[word]}")
+        draft.seen[word] = number
+    read(draft, number, words[1:], _without_comment(line))
+
+
+def _split(line: str) -> list[str]:
+    """Return the words of a line; what stands in quotes is one word, after # comes a comment."""
+    found = []
+    for match in _WORD.finditer(line):
+        word = match[0]
+        if word.startswith("#"):
+            break
+        if word.startswith('"') and (len(word) == 1 or not word.endswith('"')):
+            raise _LineError(f'{word}: expected a closing "')
+        found.append(word)
+    return found
+
+
+def _without_comment(line: str) -> str:
+    for match in _WORD.finditer(line):
+        if match[0].startswith("#"):
+            return line[: match.start()].strip()
+    return line.strip()
+
+
+def _unknown(what: str, came: str, known: Iterable[str]) -> str:
+    names = list(known)
+    listed = ", ".join(names)
+    return f'unknown {what} "{came}"; expected one of {listed}{w.near(came, names)}'
+
+
+# --- directives -----------------------------------------------------------------------------------
+
+
+def _scenario(draft: _Draft, _number: int, _words: list[str], line: str) -> None:
+    draft.title = line.removeprefix("SCENARIO").strip()
+    draft.describes = True
+    if not draft.title:
+        raise _LineError("SCENARIO: expected a title after it")
+
+
+def _site(draft: _Draft, number: int, words: list[str], _line: str) -> None:
+    kind = words[0] if words else ""
+    folder = ""
+    rest = words[1:]
+    if kind == "folder":
+        if not rest:
+            raise _LineError("SITE folder: expected the folder's path after it")
+        folder, rest = rest[0].strip('"'), rest[1:]
+    elif kind != "demo":
+        raise _LineError(_unknown("site", kind, ("demo", "folder")))
+    options = {name: option.default for name, option in w.SITE_OPTIONS.items()}
+    for name, value in _pairs(rest).items():
+        option = w.SITE_OPTIONS.get(name)
+        if option is None:
+            raise _LineError(_unknown("option", name, w.SITE_OPTIONS))
+        number_text = value.removesuffix("%").strip()
+        if not w.is_number(number_text) or (option.whole and "." in number_text):
+            whole = "a whole number" if option.whole else "a number"
+            raise _LineError(f"{name}={value}: expected {whole}")
+        if not option.min <= float(number_text) <= option.max:
+            raise _LineError(f"{name}={value}: expected {option.min:g} to {option.max:g}")
+        options[name] = float(number_text)
+    draft.site = SiteSpec(
+        line=number, kind="demo" if kind == "demo" else "folder", folder=folder, options=options
+    )
+
+
+def _with(draft: _Draft, number: int, words: list[str], _line: str) -> None:
+    if len(words) < 2:  # noqa: PLR2004 - a section and a value
+        raise _LineError("expected WITH section key=value ..., such as `WITH errors misplace=2 %`")
+    draft.settings.append(Setting(line=number, section=words[0], values=_pairs(words[1:])))
+
+
+def _pairs(words: list[str]) -> dict[str, str]:
+    """Return `key=value` words; a unit may stand apart (`share=2 %`)."""
+    found: dict[str, str] = {}
+    last = ""
+    for word in words:
+        key, sign, value = word.partition("=")
+        if sign:
+            if key in found:
+                raise _LineError(f"{key}= stands there twice")
+            last, found[key] = key, value.strip('"')
+        elif last:
+            found[last] = f"{found[last]} {word}"
+        else:
+            raise _LineError(f'"{word}": expected key=value')
+    return found
+
+
+def _duration(what: str, words: list[str], max_s: float) -> float:
+    found = w.parse_time(" ".join(words))
+    if found is None or not words:
+        came = " ".join(words) or "nothing"
+        raise _LineError(f"{what} {came}: expected a time such as 30 s, 2.5 min or 1:30")
+    if not 0 < found <= max_s:
+        raise _LineError(f"{what} {' '.join(words)}: expected more than 0 and at most {max_s:g} s")
+    return found
+
+
+def _day(draft: _Draft, _number: int, words: list[str], _line: str) -> None:
+    draft.day_s = _duration("DAY", words, RUN_S_MAX)
+
+
+def _run(draft: _Draft, _number: int, words: list[str], _line: str) -> None:
+    draft.run_s = _duration("RUN", words, RUN_S_MAX)
+
+
+def _speed(draft: _Draft, _number: int, words: list[str], _line: str) -> None:
+    text = " ".join(words)
+    if not w.is_number(text) or not 0 < float(text) <= SPEED_MAX:
+        raise _LineError(f"SPEED {text}: expected a number, more than 0 and at most {SPEED_MAX:g}")
+    draft.speed = float(text)
+
+
+def _at(draft: _Draft, number: int, words: list[str], line: str) -> None:
+    for taken in (1, 2):
+        at_s = w.parse_time(" ".join(words[:taken])) if len(words) >= taken else None
+        if at_s is not None:
+            break
+    else:
+        came = words[0] if words else "nothing"
+        raise _LineError(f"AT {came}: expected a time such as 2:30, 150 s or 2.5 min")
+    if at_s < 0:
+        raise _LineError(f"AT {words[0]}: expected a time after the start, not before it")
+    rest = words[taken:]
+    if not rest:
+        raise _LineError(f"nothing happens then; expected one of {', '.join(w.ACTIONS)}")
+    read = _ACTIONS.get(rest[0])
+    if read is None:
+        raise _LineError(_unknown("word", rest[0], _ACTIONS))
+    draft.steps.append(Step(line=number, text=line, at_s=at_s, action=read(rest[1:])))
+
+
+def _expect_at_end(draft: _Draft, number: int, words: list[str], line: str) -> None:
+    action = _expect(words)
+    if action.within_s:
+        raise _LineError("WITHIN: at the end there is no time left; expected AT time EXPECT ...")
+    draft.steps.append(Step(line=number, text=line, at_s=None, action=action))
+
+
+# --- actions --------------------------------------------------------------------------------------
+
+
+def _scan(words: list[str]) -> Scan:
+    if len(words) < 3:  # noqa: PLR2004 - device, kind, value
+        raise _LineError("expected SCAN scanner BIN|ARTICLE|CARD|RAW value")
+    device, what, *rest = words
+    value, units = rest[0], 1
+    if what == "RAW":
+        if not (value.startswith('"') and len(rest) == 1):
+            raise _LineError(f'RAW {value}: expected one text in quotes, such as RAW "]C1hello"')
+        value = value[1:-1].replace("<GS>", "\x1d")
+        if not value.isascii() or not 0 < len(value) <= _RAW_BYTES_MAX:
+            raise _LineError(f"RAW: expected 1 to {_RAW_BYTES_MAX} ASCII characters")
+        return Scan(device=device, what="RAW", value=value)
+    if what == "ARTICLE":
+        if len(rest) > 1 and re.fullmatch(r"x[0-9]{1,6}", rest[1]):
+            units, rest = int(rest[1][1:]), rest[:1]
+        _nothing_more(rest[1:], "x12 for how many")
+        return Scan(device=device, what="ARTICLE", value=value, units=units)
+    _nothing_more(rest[1:])
+    if what == "BIN":
+        return Scan(device=device, what="BIN", value=value)
+    if what == "CARD":
+        if value not in w.CARDS:
+            raise _LineError(_unknown("card", value, w.CARDS))
+        return Scan(device=device, what="CARD", value=value)
+    raise _LineError(_unknown("kind of barcode", what, w.SCANS))
+
+
+def _nothing_more(words: list[str], expected: str = "the end of the line") -> None:
+    if words:
+        raise _LineError(f'"{" ".join(words)}": expected {expected}')
+
+
+def _fault_target(words: list[str]) -> tuple[str, str]:
+    if len(words) < 2:  # noqa: PLR2004 - kind and target
+        raise _LineError("expected a kind of fault and what it happens to")
+    if words[0] not in KINDS:
+        raise _LineError(_unknown("fault", words[0], KINDS))
+    return words[0], " ".join(words[1:])
+
+
+def _fault(words: list[str]) -> FaultOn:
+    for_s = None
+    if "FOR" in words:
+        at = words.index("FOR")
+        for_s = _duration("FOR", words[at + 1 :], RUN_S_MAX)
+        words = words[:at]
+    values_at = next((i for i, word in enumerate(words) if "=" in word), len(words))
+    kind, target = _fault_target(words[:values_at])
+    return FaultOn(kind=kind, target=target, values=_pairs(words[values_at:]), for_s=for_s)
+
+
+def _end(words: list[str]) -> FaultOff:
+    kind, target = _fault_target(words)
+    return FaultOff(kind=kind, target=target)
+
+
+def _do(words: list[str]) -> Deed:
+    found = _sentence("deed", words, DEEDS)
+    return Deed(form=found[0], given=found[1])
+
+
+def _expect(words: list[str]) -> Expect:
+    within_s = 0.0
+    if "WITHIN" in words:
+        at = words.index("WITHIN")
+        within_s = _duration("WITHIN", words[at + 1 :], RUN_S_MAX)
+        words = words[:at]
+    sign_at = next((i for i, word in enumerate(words) if word in COMPARE), len(words))
+    pattern, given = _sentence("expectation", words[:sign_at], FORMS)
+    form, after = FORMS[pattern], words[sign_at:]
+    if form.sentence is not None:
+        _nothing_more(after)
+        return Expect(form=pattern, given=given, within_s=within_s)
+    value = " ".join(after[1:]).removesuffix(form.unit).strip() if form.unit else "".join(after[1:])
+    if not after or not w.is_number(value):
+        unit = f" {form.unit}" if form.unit else ""
+        came = " ".join(after) or "nothing"
+        raise _LineError(
+            f"EXPECT {' '.join(words[:sign_at])}: expected {' '.join(COMPARE)} and a number{unit}"
+            f" after it, got {came}"
+        )
+    return Expect(
+        form=pattern, given=given, compare=after[0], value=float(value), within_s=within_s
+    )
+
+
+def _sentence(
+    what: str, words: list[str], patterns: Mapping[str, object]
+) -> tuple[str, dict[str, str]]:
+    """Return the pattern that these words say, and what stands in its slots."""
+    found = [(p, given) for p in patterns if (given := w.match(p, words)) is not None]
+    found.sort(key=lambda one: len(one[1]))
+    if not found:
+        heads = {" ".join(x for x in p.split() if "{" not in x): p for p in patterns}
+        said = " ".join(words)
+        raise _LineError(
+            f'unknown {what} "{said}"; expected one of: {"; ".join(patterns)}'
+            + (w.near(said, list(patterns)) or w.near(words[0] if words else "", heads))
+        )
+    pattern, given = found[0]
+    for name, value in given.items():
+        if name in w.NUMBER_SLOTS and not (value.isascii() and value.isdigit()):
+            raise _LineError(f'"{value}": expected {w.SLOTS[name].text}')
+    return pattern, given
+
+
+_DIRECTIVES: Final[dict[str, Callable[[_Draft, int, list[str], str], None]]] = {
+    "SCENARIO": _scenario, "SITE": _site, "WITH": _with, "DAY": _day, "SPEED": _speed,
+    "RUN": _run, "AT": _at, "EXPECT": _expect_at_end,
+}  # fmt: skip
+_ACTIONS: Final[dict[str, Callable[[list[str]], Action]]] = {
+    "SCAN": _scan, "FAULT": _fault, "END": _end, "DO": _do, "EXPECT": _expect,
+}  # fmt: skip

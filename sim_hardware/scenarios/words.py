@@ -1,0 +1,225 @@
+"""The words of the scenario language, in tables that the parser, the errors and the page share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final
+
+from sim_hardware.config import SimConfig
+from sim_hardware.faults.targets import NAMES
+from wire.answers import Code
+from wire.site import Site
+
+SHOWN_MAX: Final = 12
+_TIME: Final = re.compile(r"(?:(\d+):)?(\d+):(\d{2})(?:\.(\d+))?")
+_NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?")
+UNITS_S: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3_600.0}
+
+DIRECTIVES: Final[dict[str, tuple[str, str]]] = {
+    "SCENARIO": ("SCENARIO Umbrella rainstorm", "its title; the `#` lines below say what it shows"),
+    "SITE": (
+        "SITE demo skus=20 robots=3",
+        "where it happens: `demo`, a generated site, or `folder PATH`, a site's CSV files",
+    ),
+    "WITH": (
+        "WITH errors misplace=2 %",
+        "how people, suppliers, weather ... are here, from the start (sections are below)",
+    ),
+    "DAY": ("DAY 10 min", "length of one sales day; without it 10 min"),
+    "SPEED": (
+        "SPEED 4",
+        "the world goes so much faster than the product's clock; without it 1",
+    ),
+    "RUN": ("RUN 15 min", "how long the world runs"),
+    "AT": ("AT 2:30 ...", "what happens then; `2:30`, `1:02:30`, `150 s` and `2.5 min` are times"),
+    "EXPECT": ("EXPECT books are true", "what must hold at the end, when the books have settled"),
+}
+"""What a line may begin with: (example, meaning)."""
+
+ACTIONS: Final[dict[str, tuple[str, str]]] = {
+    "SCAN": (
+        "AT 0:30 SCAN scanner-guest BIN B-01-01-1",
+        "a visitor scans; what, is below",
+    ),
+    "FAULT": (
+        "AT 1:00 FAULT serial-stall scanner-1 FOR 20 s",
+        "something breaks (kinds: `stockhelm sim faults`), `FOR` a time, else until `END`",
+    ),
+    "END": ("AT 1:40 END serial-stall scanner-1", "that fault is over"),
+    "DO": ("AT 2:00 DO approve all", "somebody does something; what, is below"),
+    "EXPECT": (
+        "AT 5:00 EXPECT orders filled >= 3 WITHIN 30 s",
+        "what must hold then, or become true `WITHIN` some time",
+    ),
+}
+"""What may follow `AT time`: (example, meaning)."""
+
+SCANS: Final[dict[str, tuple[str, str]]] = {
+    "BIN": ("BIN B-01-01-1", "the label of a bin"),
+    "ARTICLE": ("ARTICLE SKU-007 x12", "an article by SKU or GTIN, `x12`: so many (without: 1)"),
+    "CARD": ("CARD COUNT", "a command card: RECEIVE, PUTAWAY, PICK, COUNT, UNDO, CANCEL"),
+    "RAW": ('RAW "]C1hello"', "any text, as the scanner would send it"),
+}
+"""What a SCAN may read: (example, meaning)."""
+CARDS: Final = ("RECEIVE", "PUTAWAY", "PICK", "COUNT", "UNDO", "CANCEL")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A number that a generated site is made with."""
+
+    default: float
+    min: float
+    max: float
+    text: str
+    whole: bool = True
+
+
+SITE_OPTIONS: Final[dict[str, Option]] = {
+    "seed": Option(7, 0, 2**31, "decides the site; the run's own chance is `--seed`"),
+    "skus": Option(20, 1, 60, "articles"),
+    "robots": Option(3, 1, 12, "robots"),
+    "cameras": Option(0, 0, 1, "fixed cameras that render pictures (they cost most time)"),
+    "drones": Option(0, 0, 1, "drones that look at bins"),
+    "orders": Option(40, 0, 100_000, "customer orders on a usual day", whole=False),
+    "stray": Option(3, 0, 100, "per cent of scans that first hit a label which is none of ours"),
+    "auto": Option(60, 0, 1_000_000, "moves of at most so many units need no planner"),
+}
+"""Options of `SITE demo`; `orders`, `stray`, `auto`, `cameras` and `drones` also of a folder."""
+
+TASK_KINDS: Final = ("receive", "putaway", "refill", "transfer", "pick", "deliver", "count")
+PROPOSAL_KINDS: Final = ("refill", "transfer", "buy", "count")
+PROPOSAL_STATES: Final = ("waits", "approved", "rejected", "expired", "done", "failed")
+ORDER_STATES: Final = ("accepted", "allocated", "picked", "filled", "refused")
+
+Names = Callable[[Site, SimConfig], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A part of a sentence that varies: what it is called, and what it may be."""
+
+    name: str
+    names: Names
+    text: str
+
+
+def _fixed(words: Iterable[str]) -> Names:
+    kept = tuple(words)
+    return lambda _site, _config: kept
+
+
+def _targets(site: Site, config: SimConfig) -> tuple[str, ...]:
+    return (*site.bins, *NAMES["article"](site, config))
+
+
+SLOTS: Final[dict[str, Slot]] = {
+    slot.name: slot
+    for slot in (
+        Slot("bin", NAMES["bin"], "a bin's id"),
+        Slot("article", NAMES["article"], "an SKU or GTIN-14"),
+        Slot("target", _targets, "the bin it goes to, or the article"),
+        Slot("scanner", NAMES["scanner"], "a scanner"),
+        Slot("robot", NAMES["robot"], "a robot's serial"),
+        Slot("process", NAMES["process"], "`broker`, `central`, `edge A` ..."),
+        Slot("task", _fixed(TASK_KINDS), "kind of task"),
+        Slot("proposal", _fixed(PROPOSAL_KINDS), "kind of proposal"),
+        Slot("state", _fixed(PROPOSAL_STATES), "how a proposal stands"),
+        Slot("order", _fixed(ORDER_STATES), "how an order stands"),
+        Slot("code", _fixed([*(str(code) for code in Code), "no-beep"]), "code of an answer"),
+        Slot("up", _fixed(("up", "down")), "whether it runs"),
+        Slot("units", _fixed(()), "a whole number"),
+        Slot("count", _fixed(()), "a whole number"),
+    )
+}
+"""By name: every `{slot}` of a sentence."""
+NUMBER_SLOTS: Final = ("units", "count")
+
+
+def near(came: str, known: Iterable[str]) -> str:
+    """Return `; did you mean X?` where a known word is near, else nothing."""
+    names = list(known)
+    found = get_close_matches(came, names, 1, 0.6)
+    if not found:  # FALT is near FAULT also where somebody writes small
+        by_fold = {name.casefold(): name for name in names}
+        found = [by_fold[w] for w in get_close_matches(came.casefold(), list(by_fold), 1, 0.6)]
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def some(names: Iterable[str]) -> str:
+    """Return the first names of many, for an error's text."""
+    known = list(names)
+    more = len(known) - SHOWN_MAX
+    return ", ".join(known[:SHOWN_MAX]) + (f" and {more} more" if more > 0 else "") or "none"
+
+
+def parse_time(text: str) -> float | None:
+    """Return the seconds of `2:30`, `1:02:30`, `150 s`, `2.5 min`; None where it is no time."""
+    clock = _TIME.fullmatch(text)
+    if clock:
+        hours, minutes, seconds, part = clock.groups()
+        whole = int(hours or 0) * 3_600 + int(minutes) * 60 + int(seconds)
+        return whole + (float(f"0.{part}") if part else 0.0)
+    number, _, unit = text.partition(" ")
+    if not _NUMBER.fullmatch(number):
+        number, unit = _split_unit(text)
+    if not _NUMBER.fullmatch(number) or unit not in UNITS_S:
+        return None
+    return float(number) * UNITS_S[unit]
+
+
+def _split_unit(text: str) -> tuple[str, str]:
+    found = _NUMBER.match(text)
+    return (found[0], text[found.end() :]) if found else ("", "")
+
+
+def is_number(text: str) -> bool:
+    """Return whether `text` is a number."""
+    return bool(_NUMBER.fullmatch(text))
+
+
+def slot_names(pattern: str) -> tuple[str, ...]:
+    """Return the names of the `{slots}` in a sentence."""
+    return tuple(word[word.index("{") + 1 : -1] for word in pattern.split() if "{" in word)
+
+
+def match(pattern: str, words: list[str]) -> dict[str, str] | None:
+    """Return what stands in the slots of `pattern`, or None where these words are another one.
+
+    A slot takes one word; `{process}` may take two (`edge A`).
+    """
+    return _match(pattern.split(), words)
+
+
+def _match(wants: list[str], words: list[str]) -> dict[str, str] | None:
+    if not wants:
+        return None if words else {}
+    want = wants[0]
+    before, brace, name = want.rstrip("}").partition("{")
+    if not brace:
+        return _match(wants[1:], words[1:]) if words[:1] == [want] else None
+    if before:  # x{units}
+        if not words or not words[0].startswith(before):
+            return None
+        words, before = [words[0].removeprefix(before), *words[1:]], ""
+    for taken in (1, 2) if name == "process" else (1,):
+        if len(words) >= taken:
+            rest = _match(wants[1:], words[taken:])
+            if rest is not None:
+                return {name: " ".join(words[:taken]), **rest}
+    return None
+
+
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a Markdown table."""
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def examples_markdown(head: str, rows: Mapping[str, tuple[str, str]]) -> str:
+    """Return one of the tables of words above as Markdown."""
+    return table((head, "meaning"), ((f"`{example}`", text) for example, text in rows.values()))
