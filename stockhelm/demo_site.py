@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
+
+from msgspec.structs import replace
 
 from central.config import (
     BrokerConfig as CentralBroker,
@@ -46,6 +49,9 @@ SERIAL_SCANNERS: Final = 4
 GUEST_SCANNER: Final = "scanner-guest"
 GUEST: Final = PersonRow(person_id="guest", name="Guest", edge_id="B", roles="")
 """A person without tasks: whoever looks at the demo may scan over MQTT and disturb nobody."""
+GUEST_CABLE_SCANNER: Final = "scanner-guest-2"
+GUEST_CABLE: Final = PersonRow(person_id="guest-2", name="Second guest", edge_id="B", roles="")
+"""Another one, with a scanner on a serial line: in scenarios, where the simulator holds both."""
 DAYS_MIN: Final = 2
 
 
@@ -87,6 +93,31 @@ class DemoSite:
     def database_url(self) -> str:
         """Return the URL of central's database."""
         return f"sqlite:///{self.data('central')}/central.db"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """How large a demo site is, and how lively."""
+
+    site_seed: int | None = None
+    """Decides the generated site; None: the run's own seed."""
+    skus: int | None = None
+    """Articles; None: as many as the generator likes."""
+    robots: int = 6
+    cameras: int = 1
+    drones: int = 1
+    orders_per_day: float = SimOrders().orders_per_day
+    day_s: float = DAY_S
+    stray_share: float = 0.03
+    auto_units_max: int = 60
+    visitors: bool = False
+    """Whether the simulator holds the guests' scanners, for a scenario to scan with."""
+    texts: Mapping[str, str] | None = None
+    """CSV texts by file name; None: a generated site."""
+
+
+SHAPE: Final = Shape()
+"""The demo's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,17 +193,47 @@ def _sales_rows(path: Path) -> list[tuple[date, str, int]]:
     return found
 
 
-def write_demo(
-    directory: Path, *, seed: int, speed: float, ports: Ports, sales: Sales | None
-) -> DemoSite:
-    """Write the site and all configurations under `directory`; return where they lie."""
-    texts = generate_site(
-        seed,
-        skus=sales.skus if sales else None,
-        history=sales.history if sales else None,
-    )
-    people = [*parse_site(texts).people.values(), GUEST]
+def site_texts(seed: int, shape: Shape, sales: Sales | None) -> dict[str, str]:
+    """Return the CSV texts of the site by file name, its guests among the people.
+
+    Raises SiteError where given texts are wrong.
+    """
+    if shape.texts is not None:
+        texts = dict(shape.texts)
+    else:
+        skus = sales.skus if sales else None
+        if shape.skus is not None:
+            skus = tuple(f"SKU-{number:03}" for number in range(1, shape.skus + 1))
+        texts = generate_site(
+            seed if shape.site_seed is None else shape.site_seed,
+            skus=skus,
+            history=sales.history if sales else None,
+            orders_per_day=shape.orders_per_day,
+            robots=shape.robots,
+        )
+    site = parse_site(texts)
+    last = max((row.edge_id for row in site.bins.values()), default=GUEST.edge_id)
+    guests = (GUEST, GUEST_CABLE) if shape.visitors else (GUEST,)
+    people = [*site.people.values(), *(replace(guest, edge_id=last) for guest in guests)]
     texts["people.csv"] = write_rows(people, PersonRow)
+    return texts
+
+
+def write_demo(
+    directory: Path,
+    *,
+    seed: int,
+    speed: float,
+    ports: Ports,
+    sales: Sales | None,
+    shape: Shape = SHAPE,
+    change_sim: Callable[[SimConfig], SimConfig] = lambda config: config,
+) -> DemoSite:
+    """Write the site and all configurations under `directory`; return where they lie.
+
+    `change_sim` may change how the simulated floor is, before that is written.
+    """
+    texts = site_texts(seed, shape, sales)
     site_dir = directory / "site"
     site_dir.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
@@ -181,11 +242,10 @@ def write_demo(
     edges = tuple(sorted({row.edge_id for row in site.bins.values()}))
     demo = DemoSite(directory=directory, site=site, edges=edges)
     scanners = _scanners(demo)
-    drone_edge = edges[0]
     configs = {
         "broker": BrokerConfig(directory=str(directory / "broker"), port=ports.broker),
-        **{f"edge-{e}": _edge_config(demo, e, scanners, ports, drone_edge) for e in edges},
-        "central": _central_config(demo, ports, drone_edge),
+        **{f"edge-{e}": _edge_config(demo, e, scanners, ports, shape) for e in edges},
+        "central": _central_config(demo, ports, shape),
         "desk": DeskConfig(
             site_id=SITE_ID,
             site_dir=str(site_dir),
@@ -194,7 +254,9 @@ def write_demo(
             port=ports.desk,
             broker=CentralBroker(port=ports.broker),
         ),
-        "sim": _sim_config(demo, scanners, ports, seed=seed, speed=speed, sales=sales),
+        "sim": change_sim(
+            _sim_config(demo, scanners, ports, seed=seed, speed=speed, sales=sales, shape=shape)
+        ),
     }
     demo.config("sim").parent.mkdir(parents=True, exist_ok=True)
     for name, config in configs.items():
@@ -208,15 +270,21 @@ def _scanners(demo: DemoSite) -> dict[str, list[ScannerConfig]]:
     The guest's is the one that nobody simulated holds.
     """
     found: dict[str, list[ScannerConfig]] = {edge: [] for edge in demo.edges}
-    people = [person for person in demo.site.people.values() if person != GUEST]
+    guests = (GUEST.person_id, GUEST_CABLE.person_id)
+    people = [person for person in demo.site.people.values() if person.person_id not in guests]
     for number, person in enumerate(people, start=1):
         serial = number <= SERIAL_SCANNERS
         path = str(demo.directory / "ports" / f"scanner-{number}") if serial else ""
         found[person.edge_id].append(
             ScannerConfig(device_id=f"scanner-{number}", person_id=person.person_id, path=path)
         )
-    guest = ScannerConfig(device_id=GUEST_SCANNER, person_id=GUEST.person_id)
-    found[GUEST.edge_id].append(guest)
+    last = demo.edges[-1]
+    found[last].append(ScannerConfig(device_id=GUEST_SCANNER, person_id=GUEST.person_id))
+    if GUEST_CABLE.person_id in demo.site.people:
+        path = str(demo.directory / "ports" / GUEST_CABLE_SCANNER)
+        found[last].append(
+            ScannerConfig(device_id=GUEST_CABLE_SCANNER, person_id=GUEST_CABLE.person_id, path=path)
+        )
     return found
 
 
@@ -242,9 +310,10 @@ def _edge_config(
     edge_id: str,
     scanners: dict[str, list[ScannerConfig]],
     ports: Ports,
-    drone_edge: str,
+    shape: Shape,
 ) -> EdgeConfig:
-    camera_edge, _ = _camera_bins(demo)
+    camera_edge = _camera_bins(demo)[0] if shape.cameras else ""
+    drone_edge = demo.edges[0] if shape.drones else ""
     camera = CameraConfig(camera_id="camera-1", url=_picture_url(ports, "camera-1"))
     drone = DroneConfig(
         drone_id="drone-1",
@@ -267,16 +336,17 @@ def _edge_config(
     )
 
 
-def _central_config(demo: DemoSite, ports: Ports, drone_edge: str) -> CentralConfig:
+def _central_config(demo: DemoSite, ports: Ports, shape: Shape) -> CentralConfig:
+    drone = DroneAtEdge(drone_id="drone-1", edge_id=demo.edges[0])
     return CentralConfig(
         site_id=SITE_ID,
         site_dir=str(demo.directory / "site"),
         data_dir=str(demo.data("central")),
         database_url=demo.database_url,
         broker=CentralBroker(port=ports.broker),
-        drones=(DroneAtEdge(drone_id="drone-1", edge_id=drone_edge),),
+        drones=(drone,) if shape.drones else (),
         planning=PlanningConfig(
-            day_s=DAY_S,
+            day_s=shape.day_s,
             review_s=3.0,
             refill_lead_time_d=0.5,
             face_cover_d=3.0,
@@ -284,7 +354,7 @@ def _central_config(demo: DemoSite, ports: Ports, drone_edge: str) -> CentralCon
             buy_review_d=1.0,
             count_every_s=20.0,
         ),
-        policy=PolicyConfig(auto_units_max=60, auto_buy_cents_max=500_000),
+        policy=PolicyConfig(auto_units_max=shape.auto_units_max, auto_buy_cents_max=500_000),
         tasking=TaskingConfig(task_due_s=120.0, record_after_s=3.0),
         fleet=FleetConfig(),
     )
@@ -305,13 +375,13 @@ def _sim_config(
     seed: int,
     speed: float,
     sales: Sales | None,
+    shape: Shape,
 ) -> SimConfig:
-    _, camera_bins = _camera_bins(demo)
-    orders = SimOrders(day_s=DAY_S)
+    orders = SimOrders(day_s=shape.day_s, orders_per_day=shape.orders_per_day)
     if sales is not None:
         orders = SimOrders(
             kind="file",
-            day_s=DAY_S,
+            day_s=shape.day_s,
             path=str(_write_sales(demo.directory / "sales.csv", sales)),
             first_date=sales.first_date,
         )
@@ -327,19 +397,26 @@ def _sim_config(
             SimScanner(device_id=s.device_id, person_id=s.person_id, path=s.path)
             for row in scanners.values()
             for s in row
-            if s.device_id != GUEST_SCANNER
+            if s.device_id != GUEST_SCANNER or shape.visitors
         ),
-        cameras=(
-            SimCamera(camera_id="camera-1", url=_picture_url(ports, "camera-1"), bins=camera_bins),
-        ),
-        drones=(
-            SimDrone(
-                drone_id="drone-1",
-                path=_drone_port(demo),
-                camera_url=_picture_url(ports, "drone-1"),
-                origin_lat_deg=ORIGIN[0],
-                origin_lon_deg=ORIGIN[1],
-            ),
-        ),
+        cameras=_sim_cameras(demo, ports) if shape.cameras else (),
+        drones=_sim_drones(demo, ports) if shape.drones else (),
         orders=orders,
+        stray_scan_share=shape.stray_share,
     )
+
+
+def _sim_cameras(demo: DemoSite, ports: Ports) -> tuple[SimCamera, ...]:
+    _, bins = _camera_bins(demo)
+    return (SimCamera(camera_id="camera-1", url=_picture_url(ports, "camera-1"), bins=bins),)
+
+
+def _sim_drones(demo: DemoSite, ports: Ports) -> tuple[SimDrone, ...]:
+    drone = SimDrone(
+        drone_id="drone-1",
+        path=_drone_port(demo),
+        camera_url=_picture_url(ports, "drone-1"),
+        origin_lat_deg=ORIGIN[0],
+        origin_lon_deg=ORIGIN[1],
+    )
+    return (drone,)
