@@ -196,6 +196,35 @@ def sim_floor(config: ConfigFile) -> None:
     raise typer.Exit(code)
 
 
+@sim_app.command("generate")
+def sim_generate(
+    directory: Annotated[Path, typer.Argument(help="Where the CSV files go; holds no site yet.")],
+    *,
+    bins: Annotated[int, typer.Option(help="How many: 50 to 1 000 000.")],
+    robots: Annotated[int | None, typer.Option(help="Default: one per 100 bins.")] = None,
+    skus: Annotated[int | None, typer.Option(help="Articles. Default: one per 5 bins.")] = None,
+    people: Annotated[int | None, typer.Option(help="Default: as many as the orders need.")] = None,
+    zones: Annotated[
+        int | None, typer.Option(help="With an edge agent each. Default: one per 10 000 bins.")
+    ] = None,
+    orders_per_day: Annotated[float | None, typer.Option(help="Default: 15 per 100 bins.")] = None,
+    cover_days: Annotated[float, typer.Option(help="How long the reserve lasts.")] = 20.0,
+    seed: Annotated[int, typer.Option(help="Decides all chance.")] = 7,
+    map_file: Annotated[
+        Path | None, typer.Option("--map", help="Draw the floor here (SVG, for any browser).")
+    ] = None,
+) -> None:
+    """Make a warehouse of any size: floor, slots, articles, people, stock, weeks of sales."""
+    from sim_hardware.world.warehouse.spec import Wish
+    from stockhelm.sim_generate import sim_generate
+
+    wish = Wish(
+        bins=bins, robots=robots, skus=skus, people=people, zones=zones,
+        orders_per_day=orders_per_day, cover_d=cover_days, seed=seed,
+    )  # fmt: skip
+    sim_generate(directory, wish, Console(highlight=False), map_file=map_file)
+
+
 @app.command()
 def doctor(*, as_json: AsJson = False) -> None:
     """Say what this machine has, what it lacks, what for, and how to get it."""

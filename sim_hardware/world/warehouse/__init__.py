@@ -1,0 +1,1 @@
+"""A generated warehouse of any size, in columns of numpy."""
