@@ -68,7 +68,10 @@ class Bus(Protocol):
         """Call `handler` on `lane` with what matches; subscribed again after each reconnect."""
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
-        """Hand over a message; False where the outgoing queue is full (nothing was queued)."""
+        """Hand over a message; False where nothing was queued.
+
+        That is where the outgoing queue is full, and at QoS 0 while the broker is not reached.
+        """
 
     def on_connect(self, lane: Lane, call: Callable[[], None]) -> None:
         """Run `call` on `lane` after each (re)connect, once subscriptions are sent."""
@@ -78,6 +81,9 @@ class Bus(Protocol):
 
     def stop(self) -> None:
         """Send what is queued (for a bounded time), say goodbye, free everything."""
+
+    def lose(self) -> None:
+        """Lose the connection without a goodbye and stay away until `start`; QoS 1 waits."""
 
 
 def topic_matches(topic_filter: str, topic: str) -> bool:

@@ -62,14 +62,20 @@ class MqttBus:
             self._client.subscribe(topic_filter, qos)
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
-        """Hand over a message; False where the outgoing queue is full (nothing was queued)."""
+        """Hand over a message; False where nothing was queued.
+
+        That is where the outgoing queue is full, and at QoS 0 while the broker is not reached.
+        """
         info = self._client.publish(topic, payload, qos=qos, retain=retain)
+        if qos == 0 and info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            return False
         if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
             self.refused_publishes += 1
             return False
-        if qos > 0:
-            with self._idle:
-                self._unsent += 1
+        with self._idle:
+            # paho tells of QoS 0 too once it is written. What a lost connection takes with it is
+            # never told: then `stop` waits its whole time.
+            self._unsent += 1
         return True
 
     def on_connect(self, lane: Lane, call: Callable[[], None]) -> None:
@@ -90,6 +96,18 @@ class MqttBus:
             with self._idle:
                 self._idle.wait_for(lambda: self._unsent <= 0, timeout=GOODBYE_S_MAX)
         self._client.disconnect()
+
+    def lose(self) -> None:
+        """Lose the connection without a goodbye and stay away until `start`.
+
+        The network thread ends first (it sees so within a second), else it would connect again.
+        """
+        self._client.loop_stop()
+        self._connected = False
+        line = self._client.socket()
+        if isinstance(line, socket.socket):
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Free everything, after `stop`.

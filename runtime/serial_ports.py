@@ -106,7 +106,8 @@ class DevicePort:
         self._link = Path(path)
         self._link.parent.mkdir(parents=True, exist_ok=True)
         self._link.unlink(missing_ok=True)
-        self._link.symlink_to(os.ttyname(slave))
+        self._name = os.ttyname(slave)
+        self._link.symlink_to(self._name)
         self._clock = clock
         self._inbox = inbox
         self._closing = False
@@ -133,7 +134,9 @@ class DevicePort:
     def close(self) -> None:
         """Pull the cable: the host's end hangs up and its path disappears."""
         self._closing = True
-        self._link.unlink(missing_ok=True)
+        # Another device may have taken the path since.
+        if self._link.is_symlink() and str(self._link.readlink()) == self._name:
+            self._link.unlink()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout=2 * READ_TIMEOUT_S)
         for handle in (self._slave, self._master):
@@ -169,11 +172,16 @@ class SerialPorts:
         on_lost: Callable[[str], None],
     ) -> HostPort:
         """Open the host's end, exclusively. Raises PortOpenError."""
-        inbox = lane.inbox(path, on_bytes, size_max=CHUNKS_MAX)
+        port: HostPort | None = None
+
+        def receive(chunks: list[_Chunk]) -> None:
+            if port is None or not port.closed:
+                on_bytes(chunks)
 
         def lost(reason: str) -> None:
-            lane.post(lambda: on_lost(reason))
+            lane.post(lambda: None if port is not None and port.closed else on_lost(reason))
 
+        inbox = lane.inbox(path, receive, size_max=CHUNKS_MAX)
         port = HostPort(path, baud, self._clock, inbox, lost)
         self._keep(port)
         return port

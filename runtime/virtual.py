@@ -1,4 +1,6 @@
-"""The virtual runtime: one loop, a clock that jumps to the next thing due, everything in memory.
+"""The virtual runtime: one loop, a clock that jumps to the next thing due, a broker in memory.
+
+Serial lines are in memory too, or on real pseudo-terminals (`lines="pty"`).
 
 All lanes share the loop, so a whole site runs single-threaded and the same every time. What is
 due at the same nanosecond happens in the order in which it was asked for.
@@ -6,27 +8,27 @@ due at the same nanosecond happens in the order in which it was asked for.
 
 from __future__ import annotations
 
-import functools
 import heapq
 import itertools
 from collections import deque
 from collections.abc import Callable
 from random import Random
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
 from runtime.bus import Bus, BusOptions
 from runtime.clock import NS_PER_S, Clock, ShiftedClock, VirtualClock
 from runtime.frames import Frames
 from runtime.lanes import Lane, WhenFull
 from runtime.memory_bus import MemoryBroker, MemoryBus
-from runtime.memory_ports import MemoryFrames, MemoryPorts
-from runtime.ports import Port, Ports
+from runtime.memory_frames import MemoryFrames
+from runtime.ports import Ports
+from runtime.pty_lines import PtyCarriers
 from runtime.seeds import stream
+from runtime.virtual_ports import MemoryCarriers, VirtualPorts
 
 T = TypeVar("T")
 EVENTS_PER_RUN_MAX: Final = 50_000_000
-KEEPALIVES_TO_GONE: Final = 1.5
-"""A broker takes a client that is silent for so long for gone. Source: MQTT 3.1.1, 3.1.2.10."""
+Lines = Literal["memory", "pty"]
 
 
 class Life:
@@ -192,55 +194,32 @@ class VirtualLane:
         return self._loop.add(period_ns, call, period_ns, self._life)
 
 
-class OwnPorts:
-    """Ports as one process has them: it remembers what it opened, to be closed when it ends."""
-
-    def __init__(self, ports: Ports) -> None:
-        self._ports = ports
-        self._opened: list[Port] = []
-
-    def open(
-        self,
-        path: str,
-        baud: int,
-        lane: Lane,
-        on_bytes: Callable[[list[tuple[bytes, int]]], None],
-        on_lost: Callable[[str], None],
-    ) -> Port:
-        """Open the host's end of a line. Raises PortOpenError."""
-        port = self._ports.open(path, baud, lane, on_bytes, on_lost)
-        self._opened.append(port)
-        return port
-
-    def create(
-        self, path: str, lane: Lane, on_bytes: Callable[[list[tuple[bytes, int]]], None]
-    ) -> Port:
-        """Make a device whose host end appears at `path`; return the device's end."""
-        port = self._ports.create(path, lane, on_bytes)
-        self._opened.append(port)
-        return port
-
-    def close(self) -> None:
-        """Close all of them, as the kernel does when a process ends."""
-        for port in self._opened:
-            port.close()
-        self._opened.clear()
-
-
 class VirtualRuntime:
     """A process's surroundings in virtual time; several processes may share one loop and broker."""
 
-    def __init__(self, seed: int = 0, shared: VirtualRuntime | None = None) -> None:
+    def __init__(
+        self, seed: int = 0, shared: VirtualRuntime | None = None, *, lines: Lines = "memory"
+    ) -> None:
+        """Share the loop of `shared`, where there is one, and its broker, lines and cameras."""
         self._seed = seed
-        self._time: VirtualClock = shared._time if shared else VirtualClock()  # noqa: SLF001 - same class
-        self._clock = ShiftedClock(self._time)
         self._life = Life()
         self._buses: list[MemoryBus] = []
-        self.loop: VirtualLoop = shared.loop if shared else VirtualLoop(self._time)
-        self.broker: MemoryBroker = shared.broker if shared else MemoryBroker(self._time)
-        self._lines: MemoryPorts = shared._lines if shared else MemoryPorts(self._time)  # noqa: SLF001 - same class
-        self._ports = OwnPorts(self._lines)
-        self._frames: MemoryFrames = shared._frames if shared else MemoryFrames(self._time)  # noqa: SLF001 - same class
+        self._parted = False
+        if shared is None:
+            self._time = VirtualClock()
+            self._clock = ShiftedClock(self._time)
+            self.loop = VirtualLoop(self._time)
+            self.broker = MemoryBroker(self._time, self.loop)
+            carriers = PtyCarriers() if lines == "pty" else MemoryCarriers()
+            self._ports = VirtualPorts(self._clock, carriers)
+            self._frames = MemoryFrames(self._clock)
+        else:
+            self._time = shared._time  # noqa: SLF001 - same class
+            self._clock = ShiftedClock(self._time)
+            self.loop = shared.loop
+            self.broker = shared.broker
+            self._ports = shared._ports.of(self._clock)  # noqa: SLF001 - same class
+            self._frames = shared._frames.of(self._clock)  # noqa: SLF001 - same class
 
     @property
     def clock(self) -> Clock:
@@ -249,7 +228,7 @@ class VirtualRuntime:
 
     @property
     def ports(self) -> Ports:
-        """Return serial ports in memory."""
+        """Return serial ports: in memory, or on pseudo-terminals."""
         return self._ports
 
     @property
@@ -267,7 +246,8 @@ class VirtualRuntime:
 
     def bus(self, options: BusOptions) -> Bus:
         """Return a new connection to the broker in memory."""
-        bus = self.broker.connect(options)
+        bus = self.broker.connect(options, self._clock)
+        bus.part(parted=self._parted)
         self._buses.append(bus)
         return bus
 
@@ -286,20 +266,24 @@ class VirtualRuntime:
         self._ports.close()
 
     def cut(self) -> None:
-        """Part this process from the broker: neither hears that the other is gone."""
+        """Part this process from the broker (see MemoryBroker.cut)."""
+        self._parted = True
         for bus in self._buses:
-            expire = functools.partial(bus.expire, bus.cut())
-            silent_ns = round(bus.options.keepalive_s * KEEPALIVES_TO_GONE * NS_PER_S)
-            self.loop.add(silent_ns, expire, life=self._life)
+            bus.part(parted=True)
 
     def heal(self) -> None:
         """Join this process and the broker again."""
+        self._parted = False
         for bus in self._buses:
-            bus.heal()
+            bus.part(parted=False)
 
     def shift_clock(self, seconds: float) -> None:
         """Move this process's UTC by `seconds`; its durations stay right."""
         self._clock.ahead_ns += round(seconds * NS_PER_S)
+
+    def close(self) -> None:
+        """Close the lines of this process; only pseudo-terminals need it."""
+        self._ports.close()
 
     # --- time -------------------------------------------------------------------------------------
 
