@@ -17,6 +17,7 @@ from runtime.lanes import Lane, Timer
 from runtime.metrics import Metrics
 from runtime.runtime import Runtime
 from sim_hardware.config import SimConfig
+from sim_hardware.devices.device_clock import DeviceClock
 from sim_hardware.devices.robot_hands import CannotError, Hands
 from sim_hardware.devices.robot_messages import Voice
 from sim_hardware.devices.robot_order import (
@@ -37,6 +38,7 @@ from sim_hardware.devices.robot_order import (
     RunningAction,
     references,
 )
+from sim_hardware.devices.uplink import Uplink
 from sim_hardware.world.vehicle import ACCELERATION_MPS2, Vehicle
 from sim_hardware.world.world import World
 from wire.codec import WireError
@@ -64,6 +66,7 @@ ERRORS_MAX: Final = 10
 INSTANTS_MAX: Final = 10
 STRAIGHT_RAD: Final = 1e-3
 EDGE_SPEED_MPS_MIN: Final = 0.05
+ROLL_MPS: Final = 0.4
 log = structlog.get_logger()
 
 
@@ -91,7 +94,8 @@ class Robot:
         self._lane = lane
         self._metrics = metrics
         self._order = OrderState(last_node_id=row.node_id)
-        self._voice = Voice(row.manufacturer, row.serial, config.site_id, runtime.clock)
+        self.clock = DeviceClock(runtime.clock)
+        self._voice = Voice(row.manufacturer, row.serial, config.site_id, self.clock)
         self._errors: list[VehicleError] = []
         self._instants: dict[str, ActionState] = {}
         self._cancelling = ""
@@ -103,27 +107,25 @@ class Robot:
             name: topic(config.interface_name, row.manufacturer, row.serial, name)
             for name in (ORDER, INSTANT_ACTIONS, STATE, VISUALIZATION, CONNECTION, FACTSHEET)
         }
-        self._bus = runtime.bus(
-            BusOptions(
-                client_id=f"{config.site_id}-{row.manufacturer}-{row.serial}",
-                host=config.broker.host,
-                port=config.broker.port,
-                will=Will(
-                    topic=self._topics[CONNECTION],
-                    payload=self._voice.connection("CONNECTIONBROKEN"),
-                ),
-            )
+        self._dark = False
+        self._boots = False
+        self._options = BusOptions(
+            client_id=f"{config.site_id}-{row.manufacturer}-{row.serial}",
+            host=config.broker.host,
+            port=config.broker.port,
+            will=Will(
+                topic=self._topics[CONNECTION],
+                payload=self._voice.connection("CONNECTIONBROKEN"),
+            ),
         )
+        self.uplink = self._bus = Uplink(runtime, lane, self._options, incoming_qos=0)
         self._bus.subscribe(self._topics[ORDER], lane, self._handle_orders)
         self._bus.subscribe(self._topics[INSTANT_ACTIONS], lane, self._handle_instants)
         self._bus.on_connect(lane, self._say_hello)
 
     def start(self) -> None:
         """Switch on and join the network."""
-        self._timers = [
-            self._lane.call_every(STATE_S_MAX, self._publish_state),
-            self._lane.call_every(VISUALIZATION_S, self._show),
-        ]
+        self._set_timers()
         self._bus.start()
 
     def stop(self) -> None:
@@ -134,8 +136,60 @@ class Robot:
         self._bus.publish(self._topics[CONNECTION], payload, retain=True)
         self._bus.stop()
 
+    def power_off(self) -> None:
+        """Lose the computer's power: its order and all it knows are gone, what it carries is not.
+
+        Between two nodes the drive brings the body slowly to the next one, where it can be found.
+        """
+        if self._dark:
+            return
+        self._dark, self._boots = True, False
+        for timer in self._timers:
+            timer.cancel()
+        self._bus.lose()
+
+    def power_on(self) -> None:
+        """Boot, once the body stands on a node."""
+        self._boots = True
+
+    def _boot(self) -> None:
+        """Begin anew: no order, no errors, message numbers from 1."""
+        self._dark = False
+        self.vehicle.stand()
+        self._order = OrderState(last_node_id=self._order.last_node_id)
+        self._errors, self._instants = [], {}
+        self._cancelling, self._paused = "", False
+        self._voice.forget()
+        self._set_timers()
+        self._bus.boot(self._options)
+
+    def _set_timers(self) -> None:
+        self._timers = [
+            self._lane.call_every(STATE_S_MAX, self._publish_state),
+            self._lane.call_every(VISUALIZATION_S, self._show),
+        ]
+
+    def _tick_dark(self, dt_s: float) -> bool:
+        """Roll to the next node without a mind; boot there, where the power is back."""
+        vehicle, order = self.vehicle, self._order
+        if vehicle.since_node_m > 0.0:
+            goal = order.nodes[0]
+            x_m, y_m = self._world.floor.position(goal.node_id)
+            free_m = math.dist((vehicle.x_m, vehicle.y_m), (x_m, y_m))
+            vehicle.drive_to(x_m, y_m, dt_s, free_m=free_m, limit_mps=ROLL_MPS)
+            if (vehicle.x_m, vehicle.y_m) != (x_m, y_m):
+                return True
+            order.reach_next()
+            vehicle.since_node_m = 0.0
+        vehicle.stand()
+        if self._boots:
+            self._boot()
+        return False
+
     def tick(self, dt_s: float) -> bool:
         """Let `dt_s` world seconds pass for the body; return whether it moved."""
+        if self._dark:
+            return self._tick_dark(dt_s)
         vehicle = self.vehicle
         was_moving = vehicle.is_moving
         vehicle.use_battery(dt_s, charging=self._is_charging())

@@ -134,6 +134,10 @@ class Voice:
         )
         return encode(message)
 
+    def forget(self) -> None:
+        """Count messages from 1 again, as after a boot."""
+        self._said.clear()
+
     def _header(self, topic: str) -> HeaderFields:
         self._said[topic] = self._said.get(topic, 0) + 1
         return header(

@@ -23,7 +23,9 @@ from runtime.metrics import Metrics
 from runtime.ports import PortLostError
 from runtime.runtime import Runtime
 from sim_hardware.config import SimConfig, SimScanner
+from sim_hardware.devices.device_clock import DeviceClock
 from sim_hardware.devices.line import Line
+from sim_hardware.devices.uplink import Uplink
 from wire import topics
 from wire.codec import WireError, decode, encode
 from wire.messages import DeviceScan, DeviceStatus, ScanFeedback
@@ -175,46 +177,59 @@ class MqttScanner:
         self, runtime: Runtime, lane: Lane, config: SimConfig, own: SimScanner, metrics: Metrics
     ) -> None:
         self.scans = 0
-        self._clock = runtime.clock
+        self.clock = DeviceClock(runtime.clock)
         self._lane = lane
         self._own = own
         self._metrics = metrics
         parts = {"site": config.site_id, "device": own.device_id}
         self._scan_topic = topics.DEVICE_SCAN.of(**parts)
         self._status_topic = topics.DEVICE_STATUS.of(**parts)
-        # Microseconds: nanoseconds of our days do not fit into the 53 bits of an epoch.
-        self._epoch = self._clock.now_ns() // NS_PER_US
+        self._config = config
+        self._epoch = self._boot_epoch()
         self._seq = 0
         self._payload = b""
         self._resends = 0
         self._waiting: OnAnswer | None = None
         self._timer: Timer | None = None
-        self._bus = runtime.bus(
-            BusOptions(
-                client_id=f"{config.site_id}-{own.device_id}",
-                host=config.broker.host,
-                port=config.broker.port,
-                will=Will(topic=self._status_topic, payload=self._status(online=False)),
-            )
-        )
-        self._bus.subscribe(topics.DEVICE_FEEDBACK.of(**parts), lane, self._handle_feedback)
-        self._bus.on_connect(lane, self._say_birth)
+        self._dark = False
+        self.uplink = Uplink(runtime, lane, self._bus_options())
+        self.uplink.subscribe(topics.DEVICE_FEEDBACK.of(**parts), lane, self._handle_feedback)
+        self.uplink.on_connect(lane, self._say_birth)
 
     def start(self) -> None:
         """Switch on and join the network."""
-        self._bus.start()
+        self.uplink.start()
 
     def stop(self) -> None:
         """Say goodbye and switch off."""
         self._give_up()
-        self._bus.publish(self._status_topic, self._status(online=False), retain=True)
-        self._bus.stop()
+        self.uplink.publish(self._status_topic, self._status(online=False), retain=True)
+        self.uplink.stop()
+
+    def power_off(self) -> None:
+        """Go dark and forget everything; whoever waits for a beep hears none."""
+        self._dark = True
+        self._payload = b""
+        self.uplink.lose()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._waiting is not None:
+            self._timer = self._lane.call_later(ANSWER_S, self._hear_nothing)
+
+    def power_on(self) -> None:
+        """Boot: with a new epoch, and sequence numbers from 1 again."""
+        self._dark = False
+        self._epoch, self._seq = self._boot_epoch(), 0
+        self.uplink.boot(self._bus_options())
 
     def scan(self, text: str, on_answer: OnAnswer) -> None:
         """Read one barcode."""
         assert self._waiting is None, f"{self._own.device_id}: the last scan has no answer yet"
         self._waiting = on_answer
         self.scans += 1
+        if self._dark:
+            self._timer = self._lane.call_later(ANSWER_S, self._hear_nothing)
+            return
         self._seq += 1
         self._resends = 0
         self._payload = encode(
@@ -223,14 +238,14 @@ class MqttScanner:
                 boot_epoch=self._epoch,
                 seq=self._seq,
                 text=text,
-                scanned_at_ns=self._clock.now_ns(),
+                scanned_at_ns=self.clock.now_ns(),
             )
         )
         self._metrics.count("scans_sent", self._own.device_id)
         self._send()
 
     def _send(self) -> None:
-        self._bus.publish(self._scan_topic, self._payload)
+        self.uplink.publish(self._scan_topic, self._payload)
         self._timer = self._lane.call_later(RESEND_S, self._send_again)
 
     def _send_again(self) -> None:
@@ -239,6 +254,9 @@ class MqttScanner:
             self._metrics.count("scans_resent", self._own.device_id)
             self._send()
             return
+        self._hear_nothing()
+
+    def _hear_nothing(self) -> None:
         on_answer = self._waiting
         self._give_up()
         self._metrics.count("scans_unanswered", self._own.device_id)
@@ -253,9 +271,8 @@ class MqttScanner:
                 self._metrics.count("wire_refused", "ScanFeedback")
                 log.warning("feedback refused", device=self._own.device_id, error=str(error))
                 continue
-            if (feedback.boot_epoch, feedback.seq) != (self._epoch, self._seq) or (
-                self._waiting is None
-            ):
+            own = (self._epoch, self._seq)
+            if (feedback.boot_epoch, feedback.seq) != own or self._waiting is None:
                 self._metrics.count("late_beeps", self._own.device_id)
                 continue
             on_answer = self._waiting
@@ -269,7 +286,7 @@ class MqttScanner:
             self._timer = None
 
     def _say_birth(self) -> None:
-        self._bus.publish(self._status_topic, self._status(online=True), retain=True)
+        self.uplink.publish(self._status_topic, self._status(online=True), retain=True)
 
     def _status(self, *, online: bool) -> bytes:
         return encode(
@@ -278,6 +295,19 @@ class MqttScanner:
                 kind="scanner",
                 online=online,
                 boot_epoch=self._epoch,
-                changed_at_ns=self._clock.now_ns(),
+                changed_at_ns=self.clock.now_ns(),
             )
+        )
+
+    def _boot_epoch(self) -> int:
+        """Return an epoch that no earlier boot had: microseconds, to fit into its 53 bits."""
+        return self.clock.now_ns() // NS_PER_US
+
+    def _bus_options(self) -> BusOptions:
+        config = self._config
+        return BusOptions(
+            client_id=f"{config.site_id}-{self._own.device_id}",
+            host=config.broker.host,
+            port=config.broker.port,
+            will=Will(topic=self._status_topic, payload=self._status(online=False)),
         )

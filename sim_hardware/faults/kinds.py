@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from sim_hardware.config import SimConfig
-from sim_hardware.faults import lines
+from sim_hardware.faults import lines, network, power, processes
 from sim_hardware.faults.model import (
     FaultError,
     FaultKind,
@@ -31,7 +31,9 @@ __all__ = [
     "check_fault",
 ]
 
-KINDS: Final[Mapping[str, FaultKind]] = {kind.name: kind for kind in (*lines.KINDS,)}
+KINDS: Final[Mapping[str, FaultKind]] = {
+    kind.name: kind for kind in (*lines.KINDS, *network.KINDS, *power.KINDS, *processes.KINDS)
+}
 """Every kind of fault by its name."""
 
 

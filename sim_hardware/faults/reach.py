@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from sim_hardware.devices.device_clock import DeviceClock
+from sim_hardware.devices.drone import Drone
 from sim_hardware.devices.line import Line
+from sim_hardware.devices.robot import Robot
+from sim_hardware.devices.scanner import MqttScanner, SerialScanner
+from sim_hardware.devices.uplink import Uplink
 from sim_hardware.floor import SimulatedFloor
 
 
@@ -18,17 +23,36 @@ class Powered(Protocol):
         """Boot."""
 
 
-class OnLine(Powered, Protocol):
-    """A device at the end of a serial line."""
-
-    @property
-    def line(self) -> Line:
-        """Return its line."""
-
-
 def line_of(floor: SimulatedFloor, name: str) -> Line:
     """Return the serial line of a scanner or drone that has one."""
-    device: object = floor.scanners.get(name) or floor.drones.get(name)
-    line = getattr(device, "line", None)
-    assert isinstance(line, Line), f"{name} has no serial line"
-    return line
+    device = floor.scanners.get(name) or floor.drones.get(name)
+    assert isinstance(device, SerialScanner | Drone), f"{name} has no serial line"
+    return device.line
+
+
+def has_line(floor: SimulatedFloor, name: str) -> bool:
+    """Return whether a device stands at the end of a serial line."""
+    return name in floor.drones or isinstance(floor.scanners.get(name), SerialScanner)
+
+
+def uplink_of(floor: SimulatedFloor, name: str) -> Uplink:
+    """Return the connection to the broker of a scanner or robot that has one."""
+    return _on_mqtt(floor, name).uplink
+
+
+def clock_of(floor: SimulatedFloor, name: str) -> DeviceClock:
+    """Return the clock inside a device that writes times into its messages."""
+    return _on_mqtt(floor, name).clock
+
+
+def powered(floor: SimulatedFloor, name: str) -> Powered:
+    """Return a device by its name."""
+    device = floor.scanners.get(name) or floor.robots.get(name) or floor.drones.get(name)
+    assert isinstance(device, SerialScanner | MqttScanner | Robot | Drone), f"no device {name}"
+    return device
+
+
+def _on_mqtt(floor: SimulatedFloor, name: str) -> MqttScanner | Robot:
+    device = floor.scanners.get(name) or floor.robots.get(name)
+    assert isinstance(device, MqttScanner | Robot), f"{name} does not speak to the broker itself"
+    return device

@@ -84,6 +84,7 @@ NAMES: Final[Mapping[str, Callable[[Site, SimConfig], Names]]] = {
     "client process": _clients,
     "broker": lambda _site, _config: (BROKER,),
     "central": lambda _site, _config: (CENTRAL,),
+    "desk": lambda _site, _config: (DESK,),
     "edge": _edges,
     "node": lambda site, _: tuple(site.nodes),
     "lane": _lanes,

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from runtime.memory_bus import MemoryBus
 from sim_hardware.world.world import World
 from tests.sim_floor import Bench, Master, make_bench, stock_action, tote_action
 from wire.vda5050.messages import Action, State
@@ -386,11 +385,10 @@ def test_it_says_goodbye_and_leaves_a_last_will(bench: Bench, master: Master) ->
         payload = bench.payloads(master.topic("connection"))[-1]
         return str(json.loads(payload)["connectionState"])
 
-    bus = bench.floor._robots[0]._bus
-    assert isinstance(bus, MemoryBus)
-    bus.drop()
+    uplink = bench.floor.robots[master.serial].uplink
+    uplink.lose()
     assert last() == "CONNECTIONBROKEN"
-    bus.connect()
+    uplink.find()
     assert last() == "ONLINE"
     bench.floor.stop()
     assert last() == "OFFLINE"
