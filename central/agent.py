@@ -43,6 +43,8 @@ class CentralAgent:
         history: str,
         engine: Engine,
     ) -> None:
+        self.engine = engine
+        """Central's database; whoever ends this process closes it."""
         broker = config.broker
         self._history = history
         self._bus = runtime.bus(
