@@ -16,21 +16,18 @@ from firmware_bridge.scanners.aim_line import (
     LineStatus,
 )
 from runtime.metrics import Metrics
-from tests.contract.worlds import LiveWorld, VirtualWorld
+from tests.contract.worlds import KINDS, LiveWorld, VirtualWorld, make_world
 from tests.edge_world import SerialDevice
 from wire.messages import ScanFeedback
 
 World = LiveWorld | VirtualWorld
 
 
-@pytest.fixture(params=["live", "virtual"])
+@pytest.fixture(params=KINDS)
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    if request.param == "virtual":
-        yield VirtualWorld(seed=3)
-        return
-    live = LiveWorld(seed=3)
-    yield live
-    live.close()
+    world = make_world(request.param)
+    yield world
+    world.close()
 
 
 class Host:

@@ -1,27 +1,22 @@
-"""Lanes, ports and pictures keep one contract, live and in virtual time."""
+"""Lanes and pictures keep one contract, live and in virtual time."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from runtime.lanes import WhenFull
-from runtime.ports import PortLostError, PortOpenError
 from stockhelm.broker import free_port
-from tests.contract.worlds import LiveWorld, VirtualWorld
+from tests.contract.worlds import LiveWorld, VirtualWorld, make_world
 
 
-@pytest.fixture(params=["live", "virtual"])
+@pytest.fixture(params=["live", "memory"])
 def world(request: pytest.FixtureRequest) -> Iterator[LiveWorld | VirtualWorld]:
-    if request.param == "virtual":
-        yield VirtualWorld(seed=3)
-        return
-    live = LiveWorld(seed=3)
-    yield live
-    live.close()
+    world = make_world(request.param)
+    yield world
+    world.close()
 
 
 def test_an_inbox_keeps_the_order_and_loses_nothing(world: LiveWorld | VirtualWorld) -> None:
@@ -74,68 +69,6 @@ def test_the_same_seed_and_name_give_the_same_random_stream() -> None:
     first, second = VirtualWorld(seed=5).runtime, VirtualWorld(seed=5).runtime
     assert first.random("people").random() == second.random("people").random()
     assert first.random("people").random() != first.random("robots").random()
-
-
-def test_what_either_end_of_a_port_writes_arrives(
-    world: LiveWorld | VirtualWorld, tmp_path: Path
-) -> None:
-    at_device: list[bytes] = []
-    at_host: list[bytes] = []
-    lane = world.runtime.lane("ports")
-    path = str(tmp_path / "scanner")
-    device = world.runtime.ports.create(
-        path, lane, lambda chunks: at_device.extend(data for data, _ in chunks)
-    )
-    host = world.runtime.ports.open(
-        path,
-        115_200,
-        lane,
-        lambda chunks: at_host.extend(data for data, _ in chunks),
-        lambda _reason: None,
-    )
-    device.write(b"]C10104006381333931\r\n")
-    host.write(b"\x06")
-    assert world.until(lambda: b"".join(at_host) == b"]C10104006381333931\r\n")
-    assert world.until(lambda: b"".join(at_device) == b"\x06")
-    host.close()
-    device.close()
-
-
-def test_a_pulled_cable_is_told_once_and_writing_fails(
-    world: LiveWorld | VirtualWorld, tmp_path: Path
-) -> None:
-    lost: list[str] = []
-    lane = world.runtime.lane("ports")
-    path = str(tmp_path / "scanner")
-    device = world.runtime.ports.create(path, lane, lambda _chunks: None)
-    host = world.runtime.ports.open(path, 9_600, lane, lambda _chunks: None, lost.append)
-    device.close()
-    assert world.until(lambda: len(lost) == 1)
-    assert "read failed" in lost[0]
-    with pytest.raises(PortLostError):
-        host.write(b"\x06")
-    world.settle(0.3)
-    assert len(lost) == 1
-    host.close()
-
-
-def test_an_absent_port_cannot_be_opened(world: LiveWorld | VirtualWorld, tmp_path: Path) -> None:
-    lane = world.runtime.lane("ports")
-    with pytest.raises(PortOpenError, match="cannot be opened"):
-        world.runtime.ports.open(
-            str(tmp_path / "nothing"), 9_600, lane, lambda _chunks: None, lambda _reason: None
-        )
-
-
-def test_a_port_is_opened_by_one_only(world: LiveWorld | VirtualWorld, tmp_path: Path) -> None:
-    lane = world.runtime.lane("ports")
-    path = str(tmp_path / "scanner")
-    device = world.runtime.ports.create(path, lane, lambda _chunks: None)
-    host = world.runtime.ports.open(path, 9_600, lane, lambda _chunks: None, lambda _r: None)
-    with pytest.raises(PortOpenError):
-        world.runtime.ports.open(path, 9_600, lane, lambda _chunks: None, lambda _r: None)
-    host.close()
-    device.close()
 
 
 def test_a_picture_comes_from_its_camera_and_a_dark_one_is_an_error(

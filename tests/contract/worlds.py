@@ -1,4 +1,4 @@
-"""The two kinds of runtime behind one small interface: one suite holds both to one contract."""
+"""The kinds of runtime behind one small interface: one suite holds all to one contract."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 from runtime.live import LiveRuntime
 from runtime.runtime import Runtime
-from runtime.virtual import VirtualRuntime
+from runtime.virtual import Lines, VirtualRuntime
 
 
 class World(Protocol):
@@ -24,10 +24,10 @@ class World(Protocol):
 
 
 class VirtualWorld:
-    """Virtual time."""
+    """Virtual time, with serial lines in memory or on pseudo-terminals."""
 
-    def __init__(self, seed: int = 0) -> None:
-        self.runtime = VirtualRuntime(seed)
+    def __init__(self, seed: int = 0, lines: Lines = "memory") -> None:
+        self.runtime = VirtualRuntime(seed, lines=lines)
 
     def until(self, reached: Callable[[], bool], timeout_s: float = 10.0) -> bool:
         """Return whether `reached` came true in time."""
@@ -36,6 +36,10 @@ class VirtualWorld:
     def settle(self, seconds: float) -> None:
         """Let `seconds` go by at once."""
         self.runtime.run_for(seconds)
+
+    def close(self) -> None:
+        """Close all lines."""
+        self.runtime.close()
 
 
 class LiveWorld:
@@ -60,3 +64,14 @@ class LiveWorld:
     def close(self) -> None:
         """End all threads."""
         self.runtime.close()
+
+
+KINDS = ("memory", "pty", "live")
+"""Virtual time with lines in memory, with pseudo-terminals, and real time."""
+
+
+def make_world(kind: str) -> LiveWorld | VirtualWorld:
+    """Return a world of one of `KINDS`."""
+    if kind == "live":
+        return LiveWorld(seed=3)
+    return VirtualWorld(seed=3, lines="pty" if kind == "pty" else "memory")
