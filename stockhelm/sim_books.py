@@ -1,0 +1,173 @@
+"""The product's books as a scenario's expectations read them: the SQLite files, never written."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from central.ledger.verify import verify_ledger
+from central.store import open_engine
+from edge.counting.verify import verify_counts
+from runtime.errors import StartError
+from runtime.store import open_database
+from sim_hardware.scenarios.checks import BooksError, Stock
+from stockhelm.demo_site import DemoSite
+from wire.ids import bin_of
+
+Units = dict[tuple[str, str], int]
+
+
+class SiteBooks:
+    """All books of one site: each edge's and central's."""
+
+    def __init__(self, demo: DemoSite) -> None:
+        self._demo = demo
+
+    def orders(self, status: str) -> int:
+        """Return how many orders stand so; empty: all."""
+        return self._count("customer_order", status=status)
+
+    def tasks(self, kind: str, status: str) -> int:
+        """Return how many tasks of a kind stand so."""
+        return self._count("task", kind=kind, status=status)
+
+    def purchases(self, status: str) -> int:
+        """Return how many purchase orders stand so; empty: all."""
+        return self._count("purchase_order", status=status)
+
+    def counted(self, bin_id: str) -> int:
+        """Return how often people counted a bin."""
+        return self._count("observation", kind="counted", bin_id=bin_id)
+
+    def sighted(self, bin_id: str) -> int:
+        """Return how often cameras and drones saw a bin."""
+        return self._count("observation", kind="sighted", bin_id=bin_id)
+
+    def proposals(self, kind: str, status: str, target: str) -> list[str]:
+        """Return the ids of proposals; empty words match all, `target` is a place or GTIN-14."""
+        query = (
+            "SELECT proposal_id FROM proposal WHERE (?1 = '' OR kind = ?1)"
+            " AND (?2 = '' OR status = ?2)"
+            " AND (?3 = '' OR to_place = ?3 OR from_place = ?3 OR gtin = ?3)"
+            " ORDER BY created_at_ns, proposal_id"
+        )
+        with self._central() as db:
+            return [row[0] for row in db.execute(query, (kind, status, target))]
+
+    def units(self, place: str, gtin: str) -> int:
+        """Return the units that central's book has at a place."""
+        with self._central() as db:
+            query = "SELECT units FROM balance WHERE place = ? AND gtin = ?"
+            row = db.execute(query, (place, gtin)).fetchone()
+        return int(row[0]) if row else 0
+
+    def bins(self, stock: Stock, in_flight: list[str]) -> tuple[int, list[str]]:
+        """Return how many bins hold something, and a line for each that is not as in the books."""
+        physical = _by_bin(stock)
+        at_edges: Units = {}
+        for edge in self._demo.edges:
+            with self._edge(edge) as db:
+                at_edges |= _by_bin(db.execute("SELECT place, gtin, units FROM counts"))
+        with self._central() as db:
+            at_central = _by_bin(db.execute("SELECT place, gtin, units FROM balance"))
+        keys = sorted(physical.keys() | at_edges.keys() | at_central.keys())
+        lines = []
+        for key in keys:
+            found = (physical.get(key, 0), at_edges.get(key, 0), at_central.get(key, 0))
+            if key[0] not in in_flight and len(set(found)) > 1:
+                lines.append(
+                    f"{key[0]} {key[1]}: physically {found[0]}, edge {found[1]}, central {found[2]}"
+                )
+        return len({bin_id for bin_id, _ in keys}), lines
+
+    def not_whole(self) -> list[str]:
+        """Return a line for each thing that is wrong inside the books themselves."""
+        wrong = []
+        try:
+            engine = open_engine(self._demo.database_url)
+            try:
+                report = verify_ledger(engine)
+            finally:
+                engine.dispose()
+            if not report.balanced:
+                wrong.append("central: " + report.text().replace("\n", ";"))
+            for edge in self._demo.edges:
+                wrong += self._edge_not_whole(edge)
+        except StartError as error:
+            raise BooksError(str(error)) from error
+        return wrong
+
+    def _edge_not_whole(self, edge: str) -> Iterator[str]:
+        db = open_database(self._edge_file(edge))
+        with closing(db.conn):
+            differences = verify_counts(db)
+            waiting = int(db.execute("SELECT count(*) FROM outbox").fetchone()[0])
+        if differences:
+            yield f"edge {edge}: {len(differences)} counts differ from the journal"
+        if waiting:
+            yield f"edge {edge}: {waiting} events are not in central's books"
+
+    def is_settled(self) -> tuple[bool, str]:
+        """Return whether nothing is on its way to central, and a mark that changes with books."""
+        waiting = 0
+        marks = []
+        try:
+            for edge in self._demo.edges:
+                with self._edge(edge) as db:
+                    waiting += _one(db, "SELECT count(*) FROM outbox")
+                    marks.append(str(_one(db, "SELECT count(*) FROM journal")))
+            with self._central() as db:
+                marks.append(str(_one(db, "SELECT count(*) FROM movement")))
+                marks.append(str(_one(db, "SELECT sum(moved_units) FROM task")))
+        except BooksError as error:
+            return False, str(error)
+        return waiting == 0, "/".join(marks)
+
+    # --- files -----------------------------------------------------------------------------------
+
+    def _count(self, table: str, **where: str) -> int:
+        """Return how many rows of a table have these values; an empty value matches all."""
+        asked = {column: value for column, value in where.items() if value}
+        words = "".join(f" AND {column} = :{column}" for column in asked)
+        with self._central() as db:
+            query = f"SELECT count(*) FROM {table} WHERE 1{words}"  # noqa: S608 - names of ours
+            return int(db.execute(query, asked).fetchone()[0])
+
+    def _edge_file(self, edge: str) -> Path:
+        return self._demo.data(f"edge-{edge}") / "edge.db"
+
+    @contextmanager
+    def _central(self) -> Iterator[sqlite3.Connection]:
+        with _reading(self._demo.data("central") / "central.db") as db:
+            yield db
+
+    @contextmanager
+    def _edge(self, edge: str) -> Iterator[sqlite3.Connection]:
+        with _reading(self._edge_file(edge)) as db:
+            yield db
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)) as db:
+            yield db
+    except sqlite3.Error as error:
+        raise BooksError(f"{path.name} cannot be read: {error}") from error
+
+
+def _by_bin(rows: Iterable[tuple[str, str, int]]) -> Units:
+    found: Units = {}
+    for place, gtin, units in rows:
+        bin_id = bin_of(place)
+        if bin_id is not None and units:
+            found[bin_id, gtin] = units
+    return found
+
+
+def _one(db: sqlite3.Connection, query: str) -> int:
+    row: tuple[Any, ...] = db.execute(query).fetchone()
+    return int(row[0] or 0)

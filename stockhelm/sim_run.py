@@ -1,0 +1,289 @@
+"""One run of a scenario in virtual time: the whole product, the floor, the player, one thread."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+import msgspec
+
+from runtime.clock import NS_PER_S, SystemClock
+from runtime.config import load_config
+from runtime.log import set_up_virtual_logs
+from runtime.metrics import Metrics
+from runtime.virtual import VirtualRuntime
+from sim_hardware.config import SimConfig
+from sim_hardware.floor import SimulatedFloor, build_floor
+from sim_hardware.plant import Mode
+from sim_hardware.scenarios.model import SEED_DEFAULT, Scenario, ScenarioError
+from sim_hardware.scenarios.names import apply_settings, check_names
+from sim_hardware.scenarios.play import Player
+from stockhelm.demo_site import (
+    GUEST_CABLE_SCANNER,
+    GUEST_SCANNER,
+    DemoSite,
+    Ports,
+    Shape,
+    write_demo,
+)
+from stockhelm.sim_books import SiteBooks
+from stockhelm.sim_plant_virtual import VirtualPlant
+from stockhelm.sim_trace import Trace, TracedRuntime
+from wire.site import FILES, SiteError
+
+LOOK_EVERY_S: Final = 0.5
+QUIET_LOOKS: Final = 10
+SETTLE_S_MAX: Final = 240.0
+"""Product seconds after the world stands still; an edge's longest pause is 60 s."""
+PORTS: Final = Ports(broker=1883, desk=8000, pictures=8001)
+"""In virtual time nobody listens on them."""
+PERCENT: Final = 100.0
+VISITORS: Final = [GUEST_SCANNER, GUEST_CABLE_SCANNER]
+HISTORY_FILE: Final = "history.csv"
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """One expectation."""
+
+    line: int
+    expected: str
+    found: str
+    ok: bool
+    at_s: float
+    """World time at which it was looked at."""
+
+
+class SimReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run found."""
+
+    scenario: str
+    title: str
+    mode: str
+    seed: int
+    ok: bool
+    """Whether every expectation held and everything could be done."""
+    expectations: list[Checked]
+    problems: list[str]
+    """What could not be done."""
+    settled: bool
+    """Whether the books came to rest after the world did."""
+    inventory_accuracy_percent: float
+    world_s: float
+    product_s: float
+    real_s: float
+    world_s_per_real_s: float
+    trace_lines: int
+    trace_digest: str
+    """Of the trace's bytes: the same scenario and seed give the same, everywhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How to run."""
+
+    mode: Mode = "mem"
+    seed: int = SEED_DEFAULT
+    trace: Path | None = None
+    """Where the trace goes; none: only its digest is made."""
+    directory: Path | None = None
+    """An empty folder for everything; none: a temporary one that goes with the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a run is, for people who wait."""
+
+    world_s: float
+    run_s: float
+    real_s: float
+    phase: str
+
+
+OnProgress = Callable[[Progress], None]
+OnStep = Callable[[float, str], None]
+
+
+def shape_of(scenario: Scenario, base: Path) -> Shape:
+    """Return the site's shape. Raises ScenarioError where the folder it names is none."""
+    site = scenario.site
+    at = f"{scenario.file}:{site.line}"
+    texts = None
+    if site.kind == "folder":
+        folder = base / site.folder
+        texts = {
+            name: (folder / name).read_text(encoding="utf-8-sig")
+            for name in (*FILES, HISTORY_FILE)
+            if (folder / name).is_file()
+        }
+        if not texts:
+            raise ScenarioError(f"{at}: {folder}: expected a folder with bins.csv and articles.csv")
+    return Shape(
+        site_seed=int(site.option("seed")),
+        skus=int(site.option("skus")),
+        robots=int(site.option("robots")),
+        cameras=int(site.option("cameras")),
+        drones=int(site.option("drones")),
+        orders_per_day=site.option("orders"),
+        day_s=scenario.day_s / scenario.speed,
+        stray_share=site.option("stray") / PERCENT,
+        auto_units_max=int(site.option("auto")),
+        visitors=True,
+        texts=texts,
+    )
+
+
+def write_site(
+    scenario: Scenario, directory: Path, base: Path, seed: int, ports: Ports
+) -> DemoSite:
+    """Write a scenario's site and configurations; return where they lie.
+
+    Raises ScenarioError where a name in the scenario is not there, or its world cannot be.
+    """
+    at = f"{scenario.file}:{scenario.site.line}"
+    try:
+        demo = write_demo(
+            directory, seed=seed, speed=scenario.speed, ports=ports, sales=None,
+            shape=shape_of(scenario, base),
+            change_sim=lambda config: apply_settings(scenario, config),
+        )  # fmt: skip
+    except SiteError as error:
+        raise ScenarioError(f"{at}: {scenario.site.folder}: {error}") from error
+    check_names(scenario, demo.site, load_config(demo.config("sim"), SimConfig), VISITORS)
+    return demo
+
+
+def check_scenario(scenario: Scenario, base: Path) -> None:
+    """Raise ScenarioError where this scenario could not be run."""
+    with tempfile.TemporaryDirectory(prefix="stockhelm-check-") as directory:
+        write_site(scenario, Path(directory), base, SEED_DEFAULT, PORTS)
+
+
+@contextlib.contextmanager
+def run_folder(given: Path | None) -> Iterator[Path]:
+    """Yield the folder of a run."""
+    if given is not None:
+        given.mkdir(parents=True, exist_ok=True)
+        yield given.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="stockhelm-sim-") as directory:
+        yield Path(directory)
+
+
+@contextlib.contextmanager
+def _trace_file(path: Path | None) -> Iterator[IO[bytes] | None]:
+    if path is None:
+        yield None
+        return
+    with path.open("wb") as file:
+        yield file
+
+
+def run_virtual(
+    scenario: Scenario,
+    base: Path,
+    options: RunOptions,
+    *,
+    on_progress: OnProgress = lambda _progress: None,
+    on_step: OnStep = lambda _at_s, _text: None,
+) -> SimReport:
+    """Run a scenario in virtual time (`mem` or `pty`); return what was found."""
+    with run_folder(options.directory) as directory, _trace_file(options.trace) as file:
+        demo = write_site(scenario, directory, base, options.seed, PORTS)
+        run = _VirtualRun(scenario, demo, options, file, on_step)
+        try:
+            return run.run(on_progress)
+        finally:
+            run.close()
+
+
+class _VirtualRun:
+    """Everything of one run in virtual time."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        demo: DemoSite,
+        options: RunOptions,
+        trace_file: IO[bytes] | None,
+        on_step: OnStep,
+    ) -> None:
+        self._scenario = scenario
+        self._options = options
+        self._real = SystemClock()
+        self._begun_ns = self._real.monotonic_ns()
+        self._base = VirtualRuntime(options.seed)
+        self._trace = Trace(self._base.clock, demo.directory, trace_file)
+        set_up_virtual_logs(self._base.clock, self._trace.log_line)
+        self._trace.hear(self._base)
+        self._books = SiteBooks(demo)
+        self._plant = VirtualPlant(self._base, demo, options.seed, options.mode)
+        config = load_config(demo.config("sim"), SimConfig)
+        floor_runtime = TracedRuntime(options.seed, self._base, self._trace)
+        self._floor: SimulatedFloor = build_floor(floor_runtime, config, Metrics())
+        self._player = Player(
+            scenario, self._floor, self._plant, self._books, clock=floor_runtime.clock,
+            random=floor_runtime.random, on_step=on_step,
+        )  # fmt: skip
+
+    def run(self, on_progress: OnProgress) -> SimReport:
+        """Run the scenario to its end; return what was found."""
+        began_ns = self._base.clock.now_ns()
+        self._plant.start_all()
+        self._player.start()
+        self._floor.start()
+        time, run_s = self._floor.world.time, self._scenario.run_s
+        while time.now_s < run_s:
+            self._base.run_until(lambda: time.now_s >= run_s, 1.0)
+            on_progress(self._progress("the world runs"))
+        self._player.end_faults()
+        self._floor.freeze()
+        settled = self._settle(lambda: on_progress(self._progress("the books settle")))
+        self._player.check_end()
+        results = self._player.results()
+        checked = [
+            Checked(line=r.line, expected=r.expected, found=r.found, ok=r.ok, at_s=r.at_s)
+            for r in results
+        ]
+        problems = [*self._player.problems]
+        real_s = self._real_s()
+        return SimReport(
+            scenario=self._scenario.file, title=self._scenario.title, mode=self._options.mode,
+            seed=self._options.seed, ok=all(r.ok for r in results) and not problems,
+            expectations=checked, problems=problems, settled=settled,
+            inventory_accuracy_percent=round(self._player.accuracy_percent(), 3),
+            world_s=round(time.now_s, 2),
+            product_s=round((self._base.clock.now_ns() - began_ns) / NS_PER_S, 2),
+            real_s=round(real_s, 2), world_s_per_real_s=round(time.now_s / real_s, 1),
+            trace_lines=self._trace.lines, trace_digest=self._trace.digest(),
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """End everything."""
+        self._floor.stop()
+        self._plant.stop()
+
+    def _settle(self, on_look: Callable[[], None]) -> bool:
+        """Let the books come to rest; return whether they did in time."""
+        quiet, before = 0, ""
+        for _ in range(round(SETTLE_S_MAX / LOOK_EVERY_S)):
+            self._base.run_for(LOOK_EVERY_S)
+            on_look()
+            drained, mark = self._books.is_settled()
+            quiet = quiet + 1 if drained and mark == before else 0
+            before = mark
+            if quiet >= QUIET_LOOKS:
+                return True
+        return False
+
+    def _progress(self, phase: str) -> Progress:
+        return Progress(
+            world_s=self._floor.world.time.now_s, run_s=self._scenario.run_s,
+            real_s=self._real_s(), phase=phase,
+        )  # fmt: skip
+
+    def _real_s(self) -> float:
+        return max((self._real.monotonic_ns() - self._begun_ns) / NS_PER_S, 1e-6)
