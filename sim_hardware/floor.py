@@ -22,6 +22,7 @@ from sim_hardware.devices.robot import Robot
 from sim_hardware.devices.scanner import Scanner, make_scanner
 from sim_hardware.site_folder import read_demand, read_site
 from sim_hardware.world.accuracy import Accuracy, Row, accuracy_of
+from sim_hardware.world.appetite import Appetite
 from sim_hardware.world.catalogue import Demand
 from sim_hardware.world.customers import Customers
 from sim_hardware.world.errors import rates_of
@@ -29,6 +30,7 @@ from sim_hardware.world.incidents import Incident
 from sim_hardware.world.people import Person
 from sim_hardware.world.suppliers import Suppliers
 from sim_hardware.world.vehicle import Encounters
+from sim_hardware.world.weather import Weather, WeatherFeed
 from sim_hardware.world.world import World
 from wire import topics
 from wire.codec import WireError, decode
@@ -107,14 +109,16 @@ class SimulatedFloor:
             Robot(runtime, self._lane, self.world, config, row, metrics) for row in site.robots
         ]
         self._encounters = Encounters([(r.serial, r.vehicle) for r in self._robots])
-        self._customers = Customers(
-            self.world, self._bus, self._lane, site_id=config.site_id, config=config.orders,
-            demands=demands, rng=runtime.random("customers"), clock=runtime.clock, metrics=metrics,
+        self.weather = Weather(
+            config.weather, self.world.time, day_s=config.orders.day_s,
+            rng=runtime.random("weather"),
         )  # fmt: skip
+        self.weather_feed = WeatherFeed(self.weather, self.world.time)
+        self._customers = self._make_customers(demands)
         self._suppliers = Suppliers(
             self.world, self._bus, self._lane, site_id=config.site_id,
-            day_s=config.orders.day_s, rng=runtime.random("suppliers"), clock=runtime.clock,
-            metrics=metrics,
+            day_s=config.orders.day_s, habits=config.suppliers, rng=runtime.random("suppliers"),
+            habits_rng=runtime.random("habits of suppliers"), clock=runtime.clock, metrics=metrics,
         )  # fmt: skip
         self._cameras = [
             FixedCamera(runtime, self._lane, self.world, own, config.gln) for own in config.cameras
@@ -291,6 +295,21 @@ class SimulatedFloor:
             )
         return people
 
+    def _make_customers(self, demands: list[Demand]) -> Customers:
+        """Return the customers, with the promotions that are known beforehand."""
+        config, runtime, world = self._config, self._runtime, self.world
+        try:
+            appetite = Appetite(config.orders, world.time, self.weather, world.articles)
+            for promotion in config.promotions:
+                appetite.promote(promotion)
+        except ValueError as error:
+            raise ConfigError(f"promotions and orders: {error}") from error
+        return Customers(
+            world, self._bus, self._lane, site_id=config.site_id, config=config.orders,
+            demands=demands, appetite=appetite, rng=runtime.random("customers"),
+            clock=runtime.clock, metrics=self._metrics,
+        )  # fmt: skip
+
     def _begin(self) -> None:
         devices: list[Scanner | Robot | FixedCamera | Drone] = [
             *self._scanners, *self._robots, *self._cameras, *self._drones
@@ -298,6 +317,7 @@ class SimulatedFloor:
         for device in devices:
             device.start()
         self._bus.start()
+        self.weather.start()
         self._customers.start()
         self._ticked_ns = self._runtime.clock.monotonic_ns()
         period_s = max(STEP_S / self._config.speed, TICK_REAL_S_MIN)

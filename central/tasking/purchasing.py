@@ -101,11 +101,17 @@ def take_notice(work: Round, notice: SupplierNotice) -> None:
     if notice.status == "confirmed" and row.status == "sent":
         _set_status(work, row.po_id, "confirmed")
     elif notice.status == "arrived" and row.status in ("sent", "confirmed"):
-        told = sum(line.units for line in notice.lines if line.gtin == row.gtin)
-        _set_status(work, row.po_id, "arrived", arrived_units=told or row.units)
+        _set_status(work, row.po_id, "arrived", arrived_units=_told_units(notice, row) or row.units)
+    elif notice.status == "arrived" and _told_units(notice, row) > row.arrived_units:
+        # Another lorry of the same order: the notice says what has come so far.
+        _set_status(work, row.po_id, "arrived", arrived_units=_told_units(notice, row))
     elif notice.status not in ("confirmed", "arrived"):
         work.count("notices_refused", "unknown status")
         log.warning("notice of unknown status", po=notice.po_id, status=notice.status)
+
+
+def _told_units(notice: SupplierNotice, row: Row[Any]) -> int:
+    return sum(line.units for line in notice.lines if line.gtin == row.gtin)
 
 
 def _set_status(work: Round, po_id: str, status: str, **columns: Any) -> None:

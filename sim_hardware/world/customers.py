@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,9 +17,11 @@ from runtime.clock import NS_PER_S, Clock
 from runtime.lanes import Lane
 from runtime.metrics import Metrics
 from runtime.seeds import Random
-from sim_hardware.config import SimOrders
+from sim_hardware.config import SimOrders, SimPromotion
+from sim_hardware.world.appetite import Appetite
 from sim_hardware.world.catalogue import LINES_WEIGHTS, UNITS_WEIGHTS, Demand
 from sim_hardware.world.order_file import Line, group_orders, read_order_file
+from sim_hardware.world.schedule import WorldCall
 from sim_hardware.world.world import World
 from wire import topics
 from wire.codec import WireError, decode, encode
@@ -36,6 +40,8 @@ class _Said:
 
     payload: bytes
     repeats: int = 0
+    on_wire: bool = True
+    """False: made while the feed was down."""
 
 
 class Customers:
@@ -50,12 +56,15 @@ class Customers:
         site_id: str,
         config: SimOrders,
         demands: list[Demand],
+        appetite: Appetite,
         rng: Random,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
         self.orders_created = 0
         self.units_ordered = 0
+        self.orders_withdrawn = 0
+        self.appetite = appetite
         self._world = world
         self._bus = bus
         self._lane = lane
@@ -67,6 +76,8 @@ class Customers:
         self._topic = topics.CUSTOMER_ORDER.of(site=site_id)
         self._prefix = f"O{clock.now_ns() // NS_PER_S:x}"
         self._said: dict[str, _Said] = {}
+        self._feed_down = 0
+        self._next: WorldCall | None = None
         self._days: deque[list[Line]] = deque()
         if config.kind == "file":
             gtins = {row.sku: row.gtin for row in world.articles.values()}
@@ -81,25 +92,101 @@ class Customers:
             self._begin_day()
         elif self._config.orders_per_day > 0 and self._demands:
             self._wait_for_next()
+            self.appetite.on_change(self._wait_anew)
+        self.appetite.start()
+
+    # --- what may be asked of them ----------------------------------------------------------------
+
+    def surge(self, what: str, factor: float, duration_s: float = math.inf) -> Callable[[], None]:
+        """Let something be ordered so many times as much for so many seconds; return what ends it.
+
+        `what` is a GTIN, a SKU, a word of the articles' names, or `all`. Raises ValueError.
+        """
+        return self.appetite.surge(what, factor, duration_s)
+
+    def promote(
+        self, what: str, factor: float, from_day: float, to_day: float
+    ) -> Callable[[], None]:
+        """Let a promotion of something be, from one sales day to another; return what ends it."""
+        return self.appetite.promote(
+            SimPromotion(what=what, factor=factor, from_day=from_day, to_day=to_day)
+        )
+
+    def order(self, lines: list[Line]) -> None:
+        """Let somebody order exactly this now: (GTIN-14, units), each article once."""
+        self._make(lines)
+
+    def pause_feed(self) -> None:
+        """Let orders wait in the shop: none reaches the warehouse. Paused twice, resume twice."""
+        self._feed_down += 1
+
+    def resume_feed(self) -> None:
+        """Hand over everything that has waited, then go on as usual."""
+        assert self._feed_down > 0, "the feed was resumed more often than paused"
+        self._feed_down -= 1
+        if self._feed_down:
+            return
+        for said in self._said.values():
+            if not said.on_wire:
+                said.on_wire = True
+                self._bus.publish(self._topic, said.payload)
+
+    def withdraw_waiting(self, count: int) -> int:
+        """Let up to so many customers cancel what still waits in the shop; return how many did.
+
+        What was handed over cannot be taken back: no message says so.
+        """
+        waiting = [order_id for order_id, said in self._said.items() if not said.on_wire][:count]
+        for order_id in waiting:
+            del self._said[order_id]
+        self.orders_withdrawn += len(waiting)
+        return len(waiting)
 
     # --- drawn orders -----------------------------------------------------------------------------
 
     def _wait_for_next(self) -> None:
-        gap_s = self._rng.expovariate(self._config.orders_per_day / self._config.day_s)
-        self._world.time.after_real(gap_s, self._order_something)
+        self._next = None
+        rate = self._config.orders_per_day / self._config.day_s * self._times_as_many()
+        if rate > 0.0:
+            gap_s = self._rng.expovariate(rate)
+            self._next = self._world.time.after_real(gap_s, self._order_something)
+
+    def _wait_anew(self) -> None:
+        """Draw the next order's time again, since orders come at another rate now."""
+        if self._next is not None:
+            self._next.cancel()
+        self._wait_for_next()
+
+    def _times_as_many(self) -> float:
+        """Return how many times as many orders come as on a usual day."""
+        if self.appetite.is_usual():
+            return self.appetite.common()
+        usual = sum(demand.mean_units_per_day for demand in self._demands)
+        return self.appetite.common() * sum(self._weights()) / usual if usual else 1.0
+
+    def _weights(self) -> list[float]:
+        """Return how much each article is wanted now."""
+        if self.appetite.is_usual():
+            return [demand.mean_units_per_day for demand in self._demands]
+        return [d.mean_units_per_day * self.appetite.of(d.gtin) for d in self._demands]
 
     def _order_something(self) -> None:
-        self._order(self._draw_lines())
+        self._make(self._draw_lines())
         self._wait_for_next()
 
     def _draw_lines(self) -> list[Line]:
         """Return 1 to 3 lines of 1 to 4 units, as the articles sell; slow movers by the piece."""
-        lines_wanted = _draw(self._rng, LINES_WEIGHTS)
-        weights = [demand.mean_units_per_day for demand in self._demands]
+        config = self._config
+        lines_wanted = _draw(self._rng, config.lines_weights or LINES_WEIGHTS)
+        weights = self._weights()
+        units_max = {
+            demand.gtin: max(1, round(weight))
+            for demand, weight in zip(self._demands, weights, strict=True)
+        }
         lines: dict[str, int] = {}
         for demand in self._rng.choices(self._demands, weights, k=lines_wanted):
-            units_max = max(1, round(demand.mean_units_per_day))
-            lines[demand.gtin] = min(_draw(self._rng, UNITS_WEIGHTS), units_max)
+            drawn = _draw(self._rng, config.units_weights or UNITS_WEIGHTS)
+            lines[demand.gtin] = min(drawn, units_max[demand.gtin])
         return list(lines.items())
 
     # --- orders from a file -----------------------------------------------------------------------
@@ -111,12 +198,13 @@ class Customers:
             return
         for lines in group_orders(self._rng, self._days.popleft()):
             at_s = self._rng.uniform(0.0, self._config.day_s)
-            self._world.time.after_real(at_s, functools.partial(self._order, lines))
+            self._world.time.after_real(at_s, functools.partial(self._make, lines))
         self._world.time.after_real(self._config.day_s, self._begin_day)
 
     # --- on the wire ------------------------------------------------------------------------------
 
-    def _order(self, lines: list[Line]) -> None:
+    def _make(self, lines: list[Line]) -> None:
+        """Order this unless the shop takes no more."""
         if len(self._said) >= OPEN_ORDERS_MAX:
             self._metrics.count("orders_not_made", "shop does not answer")
             return
@@ -128,11 +216,14 @@ class Customers:
             lines=tuple(OrderLine(gtin=gtin, units=units) for gtin, units in lines),
             ordered_at_ns=self._clock.now_ns(),
         )
-        self._said[order_id] = _Said(encode(order))
-        self._bus.publish(self._topic, self._said[order_id].payload)
+        self._said[order_id] = _Said(encode(order), on_wire=not self._feed_down)
+        if not self._feed_down:
+            self._bus.publish(self._topic, self._said[order_id].payload)
 
     def _repeat(self) -> None:
         """Say again what was said some time ago and not answered."""
+        if self._feed_down:
+            return
         for order_id, said in list(self._said.items()):
             said.repeats += 1
             if said.repeats > REPEATS_MAX:
