@@ -18,6 +18,7 @@ from central.tasking.round import Round
 from wire.ids import IdError, parse_gtin
 
 log = structlog.get_logger()
+DAYS_MAX: Final = 100_000
 UNITS_PER_DAY_MAX: Final = 10**9
 
 
@@ -50,21 +51,30 @@ def import_history(work: Round, text: str) -> None:
 
 
 def _history_rows(work: Round, text: str) -> Iterator[HistoryRow]:
-    for line, cells in enumerate(csv.DictReader(io.StringIO(text)), start=2):
+    # A byte order mark is a spreadsheet's; `newline=None` takes the line ends of every system.
+    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=None))
+    while True:
         try:
+            cells = next(reader)
             row = msgspec.convert(cells, HistoryRow, strict=False)
             row = msgspec.structs.replace(row, gtin=parse_gtin(row.gtin))
             _check_history(work, row)
-        except (msgspec.ValidationError, IdError, ValueError) as error:
+        except StopIteration:
+            return
+        except (csv.Error, msgspec.ValidationError, IdError, ValueError) as error:
             work.count("history_refused")
+            line = reader.reader.line_num
             log.warning("line left out", file="history.csv", line=line, why=str(error))
             continue
         yield row
 
 
 def _check_history(work: Round, row: HistoryRow) -> None:
-    if row.day >= 0:
-        raise ValueError(f"day {row.day}: expected -1 (the day before the first start) or earlier")
+    if not -DAYS_MAX <= row.day < 0:
+        raise ValueError(
+            f"day {row.day}: expected -1 (the day before the first start) or earlier,"
+            f" to {-DAYS_MAX}"
+        )
     if not 0 <= row.units <= UNITS_PER_DAY_MAX:
         raise ValueError(f"units {row.units}: expected 0 to {UNITS_PER_DAY_MAX}")
     if row.gtin not in work.floor.site.articles:

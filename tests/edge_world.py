@@ -87,7 +87,10 @@ def write_site(directory: Path) -> Path:
         OpeningRow(bin_id="A-02", gtin=PEN, units=10),
         OpeningRow(bin_id=FOREIGN_BIN, gtin=MUG, units=7),
     ]
-    people = [PersonRow(person_id="P1", name="Ann", edge_id="A", roles="pick")]
+    people = [
+        PersonRow(person_id="P1", name="Ann", edge_id="A", roles="pick"),
+        PersonRow(person_id="P2", name="Ben", edge_id="A", roles="pick"),
+    ]
     robots = [RobotRow(manufacturer="acme", serial="agv-1", node_id="N1")]
     directory.mkdir(parents=True, exist_ok=True)
     nodes = [NodeRow(node_id="N1", x_m=0, y_m=0)]

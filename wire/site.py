@@ -21,8 +21,10 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -79,7 +81,7 @@ class ArticleRow(Row, frozen=True, kw_only=True):
     """For people."""
     case_units: Annotated[int, Meta(ge=1, le=100_000)]
     """Units in a case: what is moved and bought in whole."""
-    price_cents: Annotated[int, Meta(ge=0)]
+    price_cents: Annotated[int, Meta(ge=0, le=2**53)]
     """Of one unit; purchases are compared with the policy's limit."""
     supplier_id: Name
     """Who sells it: in suppliers.csv."""
@@ -154,6 +156,10 @@ class SupplierRow(Row, frozen=True, kw_only=True):
 
 
 BIN_KINDS: Final = ("dock", "reserve", "pick", "pack")
+NODE_KINDS: Final = ("way", "station", "charger")
+ROLES: Final = ("receive", "putaway", "pick", "count")
+_Lines: TypeAlias = list[tuple[int, T]]
+"""Rows, each with the line it stands on."""
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,23 +198,34 @@ def parse_site(texts: Mapping[str, str]) -> Site:
         if name not in texts:
             raise SiteError(f"{name}: missing; a site needs at least {' and '.join(_NEEDED)}")
 
-    def rows(name: str, kind: type[T]) -> list[T]:
+    def rows(name: str, kind: type[T]) -> _Lines[T]:
         return _parse_rows(name, texts.get(name, ""), kind)
 
-    articles = _keyed("articles.csv", rows("articles.csv", ArticleRow), lambda r: r.gtin)
+    edges = rows("edges.csv", EdgeRow)
+    robots = rows("robots.csv", RobotRow)
+    opening = rows("opening.csv", OpeningRow)
+    bins = rows("bins.csv", BinRow)
+    articles = rows("articles.csv", ArticleRow)
+    nodes = rows("nodes.csv", NodeRow)
+    people = rows("people.csv", PersonRow)
+    suppliers = rows("suppliers.csv", SupplierRow)
     site = Site(
-        bins=_keyed("bins.csv", rows("bins.csv", BinRow), lambda r: r.bin_id),
-        articles=articles,
-        nodes=_keyed("nodes.csv", rows("nodes.csv", NodeRow), lambda r: r.node_id),
-        edges=tuple(rows("edges.csv", EdgeRow)),
-        robots=tuple(rows("robots.csv", RobotRow)),
-        people=_keyed("people.csv", rows("people.csv", PersonRow), lambda r: r.person_id),
-        opening=tuple(rows("opening.csv", OpeningRow)),
-        suppliers=_keyed(
-            "suppliers.csv", rows("suppliers.csv", SupplierRow), lambda r: r.supplier_id
+        bins=_keyed("bins.csv", bins, lambda r: r.bin_id),
+        articles=_keyed("articles.csv", articles, lambda r: r.gtin),
+        nodes=_keyed("nodes.csv", nodes, lambda r: r.node_id),
+        edges=tuple(row for _, row in edges),
+        robots=tuple(
+            _keyed("robots.csv", robots, lambda r: f"{r.manufacturer}/{r.serial}").values()
         ),
+        people=_keyed("people.csv", people, lambda r: r.person_id),
+        opening=tuple(row for _, row in opening),
+        suppliers=_keyed("suppliers.csv", suppliers, lambda r: r.supplier_id),
     )
-    _check_references(site)
+    _check_bins(site, bins)
+    _check_articles(site, articles, has_suppliers="suppliers.csv" in texts)
+    _check_floor(site, nodes, edges, robots)
+    _check_people(site, people)
+    _check_opening(site, opening)
     return site
 
 
@@ -221,52 +238,156 @@ def write_rows(rows: list[T], kind: type[T]) -> str:
     return out.getvalue()
 
 
-def _parse_rows(name: str, text: str, kind: type[T]) -> list[T]:
-    reader = csv.DictReader(io.StringIO(text))
-    found = []
-    for line, cells in enumerate(reader, start=2):
-        if None in cells or None in cells.values():
-            raise SiteError(f"{name} line {line}: expected {len(reader.fieldnames or ())} cells")
-        given = {key: value.strip() for key, value in cells.items() if value.strip() != ""}
-        try:
-            row = msgspec.convert(given, kind, strict=False)
-            if "gtin" in given:
-                row = msgspec.structs.replace(row, gtin=parse_gtin(given["gtin"]))
-        except (msgspec.ValidationError, IdError) as error:
-            raise SiteError(f"{name} line {line}: {error}") from error
-        found.append(row)
+def _parse_rows(name: str, text: str, kind: type[T]) -> _Lines[T]:
+    """Return the rows with the lines they end on; a byte order mark and any line ends are taken."""
+    # `newline=None` reads the line ends of every system as one.
+    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=None))
+    found: _Lines[T] = []
+    try:
+        for cells in reader:
+            found.append((reader.line_num, _parse_row(name, reader, cells, kind)))
+    except csv.Error as error:
+        line = reader.reader.line_num
+        raise SiteError(f"{name} line {line}: is no CSV: {error}") from error
     return found
 
 
-def _keyed(name: str, rows: list[T], key: Callable[[T], str]) -> dict[str, T]:
+def _parse_row(
+    name: str, reader: csv.DictReader[str], cells: Mapping[str | None, str | None], kind: type[T]
+) -> T:
+    line, columns = reader.line_num, reader.fieldnames or ()
+    if len(set(columns)) != len(columns):
+        raise SiteError(f"{name} line 1: a column stands there twice: {', '.join(columns)}")
+    if None in cells or None in cells.values():
+        raise SiteError(f"{name} line {line}: expected {len(columns)} cells")
+    # Not line ends: a cell with one is a mistake that is to be seen.
+    stripped = {key: (value or "").strip(" \t\u00a0") for key, value in cells.items()}
+    given = {key: value for key, value in stripped.items() if value}
+    try:
+        row = msgspec.convert(given, kind, strict=False)
+        if "gtin" in given:
+            row = msgspec.structs.replace(row, gtin=parse_gtin(given["gtin"]))
+    except (msgspec.ValidationError, IdError) as error:
+        raise SiteError(f"{name} line {line}: {error}") from error
+    for field, value in msgspec.structs.asdict(row).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise SiteError(f"{name} line {line}: {field} {given[field]!r}, expected a number")
+    return row
+
+
+def _keyed(name: str, rows: _Lines[T], key: Callable[[T], str]) -> dict[str, T]:
     found: dict[str, T] = {}
-    for line, row in enumerate(rows, start=2):
+    for line, row in rows:
         if key(row) in found:
-            raise SiteError(f"{name} line {line}: {key(row)!r} stands there twice")
+            raise SiteError(
+                f"{name} line {line}: {key(row)!r} stands there twice: delete one of the lines"
+            )
         found[key(row)] = row
     return found
 
 
-def _check_references(site: Site) -> None:
-    """Raise SiteError at the first reference that leads nowhere."""
-    for line, row in enumerate(site.bins.values(), start=2):
+def _check_bins(site: Site, bins: _Lines[BinRow]) -> None:
+    """Raise SiteError at the first bin of no kind, node or article; a site may have no nodes."""
+    for line, row in bins:
         if row.kind not in BIN_KINDS:
             raise SiteError(
                 f"bins.csv line {line}: kind {row.kind!r}, expected one of {', '.join(BIN_KINDS)}"
             )
         if site.nodes and row.node_id not in site.nodes:
-            raise SiteError(f"bins.csv line {line}: node_id {row.node_id!r} is not in nodes.csv")
+            raise SiteError(
+                f"bins.csv line {line}: node_id {row.node_id!r} is not in nodes.csv: add it there"
+            )
         if row.gtin and row.gtin not in site.articles:
-            raise SiteError(f"bins.csv line {line}: gtin {row.gtin!r} is not in articles.csv")
-    for line, edge in enumerate(site.edges, start=2):
+            raise SiteError(
+                f"bins.csv line {line}: gtin {row.gtin!r} is not in articles.csv: add it there"
+            )
+
+
+def _check_articles(site: Site, articles: _Lines[ArticleRow], *, has_suppliers: bool) -> None:
+    """Raise SiteError at the first SKU that is taken and the first supplier that is unknown."""
+    skus: dict[str, str] = {}
+    for line, row in articles:
+        if row.sku in skus:
+            raise SiteError(
+                f"articles.csv line {line}: sku {row.sku!r} is that of {skus[row.sku]} already:"
+                " give each article its own"
+            )
+        skus[row.sku] = row.gtin
+        if has_suppliers and row.supplier_id not in site.suppliers:
+            raise SiteError(
+                f"articles.csv line {line}: supplier_id {row.supplier_id!r} is not in"
+                " suppliers.csv: add it there"
+            )
+
+
+def _check_floor(
+    site: Site, nodes: _Lines[NodeRow], edges: _Lines[EdgeRow], robots: _Lines[RobotRow]
+) -> None:
+    """Raise SiteError at the first node, lane or robot that cannot be."""
+    for line, node in nodes:
+        if node.kind not in NODE_KINDS:
+            raise SiteError(
+                f"nodes.csv line {line}: kind {node.kind!r}, expected one of"
+                f" {', '.join(NODE_KINDS)}"
+            )
+    for line, edge in edges:
         for node_id in (edge.from_node, edge.to_node):
             if node_id not in site.nodes:
-                raise SiteError(f"edges.csv line {line}: node {node_id!r} is not in nodes.csv")
-    for line, robot in enumerate(site.robots, start=2):
+                raise SiteError(
+                    f"edges.csv line {line}: node {node_id!r} is not in nodes.csv: add it there"
+                )
+        if edge.from_node == edge.to_node:
+            raise SiteError(
+                f"edges.csv line {line}: a lane from {edge.from_node!r} to itself, expected"
+                " another to_node: delete the line or name where it leads"
+            )
+    taken: dict[str, str] = {}
+    for line, robot in robots:
         if robot.node_id not in site.nodes:
-            raise SiteError(f"robots.csv line {line}: node {robot.node_id!r} is not in nodes.csv")
-    for line, stock in enumerate(site.opening, start=2):
+            raise SiteError(
+                f"robots.csv line {line}: node {robot.node_id!r} is not in nodes.csv: add it there"
+            )
+        if robot.node_id in taken:
+            raise SiteError(
+                f"robots.csv line {line}: on node {robot.node_id!r} stands"
+                f" {taken[robot.node_id]} already: give each robot its own node"
+            )
+        taken[robot.node_id] = f"{robot.manufacturer}/{robot.serial}"
+
+
+def _check_people(site: Site, people: _Lines[PersonRow]) -> None:
+    """Raise SiteError at the first person of an edge or with a role that nobody knows."""
+    edges = {row.edge_id for row in site.bins.values()}
+    for line, person in people:
+        if person.edge_id not in edges:
+            raise SiteError(
+                f"people.csv line {line}: edge_id {person.edge_id!r} has no bins, expected one of"
+                f" bins.csv: {', '.join(sorted(edges)) or 'none'}"
+            )
+        for role in person.roles.split():
+            if role not in ROLES:
+                raise SiteError(
+                    f"people.csv line {line}: role {role!r}, expected some of {' '.join(ROLES)},"
+                    " with spaces between"
+                )
+
+
+def _check_opening(site: Site, opening: _Lines[OpeningRow]) -> None:
+    """Raise SiteError at the first stock of no bin or article, or of more than its bin holds."""
+    units: Counter[str] = Counter()
+    for line, stock in opening:
         if stock.bin_id not in site.bins:
-            raise SiteError(f"opening.csv line {line}: bin {stock.bin_id!r} is not in bins.csv")
+            raise SiteError(
+                f"opening.csv line {line}: bin {stock.bin_id!r} is not in bins.csv: add it there"
+            )
         if stock.gtin not in site.articles:
-            raise SiteError(f"opening.csv line {line}: gtin {stock.gtin!r} is not in articles.csv")
+            raise SiteError(
+                f"opening.csv line {line}: gtin {stock.gtin!r} is not in articles.csv: add it there"
+            )
+        units[stock.bin_id] += stock.units
+        capacity_units = site.bins[stock.bin_id].capacity_units
+        if units[stock.bin_id] > capacity_units:
+            raise SiteError(
+                f"opening.csv line {line}: {units[stock.bin_id]} units in bin {stock.bin_id!r},"
+                f" expected at most its capacity_units in bins.csv: {capacity_units}"
+            )

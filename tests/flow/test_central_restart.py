@@ -139,6 +139,17 @@ def test_history_is_imported_once_and_wrong_lines_are_left_out(tmp_path: Path) -
     assert world.metrics.snapshot().counters["history_refused"] == 5
 
 
+def test_history_of_a_spreadsheet_is_read_and_what_cannot_be_costs_its_line(tmp_path: Path) -> None:
+    world = CentralWorld(tmp_path)
+    world.kill()
+    text = f"\ufeffday,gtin,units\r-{10**30},{PEN},1\r-1,{'x' * 140_000},1\r-1,{PEN},7\r"
+    (tmp_path / "central.db").unlink()
+    world.begin(text)
+    world.rt.run_for(0.5)
+    assert [row.units for row in world.rows(select(t.demand_day))] == [7]
+    assert world.metrics.snapshot().counters["history_refused"] == 2
+
+
 def test_a_robot_task_whose_bin_is_gone_from_the_site_fails_at_the_start(tmp_path: Path) -> None:
     world = CentralWorld(tmp_path)
     world.open_stock()
