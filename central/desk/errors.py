@@ -14,6 +14,8 @@ from starlette.exceptions import HTTPException
 ERRORS_TOLD_MAX: Final = 5
 INPUT_CHARS_MAX: Final = 60
 PATH_CHARS_MAX: Final = 80
+BODY_UNREAD: Final = "There was an error parsing the body"
+"""What FastAPI says to bytes that are no text, to too many digits, to brackets in brackets."""
 SEE_API: Final = "/openapi.json says what there is"
 
 
@@ -49,7 +51,7 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> JSONResponse:
         text = str(error.detail)
-        path, method = request.url.path[:PATH_CHARS_MAX], request.method
+        path, method = str(request.scope["path"])[:PATH_CHARS_MAX], request.method
         if text == HTTPStatus(error.status_code).phrase:  # the framework's, not one of ours
             text = f"{text}: {method} {path}"
             if error.status_code == HTTPStatus.NOT_FOUND:
@@ -57,6 +59,8 @@ def add_error_handlers(app: FastAPI) -> None:
             elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
                 allowed = (error.headers or {}).get("Allow", "another method")
                 text = f"{method} is not taken at {path}: expected {allowed}; {SEE_API}"
+        elif text == BODY_UNREAD:
+            text = f"the body cannot be read: expected JSON in UTF-8, not too deep ({SEE_API})"
         return _answer(error.status_code, text, error.headers)
 
     @app.exception_handler(RefusedError)

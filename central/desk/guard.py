@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -69,13 +69,17 @@ class Guard:
         to this address: so the origin must be ours, and the name one that we know.
         """
         host = headers.get("host", "")
-        name = (urlsplit(f"//{host}").hostname or "").lower()
+        parts = _split(f"//{host}")
+        if parts is None:
+            return f"host {host[:60]!r} cannot be read: use the address that the desk printed"
+        name = (parts.hostname or "").lower()
         if self._hosts and name not in self._hosts:
             return f"the desk does not serve host {name[:60]!r}: use the address that it printed"
         if scope["type"] == "http" and scope["method"] in SAFE_METHODS:
             return ""
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        ours = None if origin is None else _split(origin)
+        if origin is not None and (ours is None or ours.netloc.lower() != host.lower()):
             return f"requests from {origin[:80]!r} are refused: only this desk's own page may ask"
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return "requests from other sites are refused: only this desk's own page may ask"
@@ -86,7 +90,7 @@ class Guard:
     ) -> None:
         """Serve with a bounded body; whether the length is announced or not."""
         announced = headers.get("content-length", "0")
-        if not announced.isdigit() or int(announced) > BODY_BYTES_MAX:
+        if not (announced.isascii() and announced.isdigit()) or int(announced) > BODY_BYTES_MAX:
             await _refuse(receive, send, 413, f"the body is over {BODY_BYTES_MAX} bytes")
             return
         taken = 0
@@ -112,6 +116,14 @@ class Guard:
             await self._app(scope, receive_some, send_safely)
         if over:
             await _refuse(receive, send, 413, f"the body is over {BODY_BYTES_MAX} bytes")
+
+
+def _split(address: str) -> SplitResult | None:
+    """Return the parts of an address that somebody gave, or None where it has none."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return None
 
 
 async def _refuse(receive: Receive, send: Send, status: int, detail: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import anyio
 import httpx
@@ -11,6 +11,7 @@ from fastapi import FastAPI, HTTPException, Query
 
 from central.desk.app import Decision
 from central.desk.errors import RefusedError, add_error_handlers
+from central.desk.guard import Guard
 
 
 @pytest.fixture
@@ -37,9 +38,9 @@ def app() -> FastAPI:
     return app
 
 
-def ask(app: FastAPI, method: str, path: str, **options: Any) -> httpx.Response:
+def ask(app: FastAPI | Guard, method: str, path: str, **options: Any) -> httpx.Response:
     async def main() -> httpx.Response:
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(cast("Any", app), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
             return await client.request(method, path, **options)
 
@@ -78,6 +79,48 @@ def test_what_is_not_json_is_told(app: FastAPI) -> None:
     answer = ask(app, "POST", "/decide", content=b"{", headers=headers)
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith("body 1: JSON decode error")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        (b"NaN", 422, "body = nan: "),
+        (b"1e400", 422, "body = inf: "),
+        (b'{"approve": true, "units": NaN}', 422, "body units = nan: Input should be a finite"),
+        (b'{"approve": true, "units": 1e400}', 422, "body units = inf: Input should be a finite"),
+        (b'{"approve": true, "units": -Infinity}', 422, "body units = -inf: Input should be"),
+        (b'{"approve": true, "reason": "\\ud800"}', 422, "body reason = '\\ud800': Input should"),
+        (b'{"approve": true, "\\ud800": 1}', 422, "body = '\\ud800': Input should be a valid"),
+        (b"\xff", 400, "the body cannot be read: expected JSON in UTF-8, not too deep"),
+        (b"[" * 8_000 + b"]" * 8_000, 400, "the body cannot be read: expected JSON"),
+        (b'{"approve": true, "units": ' + b"1" * 5_000 + b"}", 400, "the body cannot be read"),
+    ],
+)
+def test_a_body_of_odd_json_is_refused_in_words(
+    app: FastAPI, body: bytes, status: int, says: str
+) -> None:
+    headers = {"content-type": "application/json", "host": "127.0.0.1"}
+    answer = ask(Guard(app, "127.0.0.1"), "POST", "/decide", content=body, headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
+    assert answer.json()["detail"].startswith(says)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("host", "[", "host '[' cannot be read: use the address that the desk printed"),
+        ("origin", "http://[", "requests from 'http://[' are refused: only this desk's own page"),
+        ("content-length", "\u00b2", "the body is over 16384 bytes"),
+    ],
+)
+def test_headers_that_cannot_be_read_are_refused_in_words(
+    app: FastAPI, host: str, name: str, value: str, says: str
+) -> None:
+    given = {"host": b"127.0.0.1", name: value.encode("latin-1")}
+    answer = ask(Guard(app, host), "POST", "/decide", content=b"{}", headers=given)
+    assert answer.status_code == (413 if name == "content-length" else 403)
+    assert answer.json()["detail"].startswith(says)
 
 
 def test_a_refused_decision_says_it_twice_in_the_same_words(app: FastAPI) -> None:
