@@ -17,6 +17,7 @@ from runtime.config import ConfigError, load_config
 from runtime.errors import StartError
 from runtime.one_at_a_time import hold_folder
 from stockhelm.benches import BENCHES
+from stockhelm.sim_cli import add_sim_commands
 from wire.site import SiteError
 
 app = typer.Typer(
@@ -78,7 +79,8 @@ edge_app = _group("edge", "The agent beside the racks, one per zone.")
 central_app = _group("central", "Ledger, planning, tasks and fleet.")
 desk_app = _group("desk", "The planners' pages.")
 broker_app = _group("broker", "The message broker.")
-sim_app = _group("sim", "The simulated floor.")
+sim_app = _group("sim", "The simulated floor: scenarios, faults, generated sites.")
+add_sim_commands(sim_app)
 ledger_app = _group("ledger", "Check and rebuild counts.")
 
 

@@ -15,7 +15,7 @@ from runtime.clock import NS_PER_S, SystemClock
 from runtime.config import load_config
 from runtime.log import set_up_virtual_logs
 from runtime.metrics import Metrics
-from runtime.virtual import VirtualRuntime
+from runtime.virtual import Lines, VirtualRuntime
 from sim_hardware.config import SimConfig
 from sim_hardware.floor import SimulatedFloor, build_floor
 from sim_hardware.plant import Mode
@@ -215,7 +215,8 @@ class _VirtualRun:
         self._options = options
         self._real = SystemClock()
         self._begun_ns = self._real.monotonic_ns()
-        self._base = VirtualRuntime(options.seed)
+        lines: Lines = "pty" if options.mode == "pty" else "memory"
+        self._base = VirtualRuntime(options.seed, lines=lines)
         self._trace = Trace(self._base.clock, demo.directory, trace_file)
         set_up_virtual_logs(self._base.clock, self._trace.log_line)
         self._trace.hear(self._base)
@@ -223,6 +224,7 @@ class _VirtualRun:
         self._plant = VirtualPlant(self._base, demo, options.seed, options.mode)
         config = load_config(demo.config("sim"), SimConfig)
         floor_runtime = TracedRuntime(options.seed, self._base, self._trace)
+        self._floor_runtime = floor_runtime
         self._floor: SimulatedFloor = build_floor(floor_runtime, config, Metrics())
         self._player = Player(
             scenario, self._floor, self._plant, self._books, clock=floor_runtime.clock,
@@ -265,6 +267,8 @@ class _VirtualRun:
         """End everything."""
         self._floor.stop()
         self._plant.stop()
+        self._floor_runtime.close()
+        self._base.close()
 
     def _settle(self, on_look: Callable[[], None]) -> bool:
         """Let the books come to rest; return whether they did in time."""

@@ -1,0 +1,83 @@
+"""The commands `stockhelm sim run|list|check|faults|shrink`: each calls one function."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sim_hardware.plant import Mode
+
+SEED_HELP = "Decides all chance of the run (the site's own seed stands in its SITE line)."
+
+
+def add_sim_commands(app: typer.Typer) -> None:
+    """Add the commands of scenarios to the group `sim`."""
+    app.command("run")(run)
+    app.command("list")(list_all)
+    app.command("check")(check)
+    app.command("faults")(faults)
+    app.command("shrink")(shrink)
+
+
+def run(
+    scenario: Annotated[str, typer.Argument(help="A file, or a name of `stockhelm sim list`.")],
+    *,
+    mode: Annotated[
+        Mode,
+        typer.Option(help="mem: in memory; pty: real terminals; live: processes, real time."),
+    ] = "mem",
+    seed: Annotated[int, typer.Option(help=SEED_HELP)] = 7,
+    report: Annotated[Path | None, typer.Option(help="Write what was found here as JSON.")] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="Write every message, serial chunk and log line here.")
+    ] = None,
+    directory: Annotated[
+        Path | None, typer.Option(help="Keep all files of the run here; an empty folder.")
+    ] = None,
+) -> None:
+    """Run a scenario with the whole product and say what held. Code 0: all of it, 1: not all."""
+    from stockhelm.sim_command import RunCommand, run_command
+
+    command = RunCommand(
+        scenario=scenario, mode=mode, seed=seed, report=report, trace=trace, directory=directory
+    )
+    raise typer.Exit(run_command(command, Console(highlight=False)))
+
+
+def list_all() -> None:
+    """Name the scenarios that come with stockhelm."""
+    from stockhelm.sim_command import list_command
+
+    raise typer.Exit(list_command(Console(highlight=False)))
+
+
+def check(
+    scenarios: Annotated[list[str], typer.Argument(help="Files, or names of `sim list`.")],
+) -> None:
+    """Say what is wrong in scenarios, with file, line and the fix, without running them."""
+    from stockhelm.sim_command import check_command
+
+    raise typer.Exit(check_command(scenarios, Console(highlight=False)))
+
+
+def faults(kind: Annotated[str, typer.Argument(help="One kind, in full.")] = "") -> None:
+    """Print every kind of fault: what it happens to, its values and what it does."""
+    from stockhelm.sim_command import faults_command
+
+    raise typer.Exit(faults_command(kind, Console(highlight=False)))
+
+
+def shrink(
+    scenario: Annotated[str, typer.Argument(help="A file or name whose run fails.")],
+    *,
+    seed: Annotated[int, typer.Option(help=SEED_HELP)] = 7,
+    output: Annotated[Path | None, typer.Option(help="Write the small scenario here.")] = None,
+    runs: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many runs.")] = 200,
+) -> None:
+    """Make a failing scenario as short as it can be and still fail the same way; print it."""
+    from stockhelm.sim_command import shrink_command
+
+    raise typer.Exit(shrink_command(scenario, seed, output, runs, Console(highlight=False)))

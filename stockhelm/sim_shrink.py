@@ -1,0 +1,158 @@
+"""Delta debugging: the shortest scenario that still fails the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sim_hardware.scenarios.model import Expect, Scenario, ScenarioError
+from sim_hardware.scenarios.text import parse_scenario
+from stockhelm.sim_run import RunOptions, SimReport, run_virtual
+
+RUN_S_MIN: Final = 5.0
+SHARES: Final = (0.25, 0.5, 0.75, 0.9)
+"""Shares of the length that are tried, shortest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shrunk:
+    """How far it is."""
+
+    scenario: Scenario
+    runs: int
+    fails: str
+    """What fails: an expectation as written, or what could not be done."""
+
+
+class _OutOfRunsError(Exception):
+    """No more runs are allowed; what was reached stands."""
+
+
+def shrink(
+    scenario: Scenario,
+    base: Path,
+    seed: int,
+    *,
+    runs_max: int,
+    on_run: Callable[[Shrunk], None] = lambda _: None,
+) -> Shrunk | None:
+    """Return the shortest scenario found that fails as this one does; None where it does not fail.
+
+    Lines are left out in halves, quarters, ... down to single lines, then the run is shortened. At
+    most `runs_max` runs.
+    """
+    first = run_virtual(scenario, base, RunOptions(seed=seed))
+    if first.ok:
+        return None
+    search = _Search(scenario, base, seed, runs_max, _failure(first), on_run)
+    try:
+        search.leave_out_lines()
+        search.shorten()
+        search.leave_out_lines()
+    except _OutOfRunsError:
+        pass
+    return search.state()
+
+
+def _failure(report: SimReport) -> str:
+    """Return what fails first: what is kept failing."""
+    for row in report.expectations:
+        if not row.ok:
+            return _meaning(row.expected)
+    return _problem(report.problems[0])
+
+
+def _meaning(expected: str) -> str:
+    """Return an expectation without its time: `EXPECT books are true`."""
+    return expected[expected.index("EXPECT") :].partition(" WITHIN ")[0]
+
+
+def _problem(problem: str) -> str:
+    """Return a problem without file and line."""
+    return problem.split(": ", 1)[1] if ": " in problem else problem
+
+
+class _Search:
+    def __init__(
+        self,
+        scenario: Scenario,
+        base: Path,
+        seed: int,
+        runs_max: int,
+        failure: str,
+        on_run: Callable[[Shrunk], None],
+    ) -> None:
+        self._best = scenario
+        self._base = base
+        self._seed = seed
+        self._runs_max = runs_max
+        self._failure = failure
+        self._on_run = on_run
+        self._runs = 1
+
+    def state(self) -> Shrunk:
+        """Return the best so far."""
+        return Shrunk(scenario=self._best, runs=self._runs, fails=self._failure)
+
+    def leave_out_lines(self) -> None:
+        """Leave out as many lines as can be, in ever smaller parts (ddmin, complements only)."""
+        parts = 2
+        while lines := self._spare_lines():
+            parts = min(parts, len(lines))
+            size = -(-len(lines) // parts)
+            chunks = [lines[i : i + size] for i in range(0, len(lines), size)]
+            if any(self._fails_without(chunk) for chunk in chunks):
+                parts = max(parts - 1, 2)
+            elif size == 1:
+                return
+            else:
+                parts *= 2
+
+    def shorten(self) -> None:
+        """Let the world run as short as can be."""
+        changed = True
+        while changed and self._best.run_s > RUN_S_MIN:
+            changed = any(self._fails_for(self._best.run_s * share) for share in SHARES)
+
+    def _spare_lines(self) -> list[int]:
+        """Return the lines that do something and are not what must go on failing, and comments."""
+        kept = {
+            step.line
+            for step in self._best.steps
+            if isinstance(step.action, Expect) and _meaning(step.text) == self._failure
+        }
+        found = [step.line for step in self._best.steps if step.line not in kept]
+        return [*found, *(setting.line for setting in self._best.settings)]
+
+    def _fails_without(self, lines: Sequence[int]) -> bool:
+        texts = self._best.text.splitlines()
+        return self._try("\n".join(t for n, t in enumerate(texts, 1) if n not in lines) + "\n")
+
+    def _fails_for(self, run_s: float) -> bool:
+        last = max((step.at_s or 0.0 for step in self._best.steps), default=0.0)
+        run_s = max(round(run_s), round(last + 0.5), RUN_S_MIN)
+        if run_s >= self._best.run_s:
+            return False
+        texts = self._best.text.splitlines()
+        shorter = [f"RUN {run_s:g} s" if t.startswith("RUN") else t for t in texts]
+        return self._try("\n".join(shorter) + "\n")
+
+    def _try(self, text: str) -> bool:
+        """Run a text; take it as the best where it fails the same way."""
+        if self._runs >= self._runs_max:
+            raise _OutOfRunsError
+        try:
+            scenario = parse_scenario(text, self._best.file)
+            self._runs += 1
+            report = run_virtual(scenario, self._base, RunOptions(seed=self._seed))
+        except ScenarioError:
+            return False  # an END lost its FAULT
+        same = any(
+            not row.ok and _meaning(row.expected) == self._failure for row in report.expectations
+        ) or any(_problem(problem) == self._failure for problem in report.problems)
+        if same:
+            self._best = scenario
+        self._on_run(self.state())
+        return same
