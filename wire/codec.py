@@ -12,7 +12,9 @@ from wire.messages import PAYLOAD_BYTES_MAX
 
 T = TypeVar("T")
 _DEPTH_MAX = 16
-_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"')
+# Possessive, and an open end counts as closed: each byte is looked at once, whatever comes. No
+# bracket is missed by that, since what is wrong with an open text ends the decoding there.
+_QUOTED = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _encoder = msgspec.json.Encoder()
 
@@ -33,19 +35,31 @@ def encode(message: msgspec.Struct) -> bytes:
 
 
 @functools.cache
-def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)
+def _decoder(kind: Any, strict: bool) -> msgspec.json.Decoder[Any]:  # noqa: FBT001 - cached by place
+    return msgspec.json.Decoder(kind, strict=strict)
 
 
 def decode(payload: bytes, kind: type[T]) -> T:
     """Return the message of type `kind` (a class or a union) in `payload`, or raise WireError."""
-    if len(payload) > PAYLOAD_BYTES_MAX:
-        raise WireError(f"payload of {len(payload)} bytes: at most {PAYLOAD_BYTES_MAX} are taken")
+    return _decode(payload, kind, strict=True, bytes_max=PAYLOAD_BYTES_MAX)
+
+
+def decode_part(payload: bytes, kind: type[T], *, bytes_max: int = PAYLOAD_BYTES_MAX) -> T:
+    """Return what `kind` names of somebody's message, or raise WireError.
+
+    For messages that are not ours to define: numbers may come as texts. They are bounded as ours.
+    """
+    return _decode(payload, kind, strict=False, bytes_max=bytes_max)
+
+
+def _decode(payload: bytes, kind: type[T], *, strict: bool, bytes_max: int) -> T:
+    if len(payload) > bytes_max:
+        raise WireError(f"payload of {len(payload)} bytes: at most {bytes_max} are taken")
     if _too_deep(payload):
         raise WireError(f"payload nested deeper than {_DEPTH_MAX} levels")
     hashable: Any = kind
     try:
-        message: T = _decoder(hashable).decode(payload)
+        message: T = _decoder(hashable, strict).decode(payload)
     except msgspec.ValidationError as error:
         raise WireError(f"not a valid {_name(kind)}: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

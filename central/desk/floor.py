@@ -20,9 +20,9 @@ from runtime.clock import Clock
 from runtime.lanes import Lane, WhenFull
 from runtime.metrics import Metrics
 from wire import topics
-from wire.codec import WireError, decode
+from wire.codec import WireError, decode, decode_part
 from wire.ids import NAME_PATTERN
-from wire.messages import PAYLOAD_BYTES_MAX, Changed, DeviceStatus
+from wire.messages import Changed, DeviceStatus
 from wire.vda5050.action_ids import parse_action_id
 
 ROBOTS_MAX: Final = 10_000
@@ -287,10 +287,8 @@ class Floor:
 
     def _part(self, message: Incoming, kind: type[Any], label: str) -> Any:
         try:
-            if len(message.payload) > PAYLOAD_BYTES_MAX:
-                raise msgspec.ValidationError(f"{len(message.payload)} bytes are too many")
-            return msgspec.json.decode(message.payload, type=kind, strict=False)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return decode_part(message.payload, kind)
+        except WireError as error:
             self._refuse(message, label, str(error))
             return None
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tests.build import movement, scan
-from wire.codec import WireError, decode, encode
+from wire.codec import WireError, decode, decode_part, encode
 from wire.messages import (
     PAYLOAD_BYTES_MAX,
     BinSighted,
@@ -17,6 +18,12 @@ from wire.messages import (
 )
 
 GTIN = "04006381333931"
+
+
+class Part(msgspec.Struct):
+    """A part of somebody's message."""
+
+    x: float
 
 
 def test_a_message_comes_back_as_it_was() -> None:
@@ -80,3 +87,39 @@ def test_deep_nesting_is_refused_and_brackets_in_texts_are_not() -> None:
         decode(deep, DeviceScan)
     harmless = scan("]C1" + "[{" * 60)
     assert decode(encode(harmless), DeviceScan) == harmless
+
+
+@pytest.mark.parametrize(
+    "deep", [b"[" * 3_000 + b"]" * 3_000, b'{"a":' * 3_000 + b"1" + b"}" * 3_000]
+)
+def test_deep_payloads_are_refused_also_where_only_a_part_is_read(deep: bytes) -> None:
+    for payload in (deep, b'{"a":' + deep + b',"x":1}', b'{"x":1,"a":' + deep + b"}"):
+        with pytest.raises(WireError, match="nested deeper than 16 levels"):
+            decode_part(payload, Part)
+        with pytest.raises(WireError, match="nested deeper than 16 levels"):
+            decode(payload, DeviceScan)
+
+
+def test_a_part_is_read_leniently_and_within_its_own_size() -> None:
+    payload = b'{"x":"1.5","more":[{}]}'
+    assert decode_part(payload, Part).x == 1.5
+    with pytest.raises(WireError, match="not a valid Part: Expected `float`, got `str`"):
+        decode(payload, Part)
+    long = payload + b" " * PAYLOAD_BYTES_MAX
+    with pytest.raises(WireError, match=f"at most {PAYLOAD_BYTES_MAX} are taken"):
+        decode_part(long, Part)
+    assert decode_part(long, Part, bytes_max=2 * PAYLOAD_BYTES_MAX).x == 1.5
+
+
+@pytest.mark.parametrize("junk", [b'"' + b'\\"' * 32_000, b'\\"' * 32_000, b'"' + b"\\" * 60_000])
+def test_texts_that_never_end_cost_no_time(junk: bytes) -> None:
+    # Sought to the end from each quote, one takes 17 s: this test would not end in its time.
+    for _ in range(20):
+        with pytest.raises(WireError):
+            decode(b"[" * 20 + junk, DeviceScan)
+
+
+def test_brackets_behind_a_text_with_escapes_are_counted() -> None:
+    payload = rb'{"x":1,"\\\"":' + b"[" * 40 + b"]" * 40 + b"}"
+    with pytest.raises(WireError, match="nested deeper"):
+        decode_part(payload, Part)

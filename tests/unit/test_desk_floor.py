@@ -258,3 +258,17 @@ def test_only_so_many_pages_are_open_at_once(scene: Scene) -> None:
     opened = [scene.hub.open() for _ in range(70)]
     assert opened.count(None) == 7  # one page is open already
     assert scene.metrics.snapshot().counters["desk_pages_refused"] == 7
+
+
+@pytest.mark.parametrize("kind", ["state", "visualization", "connection"])
+def test_deep_json_of_a_robot_is_counted_and_the_next_is_read(tmp_path: Path, kind: str) -> None:
+    scene = Scene(tmp_path)
+    topic = f"uagv/v2/helmworks/agv-1/{kind}"
+    for deep in (
+        b'{"a":' + b"[" * 3_000 + b"]" * 3_000 + b"}",
+        b'{"a":' * 9_000 + b"1" + b"}" * 9_000,
+    ):
+        scene.say(topic, deep)
+    assert scene.metrics.snapshot().counters["wire_refused{robot}"] == 2
+    scene.say(STATE, {"driving": True, "lastNodeId": "N1"})
+    assert scene.robot("agv-1").node_id == "N1"
