@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import http.client
 import http.server
 import queue
 import threading
@@ -57,7 +58,7 @@ class HttpFrameSource:
             on_frame, on_error = asked
             try:
                 picture = self._fetch()
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, http.client.HTTPException) as error:
                 reason = f"{self._url}: no picture: {error}"
                 self._answer(functools.partial(on_error, reason))
             else:

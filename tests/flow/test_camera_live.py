@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+
 from edge.config import CameraConfig, EdgeConfig
 from edge.vision.service import VisionService
 from runtime.live import LiveRuntime
@@ -48,3 +51,34 @@ def test_a_camera_that_appears_late_is_read_over_http() -> None:
         assert runtime.run_on(floor, camera.stop)
     finally:
         runtime.close()
+
+
+def test_a_camera_that_speaks_no_http_is_asked_again() -> None:
+    answers = [b"SSH-2.0-OpenSSH_9\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\npicture"]
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        for answer in answers:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(4_096)
+                connection.sendall(answer)
+
+    serving = threading.Thread(target=serve)
+    serving.start()
+    runtime = LiveRuntime(1)
+    said: list[bytes | str] = []
+    try:
+        lane = runtime.lane("camera")
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/a.jpg"
+        source = runtime.frames.open(url, lane)
+        for number in (1, 2):
+            assert source.request(lambda picture, _at_ns: said.append(picture), said.append)
+            for _ in range(200):
+                if len(said) == number or runtime.wait(0.05):
+                    break
+    finally:
+        runtime.close()
+        serving.join(5)
+        listening.close()
+    assert said == [f"{url}: no picture: SSH-2.0-OpenSSH_9\r\n", b"picture"]
