@@ -1,8 +1,8 @@
 """A broker in memory with MQTT 3.1.1 semantics, for virtual time.
 
 It does what mosquitto does where the standard leaves a choice: a message reaches each client once
-however many of its filters match, a retained one once per matching subscription, the last will is
-said when another client takes the name, a full queue gives up the newest.
+however many of its filters match, a retained one once per matching subscription; a client that
+takes another's name ends its connection; a full queue gives up the newest.
 """
 
 from __future__ import annotations
@@ -137,11 +137,14 @@ class MemoryBroker:
                 self._heal(connection)
 
     def attach(self, client: MemoryBus) -> Connection:
-        """Give `client` its session; an older connection of the same id ends, with its will."""
+        """Give `client` its session; an older connection of the same id ends.
+
+        Its will is said where the session ends too; where it goes on nobody is gone (mosquitto).
+        """
         options = client.options
         old = self._sessions.get(options.client_id)
         if old is not None and old.connection is not None:
-            self._close(old.connection, say_will=True)
+            self._close(old.connection, say_will=old.clean or options.clean_session)
         session = self._sessions.get(options.client_id)
         if session is None or options.clean_session or session.clean:
             self._discard(options.client_id)
