@@ -74,7 +74,7 @@ def _write(directory: Path, spec: Spec, console: Console, map_file: Path | None)
 def _summary(warehouse: Warehouse, directory: Path) -> str:
     spec, faces = warehouse.spec, int(warehouse.slotting.is_face.sum())
     return (
-        f"{directory}: {spec.bins:,} bins ({faces:,} pick faces) in {spec.zones} zones,"
+        f"{directory}: {spec.bins:,} bins ({faces:,} pick faces), zones: {spec.zones},"
         f" {spec.skus:,} articles, {spec.robots:,} robots on {len(warehouse.floor):,} nodes,"
         f" {spec.people:,} people, {len(warehouse.sales.day):,} rows of sales"
     )

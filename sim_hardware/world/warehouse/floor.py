@@ -176,7 +176,7 @@ class Block:
         return spots, first + [bay for bay in bays if bay not in set(first)]
 
     def _places(self) -> Places:
-        """Return the places that are nearest to the handover, as many as are wanted."""
+        """Return as many places as are wanted: all aisles are full but the last one."""
         sizes = self._sizes
         aisle, j, across, side, level = (
             grid.ravel()
@@ -197,8 +197,7 @@ class Block:
             north_m=np.where(side == 0, -RACK_M, RACK_M),
             walk_m=self._walk_m()[row, column],
         )
-        nearest = np.lexsort((found.position, found.level, found.walk_m))[: sizes.places]
-        return found.take(np.sort(nearest))
+        return found.take(np.arange(sizes.places))
 
     def _walk_m(self) -> Floats:
         """Return the shortest way from each node to a handover place, inside the zone."""

@@ -36,11 +36,12 @@ def warehouse_svg(warehouse: Warehouse) -> str:
     floor = warehouse.floor
     rows, columns = floor.numbers.shape
     width_m, height_m = columns * GRID_M + 2 * MARGIN_M, rows * GRID_M + 2 * MARGIN_M
-    height_px = round(WIDTH_PX * height_m / width_m)
+    scale = WIDTH_PX / max(width_m, height_m)
+    height_px = round(height_m * scale)
+    west_px = (WIDTH_PX - width_m * scale) / 2 + MARGIN_M * scale
     legend_px = 2 * LEGEND_PX
-    scale = WIDTH_PX / width_m
     # North is up: y grows northwards, an SVG's grows downwards.
-    to_px = f"translate({MARGIN_M * scale:.3f} {height_px - MARGIN_M * scale:.3f})"
+    to_px = f"translate({west_px:.3f} {height_px - MARGIN_M * scale:.3f})"
     return "\n".join(
         (
             _opening_tag(height_px + legend_px),
@@ -69,7 +70,7 @@ def _opening_tag(height_px: int) -> str:
 def _title(warehouse: Warehouse) -> str:
     spec = warehouse.spec
     return (
-        f"{spec.bins} bins, {spec.skus} articles, {spec.robots} robots, {spec.zones} zones,"
+        f"{spec.bins} bins, {spec.skus} articles, {spec.robots} robots, zones: {spec.zones},"
         f" seed {spec.seed}"
     )
 
@@ -87,7 +88,10 @@ def _lanes(warehouse: Warehouse) -> Iterator[str]:
         path += [
             f"M{column * GRID_M:g} {a * GRID_M:g}V{b * GRID_M:g}" for a, b, _ in _runs(line, 0)
         ]
-    yield f'<path d="{"".join(path)}" stroke="{LANE_COLOR}" stroke-width="0.5" fill="none"/>'
+    yield (
+        f'<path d="{"".join(path)}" stroke="{LANE_COLOR}" stroke-width="0.5"'
+        ' stroke-linecap="square" fill="none"/>'
+    )
 
 
 def _racks(warehouse: Warehouse) -> Iterator[str]:

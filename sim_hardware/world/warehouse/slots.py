@@ -99,14 +99,13 @@ class _Lots:
 
 
 def make_rack(places: Places, zones: int, total: int) -> Rack:
-    """Return `total` places, as evenly as they go; zones with one less lack their farthest one."""
+    """Return `total` places, as evenly as they go: some zones have one less than others."""
     full = len(places)
     long_zones = total - zones * (full - 1)
     assert 0 < long_zones <= zones, f"{total} places do not go into {zones} zones of {full}"
     zone = np.repeat(np.arange(zones), full)
     place = np.tile(np.arange(full), zones)
-    farthest = np.lexsort((places.position, places.level, places.walk_m))[-1]
-    keep = (zone < long_zones) | (place != farthest)
+    keep = (zone < long_zones) | (place < full - 1)
     return Rack(zone=zone[keep], place=place[keep])
 
 

@@ -140,5 +140,5 @@ def _or(wished: T | None, usual: T) -> T:
 
 def _check(name: str, value: T, least: int, most: float) -> T:
     if not least <= value <= most:
-        raise WarehouseError(f"{name} {value:g}: expected {least} to {most:g}")
+        raise WarehouseError(f"{name} {value:.10g}: expected {least} to {most:.10g}")
     return value
