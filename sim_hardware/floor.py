@@ -105,6 +105,8 @@ class SimulatedFloor:
             make_scanner(runtime, self._lane, config, own, metrics) for own in config.scanners
         ]
         self._people = self._make_people()
+        self.world.look_for_people = self._look_for_people
+        self.world.chargers.at_once = config.robot_body.chargers_at_once
         self._robots = [
             Robot(runtime, self._lane, self.world, config, row, metrics) for row in site.robots
         ]
@@ -129,6 +131,8 @@ class SimulatedFloor:
         self._tick_timer: Timer | None = None
         self._ticked_ns = 0
         self._left_s = 0.0
+        self._seen_at_s = -1.0
+        self._seen_people: list[tuple[float, float]] = []
         self._ended = False
 
     # --- what is on it, by name; to be touched on its lane only -----------------------------------
@@ -294,6 +298,14 @@ class SimulatedFloor:
                 error_rng=self._runtime.random(f"slips of {row.person_id}"),
             )
         return people
+
+    def _look_for_people(self) -> list[tuple[float, float]]:
+        """Return where everybody is now; looked for once in a step."""
+        now_s = self.world.time.now_s
+        if self._seen_at_s != now_s:
+            self._seen_at_s = now_s
+            self._seen_people = [person.position() for person in self._people.values()]
+        return self._seen_people
 
     def _make_customers(self, demands: list[Demand]) -> Customers:
         """Return the customers, with the promotions that are known beforehand."""

@@ -18,6 +18,7 @@ from runtime.metrics import Metrics
 from runtime.runtime import Runtime
 from sim_hardware.config import SimConfig
 from sim_hardware.devices.device_clock import DeviceClock
+from sim_hardware.devices.robot_drive import E_STOPS, NO_STOP, Drive, Standing
 from sim_hardware.devices.robot_hands import CannotError, Hands
 from sim_hardware.devices.robot_messages import Voice
 from sim_hardware.devices.robot_order import (
@@ -38,13 +39,14 @@ from sim_hardware.devices.robot_order import (
     RunningAction,
     references,
 )
+from sim_hardware.devices.robot_quirks import Quirks
 from sim_hardware.devices.uplink import Uplink
-from sim_hardware.world.vehicle import ACCELERATION_MPS2, Vehicle
+from sim_hardware.world.vehicle import Vehicle
 from sim_hardware.world.world import World
 from wire.codec import WireError
 from wire.site import RobotRow
 from wire.vda5050.codec import decode, decode_instant_actions
-from wire.vda5050.messages import Action, ActionState, Node, Order, VehicleError
+from wire.vda5050.messages import Action, ActionState, Order, VehicleError
 from wire.vda5050.topics import (
     CONNECTION,
     FACTSHEET,
@@ -64,8 +66,6 @@ TOTE_WAIT_S_MAX: Final = 180.0
 """How long a robot waits for the last goods of a tote before it gives up."""
 ERRORS_MAX: Final = 10
 INSTANTS_MAX: Final = 10
-STRAIGHT_RAD: Final = 1e-3
-EDGE_SPEED_MPS_MIN: Final = 0.05
 ROLL_MPS: Final = 0.4
 log = structlog.get_logger()
 
@@ -95,7 +95,16 @@ class Robot:
         self._metrics = metrics
         self._order = OrderState(last_node_id=row.node_id)
         self.clock = DeviceClock(runtime.clock)
-        self._voice = Voice(row.manufacturer, row.serial, config.site_id, self.clock)
+        own = next((robot for robot in config.robots if robot.serial == row.serial), None)
+        self._quirks = Quirks(
+            own.quirks if own else (), lane, runtime.random(f"quirks of {row.serial}")
+        )
+        self._voice = Voice(row.manufacturer, row.serial, config.site_id, self.clock, self._quirks)
+        self.drive = Drive(
+            world, self.vehicle, self.hands, serial=row.serial, body=config.robot_body,
+            rng=runtime.random(f"wheels of {row.serial}"),
+        )  # fmt: skip
+        self._was_held = False
         self._errors: list[VehicleError] = []
         self._instants: dict[str, ActionState] = {}
         self._cancelling = ""
@@ -192,11 +201,15 @@ class Robot:
             return self._tick_dark(dt_s)
         vehicle = self.vehicle
         was_moving = vehicle.is_moving
-        vehicle.use_battery(dt_s, charging=self._is_charging())
+        drive = self.drive
+        drive.use_battery(dt_s, self._order.last_node_id)
         if self._order.due:
             self._act(dt_s)
-        if self._order.nodes or was_moving:
-            self._drive(dt_s)
+        if self._order.nodes or was_moving or drive.obstacle:
+            self._drive_on(dt_s)
+        if drive.is_held != self._was_held:
+            self._was_held = drive.is_held
+            self._changed = True
         if self._cancelling:
             self._cancel_when_standing()
         if was_moving != vehicle.is_moving:
@@ -205,9 +218,40 @@ class Robot:
             self._publish_state()
         return was_moving or vehicle.is_moving
 
+    # --- what befalls it ------------------------------------------------------------------------
+
+    def press_estop(self, kind: str = "MANUAL") -> None:
+        """Press the emergency stop: everything stands until it is released."""
+        assert kind in E_STOPS, f"emergency stop {kind!r}: expected one of {', '.join(E_STOPS)}"
+        self.drive.e_stop = kind
+        self._changed = True
+
+    def release_estop(self) -> None:
+        """Release the emergency stop."""
+        self.drive.e_stop = NO_STOP
+        self._changed = True
+
+    def lose_position(self, seconds: float = math.inf) -> None:
+        """Let the robot not know where it is, for so many world seconds or until it is found."""
+        self.drive.lose_position(seconds)
+
+    def find_position(self) -> None:
+        """Let the robot know where it is again."""
+        self.drive.find_position()
+
+    def slip(self, metres: float) -> None:
+        """Let the wheels spin so far; over half a metre the robot loses its position."""
+        self.drive.slip(metres)
+
+    def drain(self, to_share: float = 0.0) -> None:
+        """Let the battery be no fuller than this."""
+        self.vehicle.battery_share = min(self.vehicle.battery_share, to_share)
+        self._changed = True
+
     # --- the master's messages ------------------------------------------------------------------
 
     def _handle_orders(self, batch: list[Incoming]) -> None:
+        self._quirks.asked()
         for incoming in batch:
             try:
                 order = decode(incoming.payload, Order)
@@ -237,6 +281,7 @@ class Robot:
             self._instants = {
                 k: v for k, v in self._instants.items() if v.action_status not in ENDED
             }
+            self._quirks.forget()
             self._order.begin(order)
         else:
             self._order.extend(order)
@@ -274,6 +319,7 @@ class Robot:
                 )
 
     def _handle_instants(self, batch: list[Incoming]) -> None:
+        self._quirks.asked()
         for incoming in batch:
             try:
                 message = decode_instant_actions(incoming.payload)
@@ -295,6 +341,9 @@ class Robot:
                 self._paused = action.action_type == "startPause"
                 self._settle(action, FINISHED)
             case "stateRequest":
+                self._settle(action, FINISHED)
+            case "initPosition":
+                self.drive.find_position()
                 self._settle(action, FINISHED)
             case "factsheetRequest":
                 self._bus.publish(
@@ -339,13 +388,18 @@ class Robot:
 
     # --- acting -----------------------------------------------------------------------------------
 
+    @property
+    def _is_paused(self) -> bool:
+        """Return whether nothing may move: by the master's word, or by what befell the robot."""
+        return self._paused or self.drive.is_held
+
     def _act(self, dt_s: float) -> None:
         """Go on with the actions of the node: begin what may begin, end what is done."""
         for running in self._order.due:
             if running.status in (INITIALIZING, RUNNING, PAUSED):
                 self._go_on(running, dt_s)
         self._order.due = [a for a in self._order.due if a.status not in ENDED]
-        if not self._paused and not self._cancelling:
+        if not self._is_paused and not self._cancelling:
             self._begin_actions()
 
     def _begin_actions(self) -> None:
@@ -363,16 +417,17 @@ class Robot:
                 self._end(waiting, FAILED, str(error))
                 continue
             waiting.status = INITIALIZING
-            waiting.left_s = PREPARE_S + HANDLE_S
+            bin_id = self.hands.bin_of(waiting.action)
+            waiting.left_s = PREPARE_S + HANDLE_S + self.drive.lift_s(bin_id)
             self._changed = True
             busy.append(waiting)
 
     def _go_on(self, running: RunningAction, dt_s: float) -> None:
-        wanted = PAUSED if self._paused else RUNNING
+        wanted = PAUSED if self._is_paused else RUNNING
         if running.status in (RUNNING, PAUSED) and running.status != wanted:
             running.status = wanted
             self._changed = True
-        if self._paused:
+        if self._is_paused:
             return
         if running.left_s > dt_s:
             running.left_s -= dt_s
@@ -386,6 +441,7 @@ class Robot:
         try:
             self._end(running, FINISHED, self.hands.do(running.action, running.node_id))
             self.actions_finished += 1
+            self.drive.lift()
         except CannotError as error:
             self._end(running, FAILED, str(error))
 
@@ -399,82 +455,16 @@ class Robot:
 
     # --- driving ----------------------------------------------------------------------------------
 
-    def _drive(self, dt_s: float) -> None:
+    def _drive_on(self, dt_s: float) -> None:
         """Drive on along what is released, for `dt_s` seconds."""
-        vehicle, left_s = self.vehicle, dt_s
-        while left_s > 0.0:
-            goal = self._next_node()
-            if goal is None:
-                vehicle.stand()
-                return
-            x_m, y_m = self._world.floor.position(goal.node_id)
-            if vehicle.speed_mps == 0.0:
-                if self._paused:
-                    vehicle.stand()
-                    return
-                left_s = vehicle.turn_to(x_m, y_m, left_s)
-                if left_s <= 0.0:
-                    return
-            free_m = 0.0 if self._paused else self._free_way_m(goal)
-            left_s = vehicle.drive_to(
-                x_m, y_m, left_s, free_m=free_m, limit_mps=self._speed_limit_mps()
-            )
-            if (vehicle.x_m, vehicle.y_m) == (x_m, y_m):
-                self._reach()
-            elif self._paused:
-                return
-
-    def _next_node(self) -> Node | None:
-        """Return the node to drive to now; None where the robot shall stand."""
-        order = self._order
-        if not order.nodes or not order.nodes[0].released or self.vehicle.battery_share == 0.0:
-            return None
-        at_node = self.vehicle.since_node_m == 0.0
-        if at_node and (self._cancelling or any(a.blocks_driving for a in order.due)):
-            return None
-        return order.nodes[0]
-
-    def _reach(self) -> None:
-        goes_on = self._goes_straight_on(0)
-        self._order.reach_next()
-        self.vehicle.since_node_m = 0.0
-        self._changed = True
-        if not goes_on or self._cancelling:
-            self.vehicle.stand()
-
-    def _goes_straight_on(self, index: int) -> bool:
-        """Return whether the robot drives through node `index` of the order without a stop."""
-        nodes = self._order.nodes
-        if index + 1 >= len(nodes) or not nodes[index + 1].released:
-            return False
-        if any(action.blocking_type != "NONE" for action in nodes[index].actions):
-            return False
-        floor = self._world.floor
-        before = nodes[index - 1].node_id if index else self._order.last_node_id
-        (x0, y0), (x1, y1), (x2, y2) = (
-            floor.position(name)
-            for name in (before, nodes[index].node_id, nodes[index + 1].node_id)
-        )
-        turn = math.atan2(y2 - y1, x2 - x1) - math.atan2(y1 - y0, x1 - x0)
-        return abs(math.remainder(turn, math.tau)) < STRAIGHT_RAD
-
-    def _free_way_m(self, goal: Node) -> float:
-        """Return how far it is to where the robot has to stand next; far is far enough."""
-        floor, vehicle = self._world.floor, self.vehicle
-        x_m, y_m = floor.position(goal.node_id)
-        free_m = math.dist((vehicle.x_m, vehicle.y_m), (x_m, y_m))
-        enough_m = vehicle.max_speed_mps**2 / (2.0 * ACCELERATION_MPS2) + 1.0
-        index = 0
-        while free_m < enough_m and not self._cancelling and self._goes_straight_on(index):
-            here = floor.position(self._order.nodes[index].node_id)
-            free_m += math.dist(here, floor.position(self._order.nodes[index + 1].node_id))
-            index += 1
-        return free_m
-
-    def _speed_limit_mps(self) -> float:
-        edge = self._order.edges[0] if self._order.edges else None
-        limit = edge.max_speed if edge is not None else None
-        return max(limit, EDGE_SPEED_MPS_MIN) if isinstance(limit, float | int) else math.inf
+        order, drive, in_the_way = self._order, self.drive, self.drive.obstacle
+        standing = Standing(paused=self._paused, cancelling=bool(self._cancelling))
+        if drive.go(order, dt_s, standing):
+            self._quirks.reached(order.last_node_id, order.last_sequence_id)
+            self._changed = True
+        if drive.obstacle != in_the_way:
+            log.info("robot's way", robot=self.serial, obstacle=drive.obstacle or "none")
+            self._changed = True
 
     def _cancel_when_standing(self) -> None:
         """End a cancelled order once the robot stands on a node and its hands are still."""
@@ -489,14 +479,10 @@ class Robot:
         self._cancelling = ""
         self._changed = True
 
-    def _is_charging(self) -> bool:
-        """Return whether it stands on a charger: plates in the floor, nothing to switch on."""
-        node = self._world.site.nodes[self._order.last_node_id]
-        return node.kind == "charger" and not self.vehicle.is_moving
-
     # --- what it says -----------------------------------------------------------------------------
 
     def _say_hello(self) -> None:
+        self._quirks.reconnected()
         payload = self._voice.connection("ONLINE")
         self._bus.publish(self._topics[CONNECTION], payload, retain=True)
         self._bus.publish(self._topics[FACTSHEET], self._voice.factsheet(self.vehicle), qos=0)
@@ -518,21 +504,19 @@ class Robot:
             self.vehicle,
             actions=(*actions, *self._instants.values()),
             loads=self.hands.loads(),
-            errors=(*self._errors, *self._body_errors()),
+            errors=(*self._errors, *self.drive.errors()),
             paused=self._paused,
-            charging=self._is_charging(),
+            charging=self.drive.is_charging(self._order.last_node_id),
+            e_stop=self.drive.e_stop,
+            is_lost=self.drive.is_lost,
         )
-        if self._bus.publish(self._topics[STATE], payload, qos=0) and self._bus.connected:
-            self.hands.touched_bins.clear()
+        touched = self.hands.touched_bins.copy()
 
-    def _body_errors(self) -> tuple[VehicleError, ...]:
-        """Return what keeps the robot from driving, whatever it is ordered."""
-        if self.vehicle.battery_share > 0.0:
-            return ()
-        text = "the battery is empty: bring the robot to a charger"
-        return (
-            VehicleError(error_type="batteryEmpty", error_description=text, error_level="FATAL"),
-        )
+        def publish() -> None:
+            if self._bus.publish(self._topics[STATE], payload, qos=0) and self._bus.connected:
+                self.hands.touched_bins -= touched
+
+        self._quirks.say(publish)
 
     def _show(self) -> None:
         """Publish the position where it differs from the last one shown."""
@@ -540,5 +524,5 @@ class Robot:
         now = (vehicle.x_m, vehicle.y_m, vehicle.theta_rad)
         if now != self._shown:
             self._shown = now
-            payload = self._voice.visualization(vehicle)
+            payload = self._voice.visualization(vehicle, is_lost=self.drive.is_lost)
             self._bus.publish(self._topics[VISUALIZATION], payload, qos=0)

@@ -47,6 +47,11 @@ class Hands:
         """Return whether this is a pick or drop that says what to move, and where."""
         return _parse(action) is not None
 
+    def bin_of(self, action: Action) -> str:
+        """Return the bin at which the action is done; empty where it does not say."""
+        move = _parse(action)
+        return move.bin_id if move is not None else ""
+
     def is_waiting(self, action: Action) -> bool:
         """Return whether somebody is still on the way with goods for the tote to pick."""
         move = _parse(action)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from runtime.clock import Clock
 from sim_hardware.devices.robot_order import OrderState
+from sim_hardware.devices.robot_quirks import Quirks
 from sim_hardware.world.vehicle import ACCELERATION_MPS2, RADIUS_M, Vehicle
 from wire.vda5050.codec import encode
 from wire.vda5050.messages import (
@@ -18,6 +19,7 @@ from wire.vda5050.messages import (
     HeaderFields,
     Load,
     NodeState,
+    SafetyState,
     State,
     VehicleError,
     Velocity,
@@ -34,12 +36,15 @@ NODES_MAX: Final = 2_000
 class Voice:
     """Makes the messages of one robot. Header ids count up per topic, from 1."""
 
-    def __init__(self, manufacturer: str, serial: str, map_id: str, clock: Clock) -> None:
+    def __init__(
+        self, manufacturer: str, serial: str, map_id: str, clock: Clock, quirks: Quirks
+    ) -> None:
         self._manufacturer = manufacturer
         self._serial = serial
         self._map_id = map_id
         self._clock = clock
         self._said: dict[str, int] = {}
+        self._quirks = quirks
 
     def state(
         self,
@@ -51,6 +56,8 @@ class Voice:
         errors: tuple[VehicleError, ...],
         paused: bool,
         charging: bool,
+        e_stop: str,
+        is_lost: bool,
     ) -> bytes:
         """Return everything the robot knows of itself."""
         base = sum(node.released for node in order.nodes)
@@ -66,13 +73,13 @@ class Voice:
             distance_since_last_node=round(vehicle.since_node_m, 3),
             node_states=tuple(
                 NodeState(node_id=n.node_id, sequence_id=n.sequence_id, released=n.released)
-                for n in order.nodes
+                for n in self._quirks.nodes(order.nodes)
             ),
             edge_states=tuple(
                 EdgeState(edge_id=e.edge_id, sequence_id=e.sequence_id, released=e.released)
                 for e in order.edges
             ),
-            agv_position=self._position(vehicle),
+            agv_position=self._position(vehicle, is_lost=is_lost),
             velocity=_velocity(vehicle),
             loads=loads,
             action_states=actions,
@@ -80,14 +87,15 @@ class Voice:
                 battery_charge=round(100.0 * vehicle.battery_share, 1), charging=charging
             ),
             errors=errors,
+            safety_state=SafetyState(e_stop=e_stop),
         )
         return encode(message)
 
-    def visualization(self, vehicle: Vehicle) -> bytes:
+    def visualization(self, vehicle: Vehicle, *, is_lost: bool = False) -> bytes:
         """Return where the robot is now."""
         message = Visualization(
             **self._header(VISUALIZATION),
-            agv_position=self._position(vehicle),
+            agv_position=self._position(vehicle, is_lost=is_lost),
             velocity=_velocity(vehicle),
         )
         return encode(message)
@@ -143,17 +151,17 @@ class Voice:
         return header(
             self._manufacturer,
             self._serial,
-            header_id=self._said[topic],
+            header_id=self._quirks.header_id(self._said[topic]),
             now_ns=self._clock.now_ns(),
         )
 
-    def _position(self, vehicle: Vehicle) -> AgvPosition:
+    def _position(self, vehicle: Vehicle, *, is_lost: bool) -> AgvPosition:
         return AgvPosition(
             x=round(vehicle.x_m, 3),
             y=round(vehicle.y_m, 3),
             theta=round(vehicle.theta_rad, 4),
             map_id=self._map_id,
-            position_initialized=True,
+            position_initialized=not is_lost,
         )
 
 
@@ -171,5 +179,12 @@ def _agv_actions() -> list[dict[str, Any]]:
         for kind in ("pick", "drop")
     ] + [
         {"actionType": kind, "actionScopes": ["INSTANT"]}
-        for kind in ("cancelOrder", "startPause", "stopPause", "stateRequest", "factsheetRequest")
+        for kind in (
+            "cancelOrder",
+            "startPause",
+            "stopPause",
+            "stateRequest",
+            "factsheetRequest",
+            "initPosition",
+        )
     ]

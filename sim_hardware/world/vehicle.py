@@ -15,6 +15,8 @@ DRIVE_SHARE: Final = 1.0
 IDLE_SHARE: Final = 0.2
 """How much of the drive's power an idle robot draws."""
 CHARGE_SHARE: Final = 6.0
+TAPER_END_SHARE: Final = 0.1
+"""What is left of a falling charging current when the battery is full."""
 S_PER_H: Final = 3_600.0
 
 
@@ -38,11 +40,19 @@ class Vehicle:
         """Return whether it drives or turns."""
         return self.speed_mps > 0.0 or self.omega_radps != 0.0
 
-    def use_battery(self, dt_s: float, *, charging: bool) -> None:
-        """Let the battery give what `dt_s` seconds need, or take what a charger gives."""
-        share = DRIVE_SHARE if self.is_moving else IDLE_SHARE
+    def use_battery(
+        self, dt_s: float, *, charging: bool, load: float = 0.0, taper_from: float = 1.0
+    ) -> None:
+        """Let the battery give what `dt_s` seconds need, or take what a charger gives.
+
+        `load` is what the load adds to driving; the current falls from the charge `taper_from` on.
+        """
+        share = DRIVE_SHARE * (1.0 + load) if self.is_moving else IDLE_SHARE
         if charging:
             share = -CHARGE_SHARE
+            if self.battery_share > taper_from:
+                done = (self.battery_share - taper_from) / (1.0 - taper_from)
+                share *= 1.0 - (1.0 - TAPER_END_SHARE) * done
         left = self.battery_share - share * dt_s / S_PER_H / self.battery_hours
         self.battery_share = min(1.0, max(0.0, left))
 

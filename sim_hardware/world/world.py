@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from sim_hardware.world.chargers import Chargers
 from sim_hardware.world.floor_map import FloorMap
 from sim_hardware.world.incidents import Incidents
 from sim_hardware.world.schedule import WorldTime
@@ -38,6 +39,11 @@ class World:
         self.stock = PhysicalStock()
         self.floor = FloorMap(site)
         self.incidents = Incidents()
+        self.chargers = Chargers(n.node_id for n in site.nodes.values() if n.kind == "charger")
+        self.top_z_m = max((row.z_m for row in site.bins.values()), default=0.0)
+        """How high the highest shelf is."""
+        self.look_for_people: Callable[[], list[tuple[float, float]]] = list
+        """Returns where everybody is; set by whoever knows the people."""
         self.handover_bins = tuple(
             row for row in site.bins.values()
             if row.kind == "pack" and row.bin_id.startswith(HANDOVER_PREFIX)
