@@ -13,6 +13,7 @@ import structlog
 import uvicorn
 
 from runtime.errors import StartError
+from runtime.web_clients import CONNECTIONS_MAX, REQUEST_S_MAX, Clients, http_for
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, MutableMapping
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
         [Scope, Callable[[], Awaitable[Scope]], Callable[[Scope], Awaitable[None]]], Awaitable[None]
     ]
 
-CONNECTIONS_MAX: Final = 512
 BACKLOG_MAX: Final = 128
 START_S_MAX: Final = 10.0
 GOODBYE_S_MAX: Final = 1
@@ -39,9 +39,21 @@ class WebServerError(StartError):
 
 
 class WebServer:
-    """Serves `app` on one address. `start` returns when connections are accepted."""
+    """Serves `app` on one address. `start` returns when connections are accepted.
 
-    def __init__(self, app: Asgi, host: str, port: int) -> None:
+    A client whose request does not come whole within `request_s_max` is cut off; where all
+    connections are taken, the one that waits longest without a request makes room.
+    """
+
+    def __init__(
+        self,
+        app: Asgi,
+        host: str,
+        port: int,
+        *,
+        count: Callable[[str], None] = lambda _name: None,
+        request_s_max: float = REQUEST_S_MAX,
+    ) -> None:
         self._host = host
         self._port = port
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -54,7 +66,7 @@ class WebServer:
                 host=host,
                 port=port,
                 loop="asyncio",
-                http="h11",
+                http=http_for(Clients(count, request_s_max)),
                 ws="websockets-sansio",
                 lifespan="off",
                 log_config=None,

@@ -74,7 +74,7 @@ class DeskService:
             decisions=self._decisions,
         )
         app = Guard(build_app(desk, _version()), config.host, config.public_hosts)
-        self._server = WebServer(app, config.host, config.port)
+        self._server = WebServer(app, config.host, config.port, count=metrics.count)
 
     @property
     def address(self) -> str:
