@@ -98,6 +98,7 @@ class EmbeddedBroker(Broker):
         )
         self._subscriptions = Calm()
         self._retained_messages = Calm()
+        self._taken_over: set[BrokerProtocolHandler] = set()
 
     async def stream_connected(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
@@ -117,7 +118,23 @@ class EmbeddedBroker(Broker):
         if isinstance(reader, WatchedReader):
             reader.silence_s_max = session.keep_alive * KEEP_ALIVE_GRACE or None
             session.keep_alive = 0  # amqtt's own watch gives a timeout to nobody
+        held, older = self._sessions.get(session.client_id or "", (None, None))
+        if held is session and older is not None and session.transitions.is_connected():
+            self._taken_over.add(older)
         return handler, session
+
+    async def _handle_disconnect(
+        self, client_session: Session, handler: BrokerProtocolHandler, disconnect_waiter: Any
+    ) -> None:
+        """End a connection; not the session, where another connection has taken it over (3.1.4-2).
+
+        amqtt would end both: what is for the new connection would wait in a queue until the next.
+        """
+        if handler in self._taken_over:
+            self._taken_over.discard(handler)
+            await self._stop_handler(handler)
+        else:
+            await super()._handle_disconnect(client_session, handler, disconnect_waiter)
 
     async def _delete_session(self, client_id: str) -> None:
         """Forget a session and end its connection: a client identifier connects once (3.1.4-2)."""
