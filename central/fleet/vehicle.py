@@ -7,7 +7,7 @@ from typing import Final
 
 from central.fleet.memory import NO_STOP, Memory, SentNode
 from runtime.clock import NS_PER_S
-from wire.vda5050.messages import ActionState, State, parse_time
+from wire.vda5050.messages import ActionState, NodeState, State, parse_time
 from wire.vda5050.topics import VehicleId
 
 ENDED: Final = frozenset({"FINISHED", "FAILED"})
@@ -26,6 +26,16 @@ def _is_of_an_order(action: ActionState) -> bool:
     """Return whether an action was not instant: only those tell whether a vehicle is busy."""
     kind = action.action_type or action.action_id.partition(".")[0]
     return kind not in INSTANT_TYPES
+
+
+def nodes_ahead(state: State) -> list[NodeState]:
+    """Return the nodes that a vehicle still has to reach.
+
+    The standard wants a node to go from `nodeStates` when it is reached; some vehicles keep the one
+    on which they stand.
+    """
+    last = (state.last_node_id, state.last_node_sequence_id)
+    return [node for node in state.node_states if (node.node_id, node.sequence_id) != last]
 
 
 @dataclass(slots=True)
@@ -225,7 +235,7 @@ class Vehicle:
         for i, node in enumerate(nodes):
             if node.sequence_id == state.last_node_sequence_id:
                 # A fresh order may still be shown with the last node of the one before.
-                ahead = any(n.sequence_id <= node.sequence_id for n in state.node_states)
+                ahead = any(n.sequence_id <= node.sequence_id for n in nodes_ahead(state))
                 return i if node.node_id == state.last_node_id and not ahead else 0
         return 0
 
@@ -234,7 +244,7 @@ class Vehicle:
         state = self.state
         if state is None or not self.acknowledged or state.driving:
             return False
-        if any(node.released for node in state.node_states) or len(self.memory.nodes) > 1:
+        if any(node.released for node in nodes_ahead(state)) or len(self.memory.nodes) > 1:
             return False
         if any(_is_of_an_order(a) and a.action_status not in ENDED for a in state.action_states):
             return False
@@ -245,7 +255,7 @@ class Vehicle:
         state = self.state
         if state is None or not self.acknowledged or not self.shows_order():
             return False
-        if state.driving or state.node_states:
+        if state.driving or nodes_ahead(state):
             return False
         return len(self.memory.nodes) > 1 or (bool(self.action_id) and not self.action_last)
 
@@ -297,7 +307,7 @@ class Vehicle:
         if self.shown(self.wanted_action_id)[0] not in {"", *ENDED}:
             return False
         acting = any(action.action_status not in ENDED for action in state.action_states)
-        return bool(self.given_up) and (bool(state.node_states) or acting)
+        return bool(self.given_up) and (bool(nodes_ahead(state)) or acting)
 
     def forget_order(self) -> None:
         """Let the order go: what comes next is a new one."""
