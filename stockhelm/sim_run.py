@@ -227,7 +227,7 @@ class _VirtualRun:
         self._floor_runtime = floor_runtime
         self._floor: SimulatedFloor = build_floor(floor_runtime, config, Metrics())
         self._player = Player(
-            scenario, self._floor, self._plant, self._books, clock=floor_runtime.clock,
+            scenario, self._floor, self._plant, self._books,
             random=floor_runtime.random, on_step=on_step,
         )  # fmt: skip
 

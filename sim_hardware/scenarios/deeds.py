@@ -11,10 +11,9 @@ from sim_hardware.scenarios.checks import View
 from sim_hardware.scenarios.words import table
 from wire import topics
 from wire.codec import encode
-from wire.messages import CustomerOrder, DecideProposal, OrderLine
+from wire.messages import DecideProposal
 
 PLANNER: Final = "planner"
-NS_PER_S: Final = 1_000_000_000
 
 
 class DeedError(Exception):
@@ -23,12 +22,11 @@ class DeedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doer:
-    """Who does it: the floor and what is seen on it, the line that asks, and the time."""
+    """Who does it: the floor, what is seen on it, and the line that asks."""
 
     floor: SimulatedFloor
     view: View
     line: int
-    now_ns: int
 
     def decide(self, proposal_ids: list[str], *, approve: bool) -> None:
         """Decide proposals as a planner at the desk does."""
@@ -41,14 +39,8 @@ class Doer:
             self.floor.bus.publish(topic, encode(command))
 
     def order(self, article: str, units: int) -> None:
-        """Order as a customer does."""
-        order = CustomerOrder(
-            order_id=f"S{self.line}-{self.now_ns // NS_PER_S:x}",
-            lines=(OrderLine(gtin=self.view.gtin(article), units=units),),
-            ordered_at_ns=self.now_ns,
-        )
-        topic = topics.CUSTOMER_ORDER.of(site=self.floor.config.site_id)
-        self.floor.bus.publish(topic, encode(order))
+        """Order as a customer does, again and again until the shop has answered."""
+        self.floor.customers.order([(self.view.gtin(article), units)])
 
 
 Do = Callable[[Doer, Mapping[str, str]], None]

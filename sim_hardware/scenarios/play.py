@@ -10,7 +10,6 @@ from typing import Final
 
 import structlog
 
-from runtime.clock import Clock
 from runtime.lanes import Lane
 from runtime.seeds import Random
 from sim_hardware.devices import scan_text
@@ -56,7 +55,6 @@ class Player:
         plant: Plant,
         books: Books,
         *,
-        clock: Clock,
         random: Callable[[str], Random],
         on_step: Callable[[float, str], None] = lambda _at_s, _text: None,
     ) -> None:
@@ -66,7 +64,6 @@ class Player:
         self._floor = floor
         self._plant = plant
         self._books = books
-        self._clock = clock
         self._on_step = on_step
         self._lane: Lane = floor.lane
         self._stage = Stage(floor, plant, floor.lane, random)
@@ -158,9 +155,7 @@ class Player:
 
     def _do(self, line: int, deed: Deed) -> None:
         def do() -> None:
-            doer = Doer(
-                floor=self._floor, view=self._view(), line=line, now_ns=self._clock.now_ns()
-            )
+            doer = Doer(floor=self._floor, view=self._view(), line=line)
             DEEDS[deed.form].do(doer, deed.given)
 
         self._try(line, f"DO {deed.form}", do)

@@ -1,0 +1,187 @@
+"""Scenario texts: what is read, and what each mistake is told with file, line and the fix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sim_hardware.scenarios.model import Expect, FaultOn, Scan, Scenario, ScenarioError
+from sim_hardware.scenarios.text import parse_scenario
+from sim_hardware.scenarios.words import parse_time
+from stockhelm.sim_library import find_scenario, library_names, read_scenario
+from stockhelm.sim_run import check_scenario
+
+HEAD = "SCENARIO Test\nSITE demo skus=5 robots=2\nRUN 60 s\n"
+
+
+def parse(lines: str) -> Scenario:
+    return parse_scenario(HEAD + lines, "x.scn")
+
+
+def error_of(lines: str, base: Path | None = None) -> str:
+    """Return what is said about these lines; they begin with line 4."""
+    with pytest.raises(ScenarioError) as raised:
+        check_scenario(parse(lines), base or Path())
+    return str(raised.value)
+
+
+def test_a_scenario_is_read_word_for_word() -> None:
+    found = parse_scenario(
+        "SCENARIO Rain # today\n# Somebody\n# scans.\n\nSITE demo seed=3 skus=5\nDAY 2 min\n"
+        "SPEED 4\n"
+        "WITH errors misplace=2 % persons=p3,p4\nRUN 1:30\n"
+        'AT 0:05 SCAN scanner-guest RAW "]C1# no comment"  # a comment\n'
+        "AT 10 s FAULT serial-drop scanner-1 share=5 % direction=both FOR 0.5 min\n"
+        "AT 1 min EXPECT inventory accuracy >= 99.5 % WITHIN 10 s\n"
+        "EXPECT process edge A is up\n",
+        "x.scn",
+    )
+    assert (found.title, found.about) == ("Rain", "Somebody scans.")
+    assert (found.day_s, found.speed, found.run_s) == (120.0, 4.0, 90.0)
+    assert (found.site.options["seed"], found.site.options["skus"]) == (3.0, 5.0)
+    assert found.settings[0].values == {"misplace": "2 %", "persons": "p3,p4"}
+    scan, fault, expect, end = (step.action for step in found.steps)
+    assert scan == Scan(device="scanner-guest", what="RAW", value="]C1# no comment")
+    assert isinstance(fault, FaultOn)
+    assert (fault.kind, fault.target, fault.for_s) == ("serial-drop", "scanner-1", 30.0)
+    assert fault.values == {"share": "5 %", "direction": "both"}
+    assert expect == Expect(
+        form="inventory accuracy", given={}, compare=">=", value=99.5, within_s=10.0
+    )
+    assert isinstance(end, Expect)
+    assert end.given == {"process": "edge A", "up": "up"}
+    assert [step.at_s for step in found.steps] == [5.0, 10.0, 60.0, None]
+    assert found.steps[0].text.endswith('RAW "]C1# no comment"')
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("0:30", 30), ("1:02:03", 3723), ("90 s", 90), ("1.5 min", 90), ("2h", 7200), ("0:01.5", 1.5),
+     ("30", None), ("soon", None), ("1:7", None), ("-5 s", -5)],
+)  # fmt: skip
+def test_times(text: str, seconds: float | None) -> None:
+    assert parse_time(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("FALT x", ('x.scn:4: unknown word "FALT"; expected one of SCENARIO, SITE, WITH, DAY, SPEED,'
+         " RUN, AT, EXPECT")),
+        ("AT 0:10 FALT scanner-1", ('x.scn:4: unknown word "FALT"; expected one of SCAN, FAULT, END,'
+         " DO, EXPECT; did you mean FAULT?")),
+        ("AT -5 s DO approve all", "x.scn:4: AT -5: expected a time after the start, not"),
+        ("AT noon DO approve all", "AT noon: expected a time such as 2:30, 150 s or 2.5 min"),
+        ("AT 2:00 DO approve all", ("x.scn:4: AT 120 s is after the end: the run is over at 60 s"
+         " (RUN in line 3); expected an earlier time, or a longer RUN")),
+        ("AT 0:10", "nothing happens then; expected one of SCAN, FAULT, END, DO, EXPECT"),
+        ("RUN 2 min", "x.scn:4: a second RUN; the first is in line 3"),
+        ("SPEED 0", "SPEED 0: expected a number, more than 0 and at most 100"),
+        ("AT 0:10 SCAN scanner-guest BIN Z-9", 'unknown bin "Z-9"; there is: '),
+        ("AT 0:10 SCAN scanner-gest BIN B-01-01-1", ('unknown scanner "scanner-gest"; there is:'
+         " scanner-guest, scanner-guest-2; did you mean scanner-guest?")),
+        ("AT 0:10 SCAN scanner-1 CARD PICK", ("scanner-1 is in the hands of somebody who works with"
+         " it; expected a visitor's scanner: scanner-guest, scanner-guest-2")),
+        ("AT 0:10 SCAN scanner-guest ARTICLE SKU-099", ('unknown article "SKU-099"; there is:'
+         " SKU-001, SKU-002, SKU-003, SKU-004, SKU-005,")),
+        ("AT 0:10 SCAN scanner-guest CARD LOOK", 'unknown card "LOOK"; expected one of RECEIVE,'),
+        ('AT 0:10 SCAN scanner-guest RAW "open', '"open: expected a closing "'),
+        ("AT 0:10 FAULT serial-stal scanner-1", 'unknown fault "serial-stal"'),
+        ("AT 0:10 FAULT serial-stall scanner-5", "scanner-5"),
+        ("AT 0:10 FAULT wrong-header-ids agv-9", "agv-9"),
+        ("AT 0:10 FAULT serial-drop scanner-1 share=5 m", "share=5 m: expected a number, then one"),
+        ("AT 0:10 FAULT serial-drop scanner-1 shar=5 %", "did you mean share?"),
+        ("AT 0:10 FAULT serial-stall scanner-1 FOR ever", "FOR ever: expected a time such as"),
+        ("AT 0:10 END serial-stall scanner-1", "expected an earlier FAULT of that name"),
+        ("AT 0:10 DO aprove all", 'unknown deed "aprove all"; expected one of: approve all; '),
+        ("AT 0:10 DO order SKU-001 xmany", '"many": expected a whole number'),
+        ("AT 0:10 DO approve refil B-01-01-1", 'unknown proposal "refil"; there is: refill'),
+        ("EXPECT book are true", "did you mean books are true?"),
+        ("EXPECT orders filled", "expected = != < <= > >= and a number after it, got nothing"),
+        ("EXPECT inventory accuracy >= 99 m", "and a number % after it, got >= 99 m"),
+        ("EXPECT tasks done jump >= 1", 'unknown task "jump"; there is: receive, putaway, refill'),
+        ("EXPECT process edge C is up", 'unknown process "edge C"; there is: broker, central'),
+        ("EXPECT books are true WITHIN 5 s", "WITHIN: at the end there is no time left"),
+        ("EXPECT scans refused unknown_bim = 1", "did you mean unknown_bin?"),
+        ("WITH erors misplace=1 %", 'x.scn:4: unknown section "erors"; there is: '),
+        ("WITH errors misplac=1 %", "did you mean misplace?"),
+        ("WITH errors misplace=150 %", "WITH errors: Expected `float` <= 1"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_with_its_line_and_the_way_out(line: str, said: str) -> None:
+    text = error_of(line)
+    assert text.startswith("x.scn:4: ")
+    assert said in text
+
+
+def test_every_mistake_is_named_at_once() -> None:
+    text = error_of("AT 0:10 FALT x\nEXPECT nothing\nRUN 1 s\n")
+    assert [line.partition(": ")[0] for line in text.splitlines()] == [
+        "x.scn:4", "x.scn:5", "x.scn:6",
+    ]  # fmt: skip
+
+
+def test_a_scenario_without_a_run_or_title_is_refused() -> None:
+    with pytest.raises(ScenarioError) as raised:
+        parse_scenario("SITE demo\n", "x.scn")
+    assert "x.scn:1: expected a line `SCENARIO title`" in str(raised.value)
+    assert "x.scn:1: expected a line `RUN 10 min`" in str(raised.value)
+
+
+@pytest.mark.parametrize("options", ["skus=0", "skus=many", "robots=1.5", "colour=2"])
+def test_a_site_that_cannot_be_generated_is_refused(options: str) -> None:
+    with pytest.raises(ScenarioError, match=r"^x\.scn:2: "):
+        parse_scenario(f"SCENARIO Test\nSITE demo {options}\nRUN 5 s\n", "x.scn")
+
+
+def folder_of(tmp_path: Path, **changed: str) -> Path:
+    """Return a folder with a small site in it, some files of it replaced."""
+    texts = {
+        "bins": "bin_id,edge_id,kind,x_m,y_m,z_m,node_id,gtin,capacity_units\n"
+        "A-1,A,reserve,1.0,1.0,0.5,N1,,50\nP-1,A,pack,3,0,0,N2,,50\n",
+        "articles": "gtin,sku,name,case_units,price_cents,supplier_id\n"
+        "4006381333931,PEN,Pen,10,100,S1\n",
+        "suppliers": "supplier_id,name,lead_time_d\nS1,Seller,1\n",
+        "nodes": "node_id,x_m,y_m,kind\nN1,1.0,0.0,way\nN2,3.0,0.0,way\n",
+        "edges": "from_node,to_node\nN1,N2\nN2,N1\n",
+        "robots": "manufacturer,serial,node_id\nhelm,agv-1,N1\nhelm,agv-2,N2\n",
+        "opening": "bin_id,gtin,units\nA-1,4006381333931,10\n",
+        **changed,
+    }
+    for name, text in texts.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"robots": "manufacturer,serial,node_id\nhelm,agv-1,N1\nhelm,agv-2,N1\n"},
+         "robots.csv line 3"),
+        ({"nodes": "node_id,x_m,y_m,kind\nN1,1.0,1.0,way\nN2,3.0,0.0,way\n"},
+         "robots.csv line 2: agv-1 stands at N1, inside the rack of bin A-1; expected a node"),
+        ({"opening": "bin_id,gtin,units\nA-1,4006381333931,51\n"}, "opening.csv line 2"),
+        ({"opening": "bin_id,gtin,units\nA-1,4006381333948,1\n"}, "opening.csv line 2"),
+        ({"bins": "bin_id,edge_id,kind,x_m,y_m,z_m,node_id,gtin,capacity_units\n"
+          "A-1,A,reserve,1,1,0,N1,,50\nA-1,B,reserve,1,1,0,N1,,50\n"}, "bins.csv line 3"),
+    ],
+)  # fmt: skip
+def test_an_impossible_world_is_refused_with_its_file_and_line(
+    tmp_path: Path, changed: dict[str, str], said: str
+) -> None:
+    folder_of(tmp_path, **changed)
+    scenario = parse_scenario("SCENARIO T\nSITE folder .\nRUN 5 s\n", "x.scn")
+    with pytest.raises(ScenarioError) as raised:
+        check_scenario(scenario, tmp_path)
+    assert str(raised.value).startswith("x.scn:2: ")
+    assert said in str(raised.value)
+
+
+@pytest.mark.parametrize("name", library_names())
+def test_the_library_has_no_mistake(name: str) -> None:
+    path = find_scenario(name)
+    scenario = read_scenario(path)
+    check_scenario(scenario, path.parent)
+    assert scenario.title
+    assert scenario.about, "say below the title what it shows"
