@@ -212,9 +212,10 @@ edge_command = Table(
     Column("drone_id", String(40), nullable=False, default=""),
     Column("tries", Integer, nullable=False, default=0),
     Column("next_at_ns", _Ns, nullable=False),
-    Column("expires_at_ns", _Ns, nullable=False, default=0),  # 0: what happened must be recorded
+    Column("expires_at_ns", _Ns, nullable=False, default=0),  # then it is given up
 )  # fmt: skip
-"""What an edge is told, again and again with growing pauses, until `event_id` is in the ledger."""
+"""What an edge is told, again with growing pauses, until `event_id` is in the ledger or its time is
+over."""
 
 mission_end = Table(
     "mission_end", metadata,

@@ -1,4 +1,7 @@
-"""What edges are told, again with growing pauses, until the event that ends it is in the ledger."""
+"""What edges are told, again with growing pauses, until the event that ends it is in the ledger.
+
+Or until its time is over: a mission is then let go, and what should have been written is counted.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from sqlalchemy import Row, or_, select, update
 
 from central.store import insert_new
 from central.tables import edge_command, mission_end, movement
-from central.tasking.round import Round
+from central.tasking.round import Round, log
+from wire.ids import bin_of
 from wire.messages import FlyMission, Movement, RecordMove
 from wire.topics import EDGE_COMMAND
 
@@ -29,6 +33,7 @@ def command_record(work: Round, edge_id: str, move: Movement, *, after_s: float)
         "event_id": move.event_id,
         "body": msgspec.json.encode(move).decode(),
         "next_at_ns": work.later_ns(after_s),
+        "expires_at_ns": _gives_up_at_ns(work),
     }
     insert_new(work.conn, edge_command, [row])
 
@@ -53,7 +58,7 @@ def command_mission(
 
 
 def settle_commands(work: Round) -> None:
-    """Close the commands whose event is in the ledger, and those that came too late."""
+    """Close the commands whose event is in the ledger, and those whose time is over."""
     written = select(movement.c.event_id).where(movement.c.event_id == edge_command.c.event_id)
     ended = select(mission_end.c.event_id).where(
         mission_end.c.mission_id == edge_command.c.event_id, edge_command.c.kind == "fly"
@@ -65,7 +70,31 @@ def settle_commands(work: Round) -> None:
         .values(status="done")
     )
     late = (edge_command.c.expires_at_ns > 0) & (edge_command.c.expires_at_ns <= work.now_ns)
-    work.conn.execute(update(edge_command).where(is_open, late).values(status="dropped"))
+    for row in work.conn.execute(select(edge_command).where(is_open, late)).all():
+        work.conn.execute(
+            update(edge_command)
+            .where(edge_command.c.command_id == row.command_id)
+            .values(status="dropped")
+        )
+        work.count("edge_commands_dropped", row.kind)
+        if row.kind == "record":
+            _have_counted(work, row)
+
+
+def _have_counted(work: Round, row: Row[Any]) -> None:
+    """Have the bins of a move looked at that its edge never wrote down: nobody knows what is there.
+
+    An edge refuses for ever what is not its own, as where its bins.csv is another than central's.
+    """
+    move = msgspec.json.decode(row.body, type=Movement)
+    why = (
+        f"edge {row.edge_id} did not write down {move.event_id} in {row.tries} tries:"
+        f" {move.units} x {move.gtin} from {move.from_place} to {move.to_place}"
+    )
+    log.error("movement given up", edge=row.edge_id, task=row.task_id, why=why)
+    for place in (move.from_place, move.to_place):
+        if bin_of(place):
+            work.doubts.append((place, why, row.task_id))
 
 
 def send_commands(work: Round) -> None:
@@ -77,14 +106,22 @@ def send_commands(work: Round) -> None:
         .limit(SENT_PER_ROUND_MAX)
     ).all()
     for row in due:
-        pause_s = min(PAUSE_S_MAX, work.config.tasking.record_after_s * 2.0**row.tries)
+        pause_s = min(PAUSE_S_MAX, work.config.tasking.record_after_s * 2.0 ** min(row.tries, 9))
         work.conn.execute(
             update(edge_command)
             .where(edge_command.c.command_id == row.command_id)
-            .values(tries=row.tries + 1, next_at_ns=work.later_ns(pause_s))
+            .values(
+                tries=row.tries + 1,
+                next_at_ns=work.later_ns(pause_s),
+                expires_at_ns=row.expires_at_ns or _gives_up_at_ns(work),
+            )
         )
         work.publish(EDGE_COMMAND, _message(work, row), edge=row.edge_id)
         work.count("edge_commands_sent", row.kind)
+
+
+def _gives_up_at_ns(work: Round) -> int:
+    return work.later_ns(work.config.tasking.record_give_up_s)
 
 
 def _message(work: Round, row: Row[Any]) -> RecordMove | FlyMission:

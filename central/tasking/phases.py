@@ -72,6 +72,7 @@ def make_phases(people: PeopleBoard, purchases: PurchaseSender) -> Phases:
         watch_deadlines,
         deliver_picked,
         expire_proposals,
+        raise_doubts,
         purchases.send,
         send_commands,
     )

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from central import tables as t
-from central.config import PolicyConfig
+from central.config import PolicyConfig, TaskingConfig
 from central.ledger.verify import verify_ledger
 from central.replenish.types import Plan, Proposal, ProposalKind
 from tests.central_world import PEN, CentralWorld
@@ -189,6 +189,54 @@ def test_what_no_edge_booked_is_commanded_after_a_while(world: CentralWorld) -> 
     assert (at_b.movement.from_place, at_b.movement.to_place) == ("robot:r1", "bin:B-12")
     assert world.balance("bin:B-12") == 16
     assert world.balance("robot:r1") == 0
+
+
+def test_what_an_edge_refuses_to_book_is_given_up_and_its_bin_is_counted(tmp_path: Path) -> None:
+    tasking = TaskingConfig(task_due_s=60.0, record_after_s=2.0, record_give_up_s=600.0)
+    world = CentralWorld(tmp_path, tasking=tasking)
+    world.open_stock()
+    world.robots.books = False
+    world.edges["B"].deaf = True  # as where its bins.csv gives the bin to another edge
+    plan(world, proposed(units=12))
+    told = world.edges["B"].commands
+    world.rt.run_for(590.0)
+    assert 10 <= len(told) <= 20
+    assert not world.proposals("count")
+    assert world.rt.run_until(lambda: bool(world.tasks("count")), 60.0)
+    tries = len(told)
+    (count,) = world.proposals("count")
+    (task,) = world.tasks("refill")
+    assert (count.to_place, count.status) == ("bin:B-12", "approved")
+    assert count.reason == (
+        f"edge B did not write down drop/{task.task_id}/B-12/{PEN}/12 in {tries} tries:"
+        f" 12 x {PEN} from robot:r1 to bin:B-12"
+    )
+    assert msgspec.json.decode(count.causes) == [task.task_id]
+    assert world.metrics.snapshot().counters["edge_commands_dropped{record}"] == 1
+    world.rt.run_for(1_000.0)
+    assert len(told) == tries
+    assert [r.status for r in world.proposals("count")] == ["done"]
+    assert [r.status for r in world.tasks("refill")] == ["failed"]
+    assert [
+        r.status for r in world.rows(select(t.edge_command).order_by(t.edge_command.c.status))
+    ] == [
+        "done",
+        "dropped",
+    ]
+
+
+def test_commands_of_before_there_was_an_end_get_one(tmp_path: Path) -> None:
+    tasking = TaskingConfig(task_due_s=60.0, record_after_s=2.0, record_give_up_s=600.0)
+    world = CentralWorld(tmp_path, tasking=tasking)
+    world.open_stock()
+    world.robots.books = False
+    world.edges["B"].deaf = True
+    plan(world, proposed(units=12))
+    world.rt.run_for(20.0)
+    with world.engine.begin() as conn:
+        conn.execute(update(t.edge_command).values(expires_at_ns=0, tries=5_000))
+    world.rt.run_for(700.0)
+    assert {r.status for r in world.rows(select(t.edge_command))} == {"done", "dropped"}
 
 
 def test_what_the_edges_booked_is_not_commanded(world: CentralWorld) -> None:
