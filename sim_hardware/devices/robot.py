@@ -248,6 +248,11 @@ class Robot:
         self.vehicle.battery_share = min(self.vehicle.battery_share, to_share)
         self._changed = True
 
+    def swap_battery(self) -> None:
+        """Give the robot a full battery."""
+        self.vehicle.battery_share = 1.0
+        self._changed = True
+
     # --- the master's messages ------------------------------------------------------------------
 
     def _handle_orders(self, batch: list[Incoming]) -> None:

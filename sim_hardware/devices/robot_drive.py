@@ -48,6 +48,8 @@ class Drive:
         self.e_stop = NO_STOP
         self.obstacle = ""
         """What stands in the way, in words; empty: nothing."""
+        self.stuck = 0
+        """How many things block the wheels; the robot does not know why it stands."""
         self._world = world
         self._vehicle = vehicle
         self._hands = hands
@@ -148,7 +150,7 @@ class Drive:
         """
         vehicle, left_s, reached = self._vehicle, dt_s, False
         self.obstacle = ""
-        paused = standing.paused or self.is_held
+        paused = standing.paused or self.is_held or bool(self.stuck)
         while left_s > 0.0:
             goal = self._next_node(order, standing)
             if goal is None:

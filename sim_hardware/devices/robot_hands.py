@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,6 +43,9 @@ class Hands:
         self._tote = ""
         self.touched_bins: set[str] = set()
         """Bins whose units were moved and whose FINISHED was not published yet."""
+        self.troubles: list[Callable[[], str]] = []
+        """Each says in words why this pick or drop fails, or nothing."""
+        self._on_floor = place.replace("robot:", "dropped:", 1)
 
     def understands(self, action: Action) -> bool:
         """Return whether this is a pick or drop that says what to move, and where."""
@@ -76,6 +80,9 @@ class Hands:
     def do(self, action: Action, node_id: str) -> str:
         """Move the units or the tote; return what was done. Raises CannotError."""
         self.check(action, node_id)
+        for trouble in self.troubles:
+            if why := trouble():
+                raise CannotError(why)
         move = _parse(action)
         if isinstance(move, StockAction):
             return self._do_stock(move)
@@ -90,6 +97,18 @@ class Hands:
             Load(load_id=name, load_type=kind, load_position=f"shelf-{position}")
             for position, (kind, name) in enumerate(kinds, start=1)
         )
+
+    def let_fall(self) -> None:
+        """Let the cartons on the robot fall down beside it."""
+        self._carry(self._place, self._on_floor)
+
+    def put_back(self) -> None:
+        """Let somebody put back what fell down."""
+        self._carry(self._on_floor, self._place)
+
+    def _carry(self, from_place: str, to_place: str) -> None:
+        for gtin, units in sorted(self._world.stock_at(from_place).items()):
+            self._world.stock.move(gtin, units, from_place=from_place, to_place=to_place)
 
     def _check_stock(self, move: StockAction) -> None:
         source = bin_location(move.bin_id) if move.verb == PICK else self._place

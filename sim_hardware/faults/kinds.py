@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from sim_hardware.config import SimConfig
-from sim_hardware.faults import lines, network, power, processes
+from sim_hardware.faults import lines, network, people, power, processes, robots, trade, ways
 from sim_hardware.faults.model import (
     FaultError,
     FaultKind,
@@ -14,6 +14,7 @@ from sim_hardware.faults.model import (
     Parameter,
     Stage,
     Values,
+    one,
     some,
     suggest,
 )
@@ -32,8 +33,12 @@ __all__ = [
 ]
 
 KINDS: Final[Mapping[str, FaultKind]] = {
-    kind.name: kind for kind in (*lines.KINDS, *network.KINDS, *power.KINDS, *processes.KINDS)
-}
+    kind.name: kind
+    for kind in (
+        *lines.KINDS, *network.KINDS, *power.KINDS, *processes.KINDS, *robots.KINDS, *ways.KINDS,
+        *people.KINDS, *trade.KINDS,
+    )
+}  # fmt: skip
 """Every kind of fault by its name."""
 
 
@@ -50,10 +55,19 @@ def check_fault(
     names = NAMES[found.target](site, config)
     if target not in names:
         raise FaultError(
-            f"{kind} {target!r}: expected a {found.target} of this site{suggest(target, names)};"
+            f"{kind} {target!r}: expected {one(found.target)} of this site{suggest(target, names)};"
             f" there is: {some(names)}"
         )
-    return found, found.read(values)
+    read = found.read(values)
+    for name, parameter in found.parameters.items():
+        if parameter.name_of and read.word(name):
+            named = NAMES[parameter.name_of](site, config)
+            if read.word(name) not in named:
+                raise FaultError(
+                    f"{kind}: {name}={read.word(name)}: expected {one(parameter.name_of)} of this"
+                    f" site{suggest(read.word(name), named)}; there is: {some(named)}"
+                )
+    return found, read
 
 
 def begin_fault(stage: Stage, kind: str, target: str, values: Given) -> Callable[[], None]:

@@ -148,7 +148,7 @@ def _directions(values: Values) -> tuple[Direction, ...]:
     return tuple(way for way in Direction if chosen in (BOTH, way.value))
 
 
-def _put_on(line: Line, directions: tuple[Direction, ...], effect: LineEffect) -> End:
+def put_on(line: Line, directions: tuple[Direction, ...], effect: LineEffect) -> End:
     """Let an effect act on a line; return what takes it away."""
     for direction in directions:
         line.ways[direction].effects.append(effect)
@@ -165,7 +165,7 @@ def _effect(make: Callable[[Random, Values], LineEffect]) -> Begin:
 
     def begin(stage: Stage, target: str, values: Values, chance: Random) -> End:
         line = line_of(stage.floor, target)
-        return _put_on(line, _directions(values), make(chance, values))
+        return put_on(line, _directions(values), make(chance, values))
 
     return begin
 

@@ -29,6 +29,8 @@ _IN_UNIT: Final[dict[str, dict[str, float]]] = {
     "times": {"": 1.0, "x": 1.0, "times": 1.0},
     "/s": {"": 1.0, "/s": 1.0, "/min": 1.0 / 60.0},
     "deg": {"": 1.0, "deg": 1.0},
+    "mm/h": {"": 1.0, "mm/h": 1.0},
+    "px": {"": 1.0, "px": 1.0},
 }
 """By a parameter's unit: what else it may be written in, and how much of it that is."""
 
@@ -42,15 +44,20 @@ class Parameter:
     """A number with a unit, or one of some words."""
 
     unit: str
-    """`share`, `s`, `d`, `m`, `m/s`, `units`, `times`, `/s`, `deg`; `word` for one of `words`."""
+    """`share`, `s`, `d`, `m`, `m/s`, `units`, `times`, `/s`, `deg`, `mm/h`, `px`; `word` for one of
+    `words`; `name` for the name of something else on the site."""
     default: float | str
     min: float
     max: float
     text: str
     words: tuple[str, ...] = ()
+    name_of: str = ""
+    """A key of `targets.NAMES`: what it names."""
 
     def read(self, name: str, given: str | float) -> float | str:
         """Return the value that `given` says, in the parameter's unit. Raises FaultError."""
+        if self.name_of:
+            return str(given)
         if self.words:
             word = str(given)
             if word not in self.words:
@@ -75,6 +82,11 @@ class Parameter:
 def word(default: str, words: tuple[str, ...], text: str) -> Parameter:
     """Return a parameter that is one of `words`."""
     return Parameter("word", default, 0, 0, text, words)
+
+
+def name_of(what: str, text: str) -> Parameter:
+    """Return a parameter that names something of the site, or nothing."""
+    return Parameter("name", "", 0, 0, text, name_of=what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,3 +175,8 @@ def some(names: tuple[str, ...]) -> str:
     shown = ", ".join(names[:NAMES_SHOWN_MAX]) or "none"
     more = len(names) - NAMES_SHOWN_MAX
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def one(what: str) -> str:
+    """Return `a scanner`, `an article`."""
+    return f"{'an' if what[0] in 'aeiom' else 'a'} {what}"

@@ -13,11 +13,18 @@ Names = tuple[str, ...]
 WHOLE_SITE: Final = "site"
 DESK: Final = "desk"
 LANE_MARK: Final = ">"
+EVERYTHING: Final = "all"
 
 
 def lane_name(from_node: str, to_node: str) -> str:
     """Return how a lane of the map is written: `N1>N2`."""
     return f"{from_node}{LANE_MARK}{to_node}"
+
+
+def lane_ends(name: str) -> tuple[str, str]:
+    """Return the two nodes of a lane."""
+    from_node, _, to_node = name.partition(LANE_MARK)
+    return from_node, to_node
 
 
 def _serial(_: Site, config: SimConfig) -> Names:
@@ -72,6 +79,11 @@ def _articles(site: Site, _: SimConfig) -> Names:
     return (*(row.sku for row in site.articles.values()), *site.articles)
 
 
+def _aisles(site: Site, _: SimConfig) -> Names:
+    """Return `A-02` where bins begin with `A-02-`."""
+    return tuple(sorted({row.bin_id.rsplit("-", 2)[0] for row in site.bins.values()}))
+
+
 NAMES: Final[Mapping[str, Callable[[Site, SimConfig], Names]]] = {
     "serial device": _serial,
     "mqtt device": _mqtt,
@@ -88,9 +100,12 @@ NAMES: Final[Mapping[str, Callable[[Site, SimConfig], Names]]] = {
     "edge": _edges,
     "node": lambda site, _: tuple(site.nodes),
     "lane": _lanes,
+    "battery": lambda site, config: (*_robots(site, config), *_drones(site, config)),
+    "aisle": _aisles,
     "person": _people,
     "bin": lambda site, _: tuple(site.bins),
     "article": _articles,
+    "goods": lambda site, config: (EVERYTHING, *_articles(site, config)),
     "supplier": lambda site, _: tuple(site.suppliers),
     "site": lambda _site, _config: (WHOLE_SITE,),
 }

@@ -464,7 +464,9 @@ class Person:
             self.touched_bins.add(bin_id)
 
     def _bin_label(self, bin_id: str) -> str:
-        """Return what is read from the label on a bin's shelf."""
+        """Return what is read from the label on a bin's shelf; empty where it cannot be read."""
+        if not self._world.is_readable(bin_id):
+            return ""
         return scan_text.bin_label(self._gln, self._world.label_of(bin_id))
 
     def _say_where(self, mode: str, bin_id: str) -> Step:
@@ -509,6 +511,9 @@ class Person:
             if stray is not None and stray.ok:
                 self.strays_accepted += 1
         yield Pause(AIM_S)
+        if not text:
+            self.refusals["unreadable"] += 1
+            return None
         answer = yield Scan(text)
         self._note(answer)
         return answer

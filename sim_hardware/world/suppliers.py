@@ -126,6 +126,10 @@ class Suppliers:
                 raise ValueError(f"article {name!r} is not in articles.csv")
         self._of(supplier_id).wrong[gtin] = instead
 
+    def right_pallet(self, supplier_id: str, gtin: str) -> None:
+        """Let pallets of an article be right again, where the wrong one has not come yet."""
+        self._of(supplier_id).wrong.pop(gtin, None)
+
     def _of(self, supplier_id: str) -> _Trouble:
         if supplier_id not in self._trouble:
             known = ", ".join(sorted(self._trouble)) or "none"

@@ -52,6 +52,7 @@ class World:
         """Totes that are on a robot, not on the roller line."""
         self._on_the_way: Counter[str] = Counter()
         self._labels: dict[str, str] = {}
+        self._damaged_labels: Counter[str] = Counter()
         self._by_node: dict[str, list[BinRow]] = {}
         self._neighbours: dict[str, tuple[BinRow, ...]] = {}
         for row in site.opening:
@@ -91,6 +92,19 @@ class World:
                 self._labels.pop(name, None)
             else:
                 self._labels[name] = label
+
+    def damage_label(self, bin_id: str) -> None:
+        """Let a bin's label be torn; damaged twice, it is to be mended twice."""
+        self._damaged_labels[bin_id] += 1
+
+    def mend_label(self, bin_id: str) -> None:
+        """Let a new label be put there."""
+        assert self._damaged_labels[bin_id] > 0, f"the label of {bin_id} is not damaged"
+        self._damaged_labels[bin_id] -= 1
+
+    def is_readable(self, bin_id: str) -> bool:
+        """Return whether the label on this bin's shelf can be read."""
+        return not self._damaged_labels[bin_id]
 
     # --- ways and neighbours ----------------------------------------------------------------------
 
