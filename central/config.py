@@ -72,7 +72,7 @@ class TaskingConfig(Section, frozen=True, kw_only=True):
     """A task's time; then it is given to somebody else, and in the end it fails."""
     record_after_s: Annotated[float, Meta(ge=0.5)] = 5.0
     """How long a robot's finished action may lack its journal event before the edge is told."""
-    record_give_up_s: Annotated[float, Meta(ge=1, le=31_536_000)] = 86_400.0
+    record_give_up_s: Annotated[float, Meta(ge=1, le=10_000_000)] = 86_400.0
     """An edge that has not written down a robot's action by then is told no more, be it away or
     refusing; the bin is counted."""
     open_tasks_per_person_max: Annotated[int, Meta(ge=1, le=50)] = 6
