@@ -48,7 +48,7 @@ class _LineFile(io.StringIO):
         return len(text)
 
 
-def set_up_virtual_logs(clock: Clock, write: Callable[[str], None], *, level: str = "INFO") -> None:
+def send_logs_to(write: Callable[[str], None], clock: Clock, *, level: str = "INFO") -> None:
     """Give each log line of at least `level` to `write`, with the time of `clock`.
 
     What a machine or a run of Python decides stands in none of them: an error's traceback is left

@@ -152,6 +152,13 @@ class BrokerProcess:
         except subprocess.TimeoutExpired:
             return None
 
+    def kill(self) -> None:
+        """End the broker without a word, as a crash would; `start` starts it again."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
     def stop(self) -> None:
         """End the broker: politely, then not; nothing is left when this returns."""
         process, self._process = self._process, None

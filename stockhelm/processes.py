@@ -68,6 +68,8 @@ class Supervisor:
         self._clock = clock
         self._numbers = itertools.count()
         self._running: dict[str, _Running] = {}
+        self._held: set[str] = set()
+        """Killed on purpose: they stay down until somebody starts them again."""
 
     def start(self, rows: Sequence[Process], on_ready: Callable[[str], None]) -> None:
         """Start `rows` side by side; return once each said that it is ready.
@@ -95,7 +97,7 @@ class Supervisor:
         """Restart what ended; return a line per restart. ProcessError when it is too much."""
         lines = []
         for name, running in list(self._running.items()):
-            if running.child.poll() is None:
+            if running.child.poll() is None or name in self._held:
                 continue
             said = _ended(running)
             if running.row.restart is Restart.NEVER or running.restarts >= RESTARTS_MAX:
@@ -110,6 +112,24 @@ class Supervisor:
     def send_signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to one process."""
         self._running[name].child.send_signal(number)
+
+    def kill(self, name: str) -> None:
+        """End one process without a word; it stays down until `start_again`. From any thread."""
+        self._held.add(name)
+        self._running[name].child.kill()
+
+    def is_up(self, name: str) -> bool:
+        """Return whether one process runs. From any thread."""
+        return name in self._running and self._running[name].child.poll() is None
+
+    def start_again(self, name: str) -> None:
+        """Start a process that was killed on purpose; return at once."""
+        running = self._running[name]
+        if name in self._held:
+            running.child.wait()
+            running.ready.close()
+            self._running[name] = self._spawn(running.row)
+            self._held.discard(name)
 
     def pids(self) -> dict[str, int]:
         """Return the process ids by name."""

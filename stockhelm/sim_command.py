@@ -17,7 +17,10 @@ from sim_hardware.faults.kinds import KINDS
 from sim_hardware.plant import Mode
 from sim_hardware.scenarios.model import SEED_DEFAULT, ScenarioError
 from sim_hardware.scenarios.words import near
+from stockhelm.broker import BrokerError
+from stockhelm.processes import ProcessError
 from stockhelm.sim_library import find_scenario, library_names, read_scenario
+from stockhelm.sim_live import run_live
 from stockhelm.sim_run import Progress, RunOptions, SimReport, check_scenario, run_virtual
 from stockhelm.sim_shrink import Shrunk, shrink
 
@@ -61,7 +64,8 @@ def run_command(command: RunCommand, console: Console) -> int:
             def say(at_s: float, text: str) -> None:
                 bars.console.print(f"  {at_s:8.2f} s  {text}", highlight=False, markup=False)
 
-            report = run_virtual(
+            run = run_live if command.mode == "live" else run_virtual
+            report = run(
                 scenario, path.parent,
                 RunOptions(
                     mode=command.mode, seed=command.seed, trace=command.trace,
@@ -69,7 +73,7 @@ def run_command(command: RunCommand, console: Console) -> int:
                 ),
                 on_progress=show, on_step=say,
             )  # fmt: skip
-    except (ScenarioError, RunError) as error:
+    except (ScenarioError, RunError, BrokerError, ProcessError) as error:
         console.print(str(error), highlight=False, markup=False, soft_wrap=True)
         return USAGE
     if command.report is not None:
@@ -98,6 +102,8 @@ def _check_files(command: RunCommand) -> None:
                     pass
             except OSError as error:
                 raise RunError(f"{option} {path}: {error.strerror}") from error
+    if command.trace is not None and command.mode == "live":
+        raise RunError("--trace: only in virtual time (mem, pty), where it is the same every time")
     folder = command.directory
     if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunError(f"--directory {folder}: expected an empty folder, or one that is not there")
@@ -120,12 +126,13 @@ def _show(report: SimReport, console: Console) -> None:
     for problem in report.problems:
         console.print(problem, highlight=False, markup=False, soft_wrap=True)
     held = sum(row.ok for row in report.expectations)
+    trace = f"; trace {report.trace_digest} ({report.trace_lines} lines)"
     settled = "" if report.settled else "; the books had NOT come to rest"
     console.print(
         f"{held} of {len(report.expectations)} expectations held; inventory accuracy"
         f" {report.inventory_accuracy_percent:g} %{settled}; {report.world_s:g} s of the world in"
-        f" {report.real_s:g} s ({report.world_s_per_real_s:g} x real time); trace"
-        f" {report.trace_digest} ({report.trace_lines} lines)",
+        f" {report.real_s:g} s ({report.world_s_per_real_s:g} x real time)"
+        f"{trace if report.trace_lines else ''}",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -13,12 +13,13 @@ import msgspec
 
 from runtime.clock import NS_PER_S, SystemClock
 from runtime.config import load_config
-from runtime.log import set_up_virtual_logs
+from runtime.log import send_logs_to
 from runtime.metrics import Metrics
 from runtime.virtual import Lines, VirtualRuntime
 from sim_hardware.config import SimConfig
 from sim_hardware.floor import SimulatedFloor, build_floor
 from sim_hardware.plant import Mode
+from sim_hardware.scenarios.checks import Result
 from sim_hardware.scenarios.model import SEED_DEFAULT, Scenario, ScenarioError
 from sim_hardware.scenarios.names import apply_settings, check_names
 from sim_hardware.scenarios.play import Player
@@ -162,6 +163,14 @@ def check_scenario(scenario: Scenario, base: Path) -> None:
         write_site(scenario, Path(directory), base, SEED_DEFAULT, PORTS)
 
 
+def checked(results: Sequence[Result]) -> list[Checked]:
+    """Return what was looked at, for a report."""
+    return [
+        Checked(line=r.line, expected=r.expected, found=r.found, ok=r.ok, at_s=r.at_s)
+        for r in results
+    ]
+
+
 @contextlib.contextmanager
 def run_folder(given: Path | None) -> Iterator[Path]:
     """Yield the folder of a run."""
@@ -218,7 +227,7 @@ class _VirtualRun:
         lines: Lines = "pty" if options.mode == "pty" else "memory"
         self._base = VirtualRuntime(options.seed, lines=lines)
         self._trace = Trace(self._base.clock, demo.directory, trace_file)
-        set_up_virtual_logs(self._base.clock, self._trace.log_line)
+        send_logs_to(self._trace.log_line, self._base.clock)
         self._trace.hear(self._base)
         self._books = SiteBooks(demo)
         self._plant = VirtualPlant(self._base, demo, options.seed, options.mode)
@@ -246,16 +255,12 @@ class _VirtualRun:
         settled = self._settle(lambda: on_progress(self._progress("the books settle")))
         self._player.check_end()
         results = self._player.results()
-        checked = [
-            Checked(line=r.line, expected=r.expected, found=r.found, ok=r.ok, at_s=r.at_s)
-            for r in results
-        ]
         problems = [*self._player.problems]
         real_s = self._real_s()
         return SimReport(
             scenario=self._scenario.file, title=self._scenario.title, mode=self._options.mode,
             seed=self._options.seed, ok=all(r.ok for r in results) and not problems,
-            expectations=checked, problems=problems, settled=settled,
+            expectations=checked(results), problems=problems, settled=settled,
             inventory_accuracy_percent=round(self._player.accuracy_percent(), 3),
             world_s=round(time.now_s, 2),
             product_s=round((self._base.clock.now_ns() - began_ns) / NS_PER_S, 2),

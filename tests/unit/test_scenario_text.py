@@ -67,10 +67,10 @@ def test_times(text: str, seconds: float | None) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("FALT x", ('x.scn:4: unknown word "FALT"; expected one of SCENARIO, SITE, WITH, DAY, SPEED,'
-         " RUN, AT, EXPECT")),
-        ("AT 0:10 FALT scanner-1", ('x.scn:4: unknown word "FALT"; expected one of SCAN, FAULT, END,'
-         " DO, EXPECT; did you mean FAULT?")),
+        ("FALT x", ('x.scn:4: unknown word "FALT"; expected one of SCENARIO, SITE, WITH, DAY,'
+         " SPEED, RUN, AT, EXPECT")),
+        ("AT 0:10 FALT scanner-1", ('x.scn:4: unknown word "FALT"; expected one of SCAN, FAULT,'
+         " END, DO, EXPECT; did you mean FAULT?")),
         ("AT -5 s DO approve all", "x.scn:4: AT -5: expected a time after the start, not"),
         ("AT noon DO approve all", "AT noon: expected a time such as 2:30, 150 s or 2.5 min"),
         ("AT 2:00 DO approve all", ("x.scn:4: AT 120 s is after the end: the run is over at 60 s"
