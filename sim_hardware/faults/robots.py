@@ -12,6 +12,8 @@ from sim_hardware.faults.reach import line_of
 
 PERCENT: Final = 100.0
 FULL: Final = 1.0
+SPIN_MPS: Final = 0.5
+"""Slower wheels do not spin."""
 
 
 def _drained(stage: Stage, target: str, values: Values, _chance: Random) -> End:
@@ -33,10 +35,12 @@ def _drained(stage: Stage, target: str, values: Values, _chance: Random) -> End:
 def _slip(stage: Stage, target: str, values: Values, chance: Random) -> End:
     robot = stage.floor.robots[target]
     most_m = values.number("slip")
-    timer = stage.lane.call_every(
-        values.number("every"), lambda: robot.slip(chance.uniform(0.0, most_m))
-    )
-    return timer.cancel
+
+    def spin() -> None:
+        if robot.vehicle.speed_mps >= SPIN_MPS:
+            robot.slip(chance.uniform(0.0, most_m))
+
+    return stage.lane.call_every(values.number("every"), spin).cancel
 
 
 def _lost(stage: Stage, target: str, _values: Values, _chance: Random) -> End:
@@ -57,7 +61,7 @@ def _stuck(stage: Stage, target: str, _values: Values, _chance: Random) -> End:
 
 def _estop(stage: Stage, target: str, values: Values, _chance: Random) -> End:
     robot = stage.floor.robots[target]
-    robot.press_estop(values.word("kind"))
+    robot.press_estop(values.word("release"))
     return robot.release_estop
 
 
@@ -110,7 +114,7 @@ KINDS: Final = (
     FaultKind(
         name="robot-estop", group="world", target="robot",
         text="somebody presses its emergency stop; at the end it is released",
-        parameters={"kind": word("MANUAL", ("AUTOACK", "MANUAL", "REMOTE"), "how it is released")},
+        parameters={"release": word("MANUAL", ("AUTOACK", "MANUAL", "REMOTE"), "how it is done")},
         begin=_estop,
     ),
     FaultKind(

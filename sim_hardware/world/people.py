@@ -318,7 +318,7 @@ class Person:
             return Outcome.REFUSED
         self._world.bring(task.to_place)
         outcome = yield from self._move_here(task, to_place=self._hands)
-        if outcome is not Outcome.DONE:
+        if outcome not in {Outcome.DONE, Outcome.FORGOTTEN}:
             self._world.brought(task.to_place)
         return outcome
 
@@ -359,6 +359,8 @@ class Person:
             self.slips.note(grab.slip)
         if to_place == self._hands:
             self._held += [Held(gtin, taken, task.to_place) for gtin, taken, _ in grab.moves]
+            for _ in grab.moves[1:]:
+                self._world.bring(task.to_place)
         if not grab.scans:
             self.touched_bins.clear()
             return Outcome.FORGOTTEN
