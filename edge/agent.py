@@ -24,6 +24,7 @@ from edge.scanning.core import Arrival, Floor
 from edge.scanning.intake import ScanIntake
 from edge.scanning.strangers import Strangers, answering_edge
 from edge.site import read_site
+from edge.vision.looks import Looks
 from edge.vision.service import VisionService
 from edge.writer import Writer
 from firmware_bridge.scanners.aim_line import (
@@ -52,6 +53,7 @@ from wire.messages import (
 )
 from wire.site import Site
 from wire.topics import (
+    CAMERA_LOOK,
     DEVICE_FEEDBACK,
     DEVICE_SCAN,
     DEVICE_STATUS,
@@ -140,6 +142,7 @@ class EdgeAgent:
         self._vision = VisionService(
             runtime, metrics, config, site, self._vision_lane, self._take_events
         )
+        self._looks = Looks(metrics, config, site, self._clock, self._take_events)
 
     def start(self) -> None:
         """Write the opening stock where this is the first start; open devices and the broker."""
@@ -188,6 +191,9 @@ class EdgeAgent:
         bus.subscribe(JOURNAL_ACK.of(site=site, edge=edge), lane, self.outbox.acknowledged)
         # QoS 0: a robot tells its finished actions again in each state until its next order.
         bus.subscribe(RobotMoves.topic(config.interface_name), lane, self._robots.handle, qos=0)
+        for camera in config.smart_cameras:
+            topic = CAMERA_LOOK.of(site=site, device=camera.camera_id)
+            bus.subscribe(topic, self._vision_lane, self._looks.handle)
         bus.on_connect(lane, self._connected)
 
     def _connected(self) -> None:

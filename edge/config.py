@@ -56,6 +56,15 @@ class CameraConfig(Section, frozen=True, kw_only=True):
     """The same sighting is told again after this long."""
 
 
+class SmartCameraConfig(Section, frozen=True, kw_only=True):
+    """One fixed camera that decodes by itself and says over MQTT which labels it sees."""
+
+    camera_id: Name
+    """Unique in the site; a part of its topics."""
+    repeat_s: Annotated[float, Meta(ge=1, le=86_400)] = 30.0
+    """The same sighting is told again after this long."""
+
+
 class DroneConfig(Section, frozen=True, kw_only=True):
     """One drone: MAVLink 2 on a serial port (its telemetry radio), and its camera."""
 
@@ -93,6 +102,7 @@ class EdgeConfig(Section, frozen=True, kw_only=True):
     broker: BrokerConfig = BrokerConfig()
     scanners: Annotated[tuple[ScannerConfig, ...], Meta(max_length=EDGE_DEVICES_MAX)] = ()
     cameras: tuple[CameraConfig, ...] = ()
+    smart_cameras: Annotated[tuple[SmartCameraConfig, ...], Meta(max_length=EDGE_DEVICES_MAX)] = ()
     drones: tuple[DroneConfig, ...] = ()
     interface_name: Name = "uagv"
     """First level of the robots' VDA 5050 topics."""
@@ -105,7 +115,9 @@ class EdgeConfig(Section, frozen=True, kw_only=True):
         """Raise ValueError where two devices share a name or a line."""
         check_unique("scanners[].device_id", (row.device_id for row in self.scanners))
         check_unique("scanners[].path", (row.path for row in self.scanners))
-        check_unique("cameras[].camera_id", (row.camera_id for row in self.cameras))
+        cameras = [row.camera_id for row in self.cameras]
+        smart = [row.camera_id for row in self.smart_cameras]
+        check_unique("cameras[].camera_id and smart_cameras[].camera_id", (*cameras, *smart))
         check_unique("drones[].drone_id", (row.drone_id for row in self.drones))
         check_unique("drones[].path", (row.path for row in self.drones))
         for index, camera in enumerate(self.cameras):

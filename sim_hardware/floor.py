@@ -18,8 +18,10 @@ from runtime.runtime import Runtime
 from sim_hardware.config import SimConfig
 from sim_hardware.devices.camera import FixedCamera
 from sim_hardware.devices.drone import Drone
+from sim_hardware.devices.lens import optics_of
 from sim_hardware.devices.robot import Robot
 from sim_hardware.devices.scanner import Scanner, make_scanner
+from sim_hardware.devices.smart_camera import SmartCamera
 from sim_hardware.site_folder import read_demand, read_site
 from sim_hardware.world.accuracy import Accuracy, Row, accuracy_of
 from sim_hardware.world.appetite import Appetite
@@ -123,11 +125,23 @@ class SimulatedFloor:
             habits_rng=runtime.random("habits of suppliers"), clock=runtime.clock, metrics=metrics,
         )  # fmt: skip
         self._cameras = [
-            FixedCamera(runtime, self._lane, self.world, own, config.gln) for own in config.cameras
-        ]
+            FixedCamera(
+                runtime, self._lane, self.world, own, config.gln,
+                optics_of(config.optics, own.camera_id),
+            )
+            for own in config.cameras if own.level == "picture"
+        ]  # fmt: skip
+        self._smart_cameras = [
+            SmartCamera(runtime, self._lane, self.world, config, own)
+            for own in config.cameras if own.level == "sighting"
+        ]  # fmt: skip
         self._drones = [
-            Drone(runtime, self._lane, self.world, own, config.gln) for own in config.drones
-        ]
+            Drone(
+                runtime, self._lane, self.world, own, config.gln,
+                optics_of(config.optics, own.drone_id),
+            )
+            for own in config.drones
+        ]  # fmt: skip
         self._tick_timer: Timer | None = None
         self._ticked_ns = 0
         self._left_s = 0.0
@@ -170,9 +184,15 @@ class SimulatedFloor:
 
     @property
     def cameras(self) -> dict[str, FixedCamera]:
-        """Return the fixed cameras by name."""
-        own = (row.camera_id for row in self._config.cameras)
+        """Return the fixed cameras that give pictures, by name."""
+        own = (row.camera_id for row in self._config.cameras if row.level == "picture")
         return dict(zip(own, self._cameras, strict=True))
+
+    @property
+    def smart_cameras(self) -> dict[str, SmartCamera]:
+        """Return the cameras that decode by themselves, by name."""
+        own = (row.camera_id for row in self._config.cameras if row.level == "sighting")
+        return dict(zip(own, self._smart_cameras, strict=True))
 
     @property
     def drones(self) -> dict[str, Drone]:
@@ -323,8 +343,8 @@ class SimulatedFloor:
         )  # fmt: skip
 
     def _begin(self) -> None:
-        devices: list[Scanner | Robot | FixedCamera | Drone] = [
-            *self._scanners, *self._robots, *self._cameras, *self._drones
+        devices: list[Scanner | Robot | FixedCamera | SmartCamera | Drone] = [
+            *self._scanners, *self._robots, *self._cameras, *self._smart_cameras, *self._drones
         ]  # fmt: skip
         for device in devices:
             device.start()
@@ -341,8 +361,8 @@ class SimulatedFloor:
             return
         self._ended = True
         self._freeze()
-        devices: list[Scanner | Robot | FixedCamera | Drone] = [
-            *self._scanners, *self._robots, *self._cameras, *self._drones
+        devices: list[Scanner | Robot | FixedCamera | SmartCamera | Drone] = [
+            *self._scanners, *self._robots, *self._cameras, *self._smart_cameras, *self._drones
         ]  # fmt: skip
         for device in devices:
             device.stop()
@@ -406,6 +426,11 @@ def build_floor(runtime: Runtime, config: SimConfig, metrics: Metrics) -> Simula
     site = read_site(directory)
     known = frozenset(site.bins)
     for camera in config.cameras:
+        if bool(camera.url) != (camera.level == "picture"):
+            raise ConfigError(
+                f"cameras: {camera.camera_id} is at level {camera.level!r} with the url"
+                f" {camera.url!r}: expected one at level picture, none at level sighting"
+            )
         unknown = [bin_id for bin_id in camera.bins if bin_id not in known]
         if unknown:
             raise ConfigError(

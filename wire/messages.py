@@ -16,6 +16,7 @@ PAYLOAD_BYTES_MAX = 64 * 1024
 SCAN_TEXT_MAX = 512
 EVENTS_PER_BATCH_MAX = 100
 EDGE_DEVICES_MAX = 1_000
+BINS_PER_LOOK_MAX = 64
 
 # `\Z`, not `$`: that would let a line end after the text through.
 Name = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z")]
@@ -73,6 +74,39 @@ class ScanFeedback(Message, frozen=True, kw_only=True):
     """For the person: what was done, or what is wrong and what to do."""
     sound: Name
     """What the device should let its person hear: one of the sounds below."""
+
+
+class SeenArticle(msgspec.Struct, frozen=True, kw_only=True):
+    """How many labels of one article were decoded in one look at a bin."""
+
+    gtin: Gtin
+    """The article."""
+    labels: Annotated[int, Meta(ge=1, le=10_000)]
+    """How many of its labels were decoded."""
+
+
+class BinLook(msgspec.Struct, frozen=True, kw_only=True):
+    """One bin as a camera that decodes by itself sees it."""
+
+    bin_id: Bin
+    """Its label was read."""
+    articles: Annotated[tuple[SeenArticle, ...], Meta(max_length=64)]
+    """Labels above it; empty: the bin's label alone."""
+
+
+class CameraLook(Message, frozen=True, kw_only=True):
+    """A camera that decodes by itself took one look. (device, boot epoch, sequence) is unique."""
+
+    device_id: Name
+    """The camera; the topic names the same one."""
+    boot_epoch: Epoch
+    """Which start of the camera this is; never a smaller one than before."""
+    seq: Seq
+    """Number of the look in this epoch: 1, 2, 3 ...; one that is not newer is ignored."""
+    bins: Annotated[tuple[BinLook, ...], Meta(max_length=BINS_PER_LOOK_MAX)]
+    """Every bin whose label was read; empty: none."""
+    taken_at_ns: TimeNs
+    """When, by the camera's clock."""
 
 
 class DeviceStatus(Message, frozen=True, kw_only=True):
@@ -155,15 +189,6 @@ class BinCounted(Message, frozen=True, kw_only=True):
     """Who counted."""
     task_id: OptionalName = ""
     """The counting task; empty: nobody had asked."""
-
-
-class SeenArticle(msgspec.Struct, frozen=True, kw_only=True):
-    """How many labels of one article were decoded in one look at a bin."""
-
-    gtin: Gtin
-    """The article."""
-    labels: Annotated[int, Meta(ge=1, le=10_000)]
-    """How many of its labels were decoded."""
 
 
 class BinSighted(Message, frozen=True, kw_only=True):
@@ -359,7 +384,7 @@ class SupplierNotice(Message, frozen=True, kw_only=True):
     status: Name
     """`confirmed` or `arrived`."""
     lines: Annotated[tuple[OrderLine, ...], Meta(max_length=200)]
-    """What came; may be less or more than was ordered."""
+    """What was ordered; once lorries came, what has come so far: it may be less or more."""
     at_ns: TimeNs
     """When."""
 

@@ -68,6 +68,10 @@ DEVICE_FEEDBACK: Final = Topic(
     pattern=SITE + "/device/{device}/feedback", messages=(m.ScanFeedback,),
     publisher=Party.EDGE, subscribers=(Party.DEVICE,),
 )  # fmt: skip
+CAMERA_LOOK: Final = Topic(
+    pattern=SITE + "/device/{device}/look", messages=(m.CameraLook,),
+    publisher=Party.DEVICE, subscribers=(Party.EDGE,),
+)  # fmt: skip
 DEVICE_STATUS: Final = Topic(
     pattern=SITE + "/device/{device}/status", messages=(m.DeviceStatus,),
     publisher=Party.DEVICE, subscribers=(Party.EDGE, Party.DESK), retain=True,
@@ -126,9 +130,9 @@ CHANGED: Final = Topic(
 )  # fmt: skip
 
 TOPICS: Final = (
-    DEVICE_SCAN, DEVICE_FEEDBACK, DEVICE_STATUS, EDGE_STATUS, EDGE_DEVICES, JOURNAL, JOURNAL_ACK,
-    EDGE_COMMAND, PERSON_TASKS, CUSTOMER_ORDER, ORDER_STATUS, PURCHASE_ORDER, SUPPLIER_NOTICE,
-    DESK_COMMAND, DESK_RESULT, CHANGED,
+    DEVICE_SCAN, DEVICE_FEEDBACK, CAMERA_LOOK, DEVICE_STATUS, EDGE_STATUS, EDGE_DEVICES,
+    JOURNAL, JOURNAL_ACK, EDGE_COMMAND, PERSON_TASKS, CUSTOMER_ORDER, ORDER_STATUS, PURCHASE_ORDER,
+    SUPPLIER_NOTICE, DESK_COMMAND, DESK_RESULT, CHANGED,
 )  # fmt: skip
 
 

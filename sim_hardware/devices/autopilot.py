@@ -1,7 +1,8 @@
 """A simulated autopilot's mind: mission store, arming checks, flight, battery. Pure of wires.
 
 It flies in straight lines at one speed and stands still at once: enough to be in front of the right
-bin at the right time. Wind moves it a little around where it wants to be.
+bin at the right time. Wind moves it a little around where it wants to be, slows it where it flies
+against it, and costs battery.
 """
 
 from __future__ import annotations
@@ -30,6 +31,17 @@ NAV_RETURN: Final = 20
 NAV_TAKEOFF: Final = 22
 COMMANDS: Final = (NAV_WAYPOINT, NAV_LAND, NAV_RETURN, NAV_TAKEOFF)
 
+AIRSPEED_MPS: Final = 3.0
+"""What the motors can do against the wind."""
+CREEP_MPS: Final = 0.1
+"""However hard the wind blows, it does not go back."""
+SWAY_S: Final = 0.05
+"""How far a metre of wind a second moves what hovers."""
+GUST_S: Final = (11.0, 4.3)
+"""Gusts come and go with these two periods."""
+HOME_MARGIN: Final = 1.5
+"""It returns with so many times what the way home takes, at least."""
+
 Place = tuple[float, float, float]
 
 
@@ -40,6 +52,30 @@ class MissionItem:
     command: int
     hold_s: float
     place: Place
+
+
+@dataclass(slots=True, kw_only=True)
+class Wind:
+    """What blows where it flies; may be changed at any time."""
+
+    mps: float = 0.0
+    from_deg: float = 270.0
+    """0: from the north (y), 90: from the east (x)."""
+    gust_share: float = 0.3
+
+    def strength_mps(self, air_s: float) -> float:
+        """Return how hard it blows at this moment of the flight."""
+        one, other = (math.sin(2 * math.pi * air_s / period_s) for period_s in GUST_S)
+        return self.mps * (1.0 + self.gust_share * one * other)
+
+    def against_mps(self, dx: float, dy: float, air_s: float) -> tuple[float, float]:
+        """Return the wind against a way and across it."""
+        far = math.hypot(dx, dy)
+        if not self.mps or not far:
+            return 0.0, 0.0
+        strength, turn = self.strength_mps(air_s), math.radians(self.from_deg)
+        x, y = strength * math.sin(turn), strength * math.cos(turn)
+        return (x * dx + y * dy) / far, (x * dy - y * dx) / far
 
 
 class Mode(enum.Enum):
@@ -54,7 +90,15 @@ class Mode(enum.Enum):
 class Autopilot:
     """Moves in world time; `advance` returns which mission items were reached."""
 
-    def __init__(self, home: Place) -> None:
+    def __init__(
+        self,
+        home: Place,
+        *,
+        wind: Wind | None = None,
+        battery_s: float = BATTERY_S,
+        reserve_pct: float = BATTERY_TO_RETURN_PCT,
+    ) -> None:
+        self.wind = wind or Wind()
         self.mode = Mode.GROUND
         self.items: tuple[MissionItem, ...] = ()
         self.current = 0
@@ -65,6 +109,8 @@ class Autopilot:
         self._hold_s = 0.0
         self._holding = False
         self._air_s = 0.0
+        self._battery_s = battery_s
+        self._reserve_pct = reserve_pct
 
     @property
     def armed(self) -> bool:
@@ -77,8 +123,9 @@ class Autopilot:
         if self.mode is Mode.GROUND:
             return self._at
         turn = 2 * math.pi * self._air_s / WIND_PERIOD_S
+        sway_m = WIND_M + SWAY_S * self.wind.strength_mps(self._air_s)
         x, y, z = self._at
-        return x + WIND_M * math.sin(turn), y + WIND_M * math.cos(turn), z
+        return x + sway_m * math.sin(turn), y + sway_m * math.cos(turn), z
 
     def refuse_arming(self) -> str:
         """Return why the drone must not be armed; empty where it may."""
@@ -116,8 +163,9 @@ class Autopilot:
             self.battery_pct = min(100.0, self.battery_pct + 100.0 * left_s / CHARGE_S)
             return []
         self._air_s += left_s
-        self.battery_pct = max(0.0, self.battery_pct - 100.0 * left_s / BATTERY_S)
-        if self.battery_pct < BATTERY_TO_RETURN_PCT and self.mode is Mode.MISSION:
+        self.battery_pct = max(0.0, self.battery_pct - self._use_pct(left_s))
+        low = self.battery_pct < max(self._reserve_pct, HOME_MARGIN * self._way_home_pct())
+        if low and self.mode is Mode.MISSION:
             self.mode = Mode.RETURN
         reached: list[int] = []
         while left_s > 0 and self.mode in (Mode.MISSION, Mode.RETURN):
@@ -126,6 +174,25 @@ class Autopilot:
             else:
                 left_s = self._fly_item(left_s, reached)
         return reached
+
+    def _use_pct(self, seconds: float) -> float:
+        """Return how much battery so many seconds in the air take, in this wind."""
+        effort = 1.0 + (self.wind.mps / AIRSPEED_MPS) ** 2
+        return 100.0 * seconds * effort / self._battery_s
+
+    def _way_home_pct(self) -> float:
+        """Return how much battery the way home takes, in this wind."""
+        if not self.wind.mps:
+            return self._use_pct(math.dist(self._at, self._home) / SPEED_MPS)
+        speed_mps = self._ground_mps(self._home, SPEED_MPS)
+        return self._use_pct(math.dist(self._at, self._home) / speed_mps)
+
+    def _ground_mps(self, target: Place, speed_mps: float) -> float:
+        """Return how fast it gets on towards a place, in this wind."""
+        dx, dy = target[0] - self._at[0], target[1] - self._at[1]
+        against, across = self.wind.against_mps(dx, dy, self._air_s)
+        left = math.sqrt(max(0.0, AIRSPEED_MPS**2 - across**2)) - against
+        return max(CREEP_MPS, min(speed_mps, left))
 
     def _fly_item(self, left_s: float, reached: list[int]) -> float:
         item = self.items[self.current]
@@ -167,6 +234,8 @@ class Autopilot:
     def _move(self, target: Place, left_s: float, speed_mps: float = SPEED_MPS) -> float:
         """Move towards a place; return the time that is left on arrival."""
         far_m = math.dist(self._at, target)
+        if self.wind.mps:
+            speed_mps = self._ground_mps(target, speed_mps)
         if far_m <= speed_mps * left_s:
             self._at = target
             return left_s - far_m / speed_mps

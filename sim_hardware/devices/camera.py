@@ -5,7 +5,8 @@ from __future__ import annotations
 from runtime.lanes import Lane
 from runtime.runtime import Runtime
 from sim_hardware.config import SimCamera
-from sim_hardware.devices.picture import BINS_MAX, Lens, Optics, bin_front, draw_section, to_jpeg
+from sim_hardware.devices.lens import Lens, Optics
+from sim_hardware.devices.picture import BINS_MAX, bin_front
 from sim_hardware.devices.view import WorldView
 
 
@@ -32,7 +33,7 @@ class FixedCamera:
         self._view = view
         self._config = config
         self._gln = gln
-        self._lens = Lens(runtime.random(f"camera {config.camera_id}"), optics)
+        self.lens = Lens(runtime.random(f"camera {config.camera_id}"), optics)
         self._dark = True
         self.pictures = 0
 
@@ -45,10 +46,18 @@ class FixedCamera:
         """Go dark: whoever asks for a picture is told so."""
         self._dark = True
 
+    def power_off(self) -> None:
+        """Go dark."""
+        self._dark = True
+
+    def power_on(self) -> None:
+        """Give pictures again."""
+        self._dark = False
+
     def picture(self) -> bytes:
         """Return a JPEG of what stands in the bins now; empty while the camera is dark."""
         if self._dark:
             return b""
         self.pictures += 1
         fronts = tuple(bin_front(self._view, bin_id, self._gln) for bin_id in self._config.bins)
-        return to_jpeg(self._lens.shoot(draw_section(fronts)))
+        return self.lens.photograph(fronts)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pymavlink.dialects.v20 import common
 
+from runtime.clock import NS_PER_S
 from runtime.lanes import Lane, Timer
 from runtime.ports import PortLostError
 from runtime.runtime import Runtime
@@ -17,15 +18,18 @@ from sim_hardware.devices.autopilot import (
     Autopilot,
     MissionItem,
     Mode,
+    Wind,
 )
+from sim_hardware.devices.lens import Lens, Optics
 from sim_hardware.devices.line import Line
-from sim_hardware.devices.picture import Lens, Optics, bin_front, draw_section, to_jpeg
+from sim_hardware.devices.picture import bin_front
 from sim_hardware.devices.view import WorldView
 
 M_PER_DEG: Final = 6_378_137.0 * math.pi / 180
 SIGHT_M: Final = 1.0
 """The camera shows the bin that is nearest, if it is nearer than this."""
 HEARTBEAT_S: Final = 1.0
+PERCENT: Final = 100.0
 TELEMETRY_S: Final = 0.2
 REQUEST_AGAIN_S: Final = 1.0
 REQUESTS_MAX: Final = 5
@@ -50,7 +54,13 @@ class Drone:
         gln: str,
         optics: Optics | None = None,
     ) -> None:
-        self.autopilot = Autopilot((config.home_x_m, config.home_y_m, 0.0))
+        self.autopilot = Autopilot(
+            (config.home_x_m, config.home_y_m, 0.0),
+            wind=Wind(mps=config.wind_mps, from_deg=config.wind_from_deg,
+                      gust_share=config.gust_share),
+            battery_s=config.battery_s, reserve_pct=PERCENT * config.reserve_share,
+        )  # fmt: skip
+        self.lens = Lens(runtime.random(f"drone {config.drone_id}"), optics)
         self.missions_flown = 0
         self.pictures = 0
         self.line = Line(runtime, lane, config.path, self._receive)
@@ -60,7 +70,6 @@ class Drone:
         self._view = view
         self._config = config
         self._gln = gln
-        self._lens = Lens(runtime.random(f"drone {config.drone_id}"), optics)
         self._mav: Any = common.MAVLink(
             None, srcSystem=config.system_id, srcComponent=common.MAV_COMP_ID_AUTOPILOT1
         )
@@ -72,6 +81,7 @@ class Drone:
         self._requests = 0
         self._request_timer: Timer | None = None
         self._booted_ns = runtime.clock.monotonic_ns()
+        self._heard_ns = self._booted_ns
 
     def start(self) -> None:
         """Switch on: the radio appears, heartbeats begin, the camera serves pictures."""
@@ -124,7 +134,7 @@ class Drone:
         self.pictures += 1
         bin_id = self.bin_in_front()
         fronts = () if bin_id is None else (bin_front(self._view, bin_id, self._gln),)
-        return to_jpeg(self._lens.shoot(draw_section(fronts)))
+        return self.lens.photograph(fronts)
 
     def bin_in_front(self) -> str | None:
         """Return the nearest bin within sight of where the drone truly is."""
@@ -140,6 +150,7 @@ class Drone:
 
     def _beat(self) -> None:
         autopilot = self.autopilot
+        self._check_link()
         mode = common.MAV_MODE_FLAG_CUSTOM_MODE_ENABLED
         if autopilot.armed:
             mode |= common.MAV_MODE_FLAG_SAFETY_ARMED
@@ -169,6 +180,19 @@ class Drone:
             )
         )
         self._tell_current()
+
+    def _check_link(self) -> None:
+        """Fly home where the ground station has not been heard for too long."""
+        limit_s = self._config.link_lost_s
+        silent_ns = self._runtime.clock.monotonic_ns() - self._heard_ns
+        flies = self.autopilot.mode in {Mode.HOVER, Mode.MISSION}
+        if limit_s and flies and silent_ns > limit_s * NS_PER_S:
+            self.autopilot.return_home()
+            self._send(
+                common.MAVLink_statustext_message(
+                    common.MAV_SEVERITY_CRITICAL, b"GCS failsafe: returning"
+                )
+            )
 
     def _tell_position(self) -> None:
         x_m, y_m, z_m = self.autopilot.place
@@ -206,6 +230,7 @@ class Drone:
         if getattr(message, "target_system", self._config.system_id) != self._config.system_id:
             return
         sender = (message.get_srcSystem(), message.get_srcComponent())
+        self._heard_ns = self._runtime.clock.monotonic_ns()
         if kind == "MISSION_COUNT":
             self._on_count(message, sender)
         elif kind == "MISSION_ITEM_INT":

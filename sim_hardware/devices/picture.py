@@ -1,17 +1,16 @@
-"""A camera's picture of a rack: what stands there as printed labels, then lens, light and noise."""
+"""A drawing of a rack: what stands there as printed labels, clean or damaged."""
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+import zlib
 from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
 
-from runtime.seeds import Random
 from sim_hardware.devices.labels import (
     Picture,
     Symbology,
@@ -20,22 +19,21 @@ from sim_hardware.devices.labels import (
     ean_text,
     label,
 )
-from sim_hardware.devices.view import WorldView
+from sim_hardware.devices.view import CARTONS_SHOWN_MAX, WorldView, cartons_in_view
 
 WIDTH_PX: Final = 1280
 HEIGHT_PX: Final = 720
 COLUMNS_MAX: Final = 4
 ROWS_MAX: Final = 2
 BINS_MAX: Final = COLUMNS_MAX * ROWS_MAX
-CARTONS_SHOWN_MAX: Final = 4
-"""Cartons of one bin that are not hidden behind others, at most."""
 SECTIONS_KEPT_MAX: Final = 64
-JPEG_QUALITY: Final = 90
 _WALL, _SHELF, _CARTON, _EDGE = 105, 70, 150, 60
 _MARGIN_PX = 8
 _PRINT_PX = 6
 _LINEAR_PX_MAX, _MATRIX_PX_MAX = 3.0, 5.0
-_NOISE_PX = 64
+SCRATCHES_MAX: Final = 400
+SCRATCH_PART: Final = 24
+"""A scratch is as thick as this part of a label's shorter side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +55,11 @@ class BinFront:
 def bin_front(view: WorldView, bin_id: str, gln: str) -> BinFront:
     """Return what stands in a bin as one sees it from the front.
 
-    Every article shows a carton before any shows a second one. Which symbology an article's cartons
-    carry follows from its GTIN, as a supplier prints always the same label.
+    Which symbology an article's cartons carry follows from its GTIN, as a supplier prints always
+    the same label.
     """
-    stock = sorted(view.stock_at(f"bin:{bin_id}").items())
-    left = {
-        gtin: math.ceil(units / view.articles[gtin].case_units)
-        for gtin, units in stock
-        if units > 0
-    }
-    cartons: list[Carton] = []
-    while left and len(cartons) < CARTONS_SHOWN_MAX:
-        for gtin in list(left)[: CARTONS_SHOWN_MAX - len(cartons)]:
-            cartons.append(carton_of(gtin, view.articles[gtin].case_units))
-            left[gtin] -= 1
-        left = {gtin: more for gtin, more in left.items() if more}
-    return BinFront(bin_text(gln, bin_id), tuple(cartons))
+    cartons = (carton_of(g, view.articles[g].case_units) for g in cartons_in_view(view, bin_id))
+    return BinFront(bin_text(gln, view.label_of(bin_id)), tuple(cartons))
 
 
 def carton_of(gtin: str, case_units: int) -> Carton:
@@ -86,8 +73,10 @@ def carton_of(gtin: str, case_units: int) -> Carton:
 
 
 @functools.lru_cache(maxsize=SECTIONS_KEPT_MAX)
-def draw_section(fronts: tuple[BinFront, ...]) -> Picture:
+def draw_section(fronts: tuple[BinFront, ...], damage: float = 0.0) -> Picture:
     """Return a rack section as a drawing: up to 4 bins beside each other, up to 2 shelves.
+
+    `damage` is the share of each label that is scratched or torn off, always in the same way.
 
     Kept by content, since a rack changes far more seldom than it is looked at: do not write to it.
     """
@@ -102,15 +91,16 @@ def draw_section(fronts: tuple[BinFront, ...]) -> Picture:
     for i, front in enumerate(fronts):
         row, column = divmod(i, per_row)
         left, top = offset + column * width, row * height
-        _draw_bin(picture[top : top + height, left : left + width], front)
+        _draw_bin(picture[top : top + height, left : left + width], front, damage)
     picture.flags.writeable = False
     return picture
 
 
-def _draw_bin(area: Picture, front: BinFront) -> None:
+def _draw_bin(area: Picture, front: BinFront, damage: float) -> None:
     """Draw one bin into its part of the picture."""
     height, width = area.shape
     name = label(front.label_text, Symbology.GS1_QR, 4 if height > HEIGHT_PX // 2 else 3)
+    name = _damaged(name, front.label_text, damage)
     shelf = height - name.shape[0] - 2 * _MARGIN_PX
     area[shelf:] = _SHELF
     _paste(area, name, (width - name.shape[1]) // 2, shelf + _MARGIN_PX)
@@ -126,6 +116,7 @@ def _draw_bin(area: Picture, front: BinFront) -> None:
         box[:] = _CARTON
         box[:2], box[-2:], box[:, :2], box[:, -2:] = _EDGE, _EDGE, _EDGE, _EDGE
         paper = _carton_label(carton, step - 4, box.shape[1] - 4)
+        paper = _damaged(paper, f"{front.label_text}/{i}/{carton.text}", damage)
         _paste(box, paper, (box.shape[1] - paper.shape[1]) // 2, (step - paper.shape[0]) // 2)
 
 
@@ -146,75 +137,24 @@ def _carton_label(carton: Carton, height: int, width: int) -> Picture:
     return printed[max(0, size[1] - height) :]
 
 
+def _damaged(paper: Picture, name: str, share: float) -> Picture:
+    """Return a label with scratches over `share` of it; the name decides where they are."""
+    if share <= 0.0:
+        return paper
+    torn = paper.copy()
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    height, width = paper.shape
+    hurt = np.zeros_like(paper)
+    thick = max(1, min(height, width) // SCRATCH_PART)
+    for _ in range(SCRATCHES_MAX):
+        if np.count_nonzero(hurt) >= share * hurt.size:
+            break
+        begin = (int(rng.integers(width)), int(rng.integers(height)))
+        end = (int(rng.integers(width)), int(rng.integers(height)))
+        cv2.line(hurt, begin, end, 1, thick)
+    torn[hurt > 0] = _CARTON
+    return torn
+
+
 def _paste(area: Picture, paper: Picture, left: int, top: int) -> None:
     area[top : top + paper.shape[0], left : left + paper.shape[1]] = paper
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Optics:
-    """What lens, light and sensor do to a picture."""
-
-    tilt: float = 0.02
-    """How far a corner of the drawing may be off in the picture, as a share of the width."""
-    blur_px: float = 0.7
-    noise: float = 5.0
-    """Standard deviation, grey levels."""
-    light_min: float = 0.7
-    light_max: float = 1.1
-
-
-class Lens:
-    """One camera's optics: where it looks from stays; light and noise differ in each picture."""
-
-    def __init__(self, random: Random, optics: Optics | None = None) -> None:
-        self._random = random
-        self._optics = optics or Optics()
-        self._pose = self._draw_pose()
-        field = np.random.default_rng(random.getrandbits(64)).normal(
-            0.0, self._optics.noise, (HEIGHT_PX + _NOISE_PX, WIDTH_PX + _NOISE_PX)
-        )
-        self._noise = np.clip(field, -127, 127).astype(np.int8)
-
-    def shoot(self, drawing: Picture) -> Picture:
-        """Return the drawing as this camera sees it now."""
-        optics, random = self._optics, self._random
-        seen = cv2.warpPerspective(
-            drawing, self._pose, (WIDTH_PX, HEIGHT_PX), borderMode=cv2.BORDER_CONSTANT,
-            borderValue=(float(_WALL),),
-        )  # fmt: skip
-        if optics.blur_px > 0:
-            seen = cv2.GaussianBlur(seen, (0, 0), optics.blur_px)
-        light = random.uniform(optics.light_min, optics.light_max)
-        x, y = random.randrange(_NOISE_PX), random.randrange(_NOISE_PX)
-        noise = self._noise[y : y + HEIGHT_PX, x : x + WIDTH_PX]
-        lit = cv2.convertScaleAbs(seen, alpha=light)
-        return cv2.add(lit, noise, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
-
-    def _draw_pose(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-        """Return a perspective that shows the whole drawing, its corners moved inwards a little."""
-        far = self._optics.tilt * WIDTH_PX
-
-        def inward() -> float:
-            return self._random.uniform(0.0, far)
-
-        w, h = float(WIDTH_PX), float(HEIGHT_PX)
-        corners = [(0.0, 0.0), (w, 0.0), (w, h), (0.0, h)]
-        moved = [
-            (inward(), inward()), (w - inward(), inward()),
-            (w - inward(), h - inward()), (inward(), h - inward()),
-        ]  # fmt: skip
-        pose = cv2.getPerspectiveTransform(_points(corners), _points(moved))
-        return np.asarray(pose, np.float64)
-
-
-def _points(
-    corners: Sequence[tuple[float, float]],
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    return np.array(corners, np.float32)
-
-
-def to_jpeg(picture: Picture) -> bytes:
-    """Return the picture as JPEG bytes."""
-    ok, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    assert ok, "OpenCV encodes every grey picture"
-    return data.tobytes()

@@ -19,7 +19,8 @@ from edge.vision.core import Code, merge, place_of
 from edge.vision.decode import WAREHOUSE_FORMATS, Decoder, PictureError, decode_image, open_picture
 from runtime.seeds import stream
 from sim_hardware.devices.labels import Picture, Symbology, bin_text, carton_text, label
-from sim_hardware.devices.picture import BinFront, Carton, Lens, Optics, draw_section
+from sim_hardware.devices.lens import Lens, Optics
+from sim_hardware.devices.picture import BinFront, Carton, draw_section
 from tests.conftest import ROOT
 from tests.rack import GLN, gtin
 

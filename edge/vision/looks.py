@@ -1,0 +1,90 @@
+"""Cameras that decode by themselves: their looks come over MQTT, and what is news is told on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from edge.config import EdgeConfig
+from edge.vision.core import News, Sighting
+from edge.vision.service import SETTLE_LOOKS, sighted
+from runtime.bus import Incoming
+from runtime.clock import NS_PER_S, Clock
+from runtime.metrics import Metrics
+from wire.codec import WireError, decode
+from wire.messages import BinLook, BinSighted, CameraLook
+from wire.site import Site
+
+NEVER: Final = (-1, 0)
+log = structlog.get_logger()
+
+
+class Looks:
+    """The smart cameras of one edge agent. Everything happens on its vision lane."""
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        config: EdgeConfig,
+        site: Site,
+        clock: Clock,
+        on_sightings: Callable[[list[BinSighted]], None],
+    ) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._tell = on_sightings
+        self._bins = site.edge_bins(config.edge_id)
+        self._articles = site.articles
+        self._last = {row.camera_id: NEVER for row in config.smart_cameras}
+        self._news = {
+            row.camera_id: News(repeat_ns=round(row.repeat_s * NS_PER_S), settle_looks=SETTLE_LOOKS)
+            for row in config.smart_cameras
+        }
+
+    def handle(self, messages: list[Incoming]) -> None:
+        """Tell what is news in these looks."""
+        told: list[BinSighted] = []
+        for message in messages:
+            try:
+                look = decode(message.payload, CameraLook)
+            except WireError as error:
+                self._metrics.count("wire_refused", "CameraLook")
+                log.warning("a camera's look was refused", topic=message.topic, reason=str(error))
+                continue
+            told += self._sightings(look, message.received_at_ns)
+        if told:
+            self._tell(told)
+
+    def _sightings(self, look: CameraLook, received_at_ns: int) -> list[BinSighted]:
+        camera, number = look.device_id, (look.boot_epoch, look.seq)
+        if camera not in self._last or number <= self._last[camera]:
+            reason = "look_repeated" if camera in self._last else "foreign_camera"
+            self._metrics.count("vision_ignored", reason)
+            return []
+        self._last[camera] = number
+        self._metrics.count("vision_looks", camera)
+        seen = [self._sighting(one) for one in look.bins if one.bin_id in self._bins]
+        if len(seen) < len(look.bins):
+            self._metrics.count("vision_ignored", "foreign_bin", len(look.bins) - len(seen))
+        news = self._news[camera].of(seen, self._clock.monotonic_ns())
+        if news:
+            self._metrics.count("sightings", camera, len(news))
+        return [
+            sighted(
+                sighting,
+                event_id=f"{camera}/{look.boot_epoch}/{look.seq}/{sighting.bin_id}",
+                device_id=camera,
+                observed_at_ns=look.taken_at_ns,
+                received_at_ns=received_at_ns,
+            )
+            for sighting in news
+        ]
+
+    def _sighting(self, look: BinLook) -> Sighting:
+        """Return what stands in a bin, without articles that are none of ours."""
+        known = {row.gtin: row.labels for row in look.articles if row.gtin in self._articles}
+        if len(known) < len(look.articles):
+            self._metrics.count("vision_ignored", "unknown_article")
+        return Sighting(bin_id=look.bin_id, articles=tuple(sorted(known.items())))
