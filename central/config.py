@@ -123,7 +123,7 @@ class CentralConfig(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Raise ValueError where a drone stands twice."""
-        check_unique("drones[].drone_id", (row.drone_id for row in self.drones))
+        check_unique(drones=[("drone_id", row.drone_id) for row in self.drones])
 
     def url(self) -> str:
         """Return the database's URL."""

@@ -113,13 +113,16 @@ class EdgeConfig(Section, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Raise ValueError where two devices share a name or a line."""
-        check_unique("scanners[].device_id", (row.device_id for row in self.scanners))
-        check_unique("scanners[].path", (row.path for row in self.scanners))
-        cameras = [row.camera_id for row in self.cameras]
-        smart = [row.camera_id for row in self.smart_cameras]
-        check_unique("cameras[].camera_id and smart_cameras[].camera_id", (*cameras, *smart))
-        check_unique("drones[].drone_id", (row.drone_id for row in self.drones))
-        check_unique("drones[].path", (row.path for row in self.drones))
+        check_unique(scanners=[("device_id", row.device_id) for row in self.scanners])
+        check_unique(
+            cameras=[("camera_id", row.camera_id) for row in self.cameras],
+            smart_cameras=[("camera_id", row.camera_id) for row in self.smart_cameras],
+        )
+        check_unique(drones=[("drone_id", row.drone_id) for row in self.drones])
+        check_unique(
+            scanners=[("path", row.path) for row in self.scanners],
+            drones=[("path", row.path) for row in self.drones],
+        )
         for index, camera in enumerate(self.cameras):
             check_url(f"cameras[{index}].url", camera.url)
         for index, drone in enumerate(self.drones):

@@ -69,14 +69,18 @@ def _explain(name: str, values: dict[str, Any], kind: type[msgspec.Struct], mess
     return f"{name}: {path} = {_value_at(values, path)!r}: {text}"
 
 
-def check_unique(key: str, values: Iterable[str]) -> None:
-    """Raise ValueError where a value of `key` (with [] for its place in a list) stands twice."""
-    seen: dict[str, int] = {}
-    for index, value in enumerate(values):
-        if value and value in seen:
-            this, first = (key.replace("[]", f"[{i}]") for i in (index, seen[value]))
-            raise ValueError(f"{this} = {value!r}: expected another than {first} has")
-        seen[value] = index
+def check_unique(**lists: Iterable[tuple[str, str]]) -> None:
+    """Raise ValueError where a value stands twice: each list by its key, as (field, value) pairs.
+
+    Empty values are none.
+    """
+    seen: dict[str, str] = {}
+    for key, values in lists.items():
+        for index, (field, value) in enumerate(values):
+            here = f"{key}[{index}].{field}"
+            if value and value in seen:
+                raise ValueError(f"{here} = {value!r}: expected another than {seen[value]} has")
+            seen[value] = here
 
 
 def check_url(key: str, url: str) -> None:

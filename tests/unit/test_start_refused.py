@@ -116,6 +116,10 @@ def camera(url: str) -> dict[str, Any]:
             "scanners[1].path = '/dev/ttyS1': expected another than scanners[0].path has",
         ),
         ({"cameras": [camera("http://a/"), camera("http://b/")]}, "cameras[1].camera_id = "),
+        (
+            {"cameras": [camera("http://a/")], "smart_cameras": [{"camera_id": "camera-1"}]},
+            "smart_cameras[0].camera_id = 'camera-1': expected another than cameras[0].camera_id",
+        ),
         ({"cameras": [camera("ftp://x y")]}, "cameras[0].url = 'ftp://x y': Expected `str`"),
         ({"cameras": [camera("http://x y")]}, "cameras[0].url = 'http://x y': Expected `str`"),
         ({"cameras": [camera("http://[x/")]}, "cameras[0].url = 'http://[x/': expected http"),
