@@ -231,8 +231,6 @@ class SimWeather(Section, frozen=True, kw_only=True):
 class SimPlanner(Section, frozen=True, kw_only=True):
     """The person at the desk, where nobody real sits there."""
 
-    on: bool = False
-    """Whether there is one."""
     person_id: Name = "planner"
     """As it stands beside the decisions."""
     delay_s: Annotated[float, Meta(ge=0, le=86_400)] = 20.0

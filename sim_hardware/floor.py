@@ -30,6 +30,7 @@ from sim_hardware.world.customers import Customers
 from sim_hardware.world.errors import rates_of
 from sim_hardware.world.incidents import Incident
 from sim_hardware.world.people import Person
+from sim_hardware.world.planner import Planner, Waiting
 from sim_hardware.world.suppliers import Suppliers
 from sim_hardware.world.vehicle import Encounters
 from sim_hardware.world.weather import Weather, WeatherFeed
@@ -142,6 +143,8 @@ class SimulatedFloor:
             )
             for own in config.drones
         ]  # fmt: skip
+        self.planner: Planner | None = None
+        """Who decides proposals, once somebody was hired."""
         self._tick_timer: Timer | None = None
         self._ticked_ns = 0
         self._left_s = 0.0
@@ -211,6 +214,21 @@ class SimulatedFloor:
         return self._suppliers
 
     # --- how it lives, as others see it -----------------------------------------------------------
+
+    def hire_planner(self, waiting: Waiting) -> Planner:
+        """Let somebody sit at the desk from now on; call on the floor's lane.
+
+        `waiting` returns the ids of the proposals that wait. Raises ConfigError for a second one.
+        """
+        if self.planner is not None:
+            raise ConfigError("planner: there is one at the desk already")
+        self.planner = Planner(
+            self.world.time, self._bus, self._lane, site_id=self._config.site_id,
+            config=self._config.planner, waiting=waiting, rng=self._runtime.random("planner"),
+            clock=self._runtime.clock, metrics=self._metrics,
+        )  # fmt: skip
+        self.planner.start()
+        return self.planner
 
     def start(self) -> None:
         """Switch everything on; the world begins to move."""
