@@ -21,6 +21,7 @@ from central.config import CentralConfig, DeskConfig
 from edge.config import EdgeConfig
 from sim_hardware.config import SimConfig
 from stockhelm.broker import BrokerConfig
+from stockhelm.sim_reference import SCENARIO_TABLES
 from wire import messages
 from wire.answers import codes_markdown, sounds_markdown
 from wire.site import FILES
@@ -226,6 +227,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "desk config": partial(config_markdown, DeskConfig),
     "broker config": partial(config_markdown, BrokerConfig),
     "sim config": partial(config_markdown, SimConfig),
+    **SCENARIO_TABLES,
 }
 PAGES: Final = {
     "protocol.md": ("topics", "messages", "codes", "sounds"),
@@ -233,6 +235,7 @@ PAGES: Final = {
         "site files", "edge config", "central config", "desk config", "broker config",
         "sim config",
     ),
+    "simulator.md": tuple(SCENARIO_TABLES),
 }  # fmt: skip
 
 

@@ -139,7 +139,10 @@ def _show(report: SimReport, console: Console) -> None:
 
 def list_command(console: Console) -> int:
     """Name the scenarios of the library; return 0."""
-    table = Table("name", "runs", "what it shows", show_edge=False)
+    table = Table(show_edge=False)
+    table.add_column("name", no_wrap=True)
+    table.add_column("runs", no_wrap=True)
+    table.add_column("what it shows")
     for name in library_names():
         scenario = read_scenario(find_scenario(name))
         table.add_row(name, f"{scenario.run_s:g} s", f"{scenario.title}: {scenario.about}")
@@ -168,7 +171,11 @@ def faults_command(kind: str, console: Console) -> int:
     if kind and kind not in KINDS:
         console.print(f"unknown fault {kind!r}{near(kind, KINDS)}; `stockhelm sim faults`")
         return USAGE
-    table = Table("FAULT", "happens to", "values", "what", show_edge=False)
+    table = Table(show_edge=False)
+    table.add_column("FAULT", no_wrap=True)
+    table.add_column("happens to", no_wrap=True)
+    table.add_column("values", overflow="fold")
+    table.add_column("what")
     for found in KINDS.values():
         if kind and found.name != kind:
             continue

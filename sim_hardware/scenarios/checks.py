@@ -280,9 +280,9 @@ FORMS: Final[dict[str, Form]] = {
             text="there is such a proposal", sentence=_proposal_stands,
         ),
         Form(
-            pattern="purchases received", example="purchases received >= 1",
-            text="purchase orders whose goods are all here",
-            number=lambda view, _: view.books.purchases("received"),
+            pattern="purchases {purchase}", example="purchases received >= 1",
+            text="purchase orders that stand so: sent, confirmed, arrived, received",
+            number=lambda view, given: view.books.purchases(given["purchase"]),
         ),
         Form(
             pattern="deliveries", example="deliveries >= 1", text="lorries that came",

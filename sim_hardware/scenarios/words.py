@@ -93,6 +93,7 @@ SITE_OPTIONS: Final[dict[str, Option]] = {
 TASK_KINDS: Final = ("receive", "putaway", "refill", "transfer", "pick", "deliver", "count")
 PROPOSAL_KINDS: Final = ("refill", "transfer", "buy", "count")
 PROPOSAL_STATES: Final = ("waits", "approved", "rejected", "expired", "done", "failed")
+PURCHASE_STATES: Final = ("sent", "confirmed", "arrived", "received")
 ORDER_STATES: Final = ("accepted", "allocated", "picked", "filled", "refused")
 
 Names = Callable[[Site, SimConfig], tuple[str, ...]]
@@ -128,6 +129,7 @@ SLOTS: Final[dict[str, Slot]] = {
         Slot("task", _fixed(TASK_KINDS), "kind of task"),
         Slot("proposal", _fixed(PROPOSAL_KINDS), "kind of proposal"),
         Slot("state", _fixed(PROPOSAL_STATES), "how a proposal stands"),
+        Slot("purchase", _fixed(PURCHASE_STATES), "how a purchase order stands"),
         Slot("order", _fixed(ORDER_STATES), "how an order stands"),
         Slot("code", _fixed([*(str(code) for code in Code), "no-beep"]), "code of an answer"),
         Slot("up", _fixed(("up", "down")), "whether it runs"),
