@@ -94,6 +94,20 @@ class FaultySite:
                 found.update(db.execute("SELECT device_id, epoch, seq FROM answer WHERE ok"))
         return found
 
+    def edge_movements(self) -> set[str]:
+        """Return the id of every movement that an edge has in its journal."""
+        found: set[str] = set()
+        query = """SELECT event_id FROM journal WHERE payload LIKE '{"type":"Movement"%'"""
+        for edge in self.demo.edges:
+            with closing(sqlite3.connect(self.demo.data(f"edge-{edge}") / "edge.db")) as db:
+                found.update(row[0] for row in db.execute(query))
+        return found
+
+    def central_movements(self) -> set[str]:
+        """Return the id of every movement in central's ledger."""
+        with closing(sqlite3.connect(self.demo.data("central") / "central.db")) as db:
+            return {row[0] for row in db.execute("SELECT event_id FROM movement")}
+
     def _targets(self, trouble: Trouble) -> tuple[str, ...]:
         if trouble.target != EVERY:
             return (trouble.target,)
