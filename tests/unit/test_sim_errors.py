@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -47,10 +48,10 @@ class Books:
         if self.refuses and self.refuses.pop():
             return "no: not now"
         if text.startswith("]E0"):
-            return self._article(device, f"0{text[3:]}", 1)
-        if text.startswith("]C101"):
-            return self._article(device, text[5:19], int(text[21:]))
-        if device in self._held:
+            self._article(device, f"0{text[3:]}", 1)
+        elif text.startswith("]C101"):
+            self._article(device, text[5:19], int(text[21:]))
+        elif device in self._held:
             gtin, units = self._held.pop(device)
             self._book(device, gtin, units, "putaway")
         return None
@@ -244,8 +245,9 @@ def test_what_is_there_is_what_was_scanned_and_what_the_incidents_say(
     given: dict[str, float], refuses: list[bool], units: int, seed: int
 ) -> None:
     """Nothing comes from nowhere, and no difference is without its incidents."""
+    errors = msgspec.convert({**given, "pause_s": 5.0}, SimErrors)
     with tempfile.TemporaryDirectory() as folder:
-        bench = make_bench(Path(folder), seed=seed, errors=(SimErrors(**given, pause_s=5.0),))
+        bench = make_bench(Path(folder), seed=seed, errors=(errors,))
         gtin = bench.site.opening[0].gtin
         bench.floor.world.stock.arrive("supplier:S1", gtin, 24)
         receive = PersonTask(task_id="R1", kind="receive", gtin=gtin, units=24,
