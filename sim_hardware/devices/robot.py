@@ -220,6 +220,10 @@ class Robot:
 
     # --- what befalls it ------------------------------------------------------------------------
 
+    def nodes_ahead(self) -> list[str]:
+        """Return the nodes that it was released to drive to, nearest first."""
+        return [node.node_id for node in self._order.nodes if node.released]
+
     def press_estop(self, kind: str = "MANUAL") -> None:
         """Press the emergency stop: everything stands until it is released."""
         assert kind in E_STOPS, f"emergency stop {kind!r}: expected one of {', '.join(E_STOPS)}"

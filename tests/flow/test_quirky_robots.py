@@ -128,3 +128,57 @@ def test_they_also_take_a_lost_network(tmp_path: Path, quirk: Quirk) -> None:
     assert all(e.event == "done" or e.detail for e in work.ends().values())
     assert work.bench.floor.truth().robot_conflicts == 0
     assert work.bench.floor.truth().units_missing == {}
+
+
+def busy_robots(work: Work) -> list[Robot]:
+    return [robot for robot in work.bench.floor.robots.values() if robot.vehicle.is_moving]
+
+
+def test_a_blocked_node_only_delays_the_jobs(tmp_path: Path) -> None:
+    work = work_with(tmp_path)
+    jobs = work.submit(6)
+    world = work.bench.floor.world
+    work.bench.runtime.run_for(2)
+    robots = busy_robots(work)
+    assert robots
+    blocked = sorted({n for r in robots for n in r.nodes_ahead()[1:3]})[:3]
+    for node in blocked:
+        world.block_node(node)
+    work.bench.runtime.run_for(60)
+    for node in blocked:
+        world.unblock_node(node)
+    assert work.run_until_ended(6), sorted(work.ends())
+    assert {e.event for e in work.ends().values()} == {"done"}
+    assert moved(work, jobs)
+    assert work.bench.floor.truth().robot_conflicts == 0
+
+
+@pytest.mark.parametrize("how", ["estop", "lost", "drained"])
+def test_a_robot_that_fails_for_good_gives_its_job_up_with_a_reason(
+    tmp_path: Path, how: str
+) -> None:
+    work = work_with(tmp_path)
+    jobs = work.submit(3)
+    work.bench.runtime.run_for(2)
+    robot = busy_robots(work)[0]
+    match how:
+        case "estop":
+            robot.press_estop()
+        case "lost":
+            robot.lose_position()
+        case _:
+            robot.drain()
+    work.run_until_ended(3, 300)
+    # What stands behind the robot cannot be reached: tasking withdraws that when it is overdue.
+    for job in jobs:
+        work.fleet.withdraw(job.job_id)
+    assert work.run_until_ended(3, 10), sorted(work.ends())
+    assert all(e.event == "done" or e.detail for e in work.ends().values())
+    words = {"estop": "emergency stop", "lost": "localizationLost", "drained": "batteryEmpty"}
+    assert any(e.event == "failed" and words[how] in e.detail for e in work.ends().values())
+    robot.release_estop()
+    robot.find_position()
+    robot.vehicle.battery_share = 1.0
+    work.bench.runtime.run_for(60)
+    assert all(view.available for view in work.fleet.robots())
+    assert work.bench.floor.truth().robot_conflicts == 0
