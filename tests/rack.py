@@ -61,3 +61,7 @@ class Rack:
     def label_of(self, bin_id: str) -> str:
         """Return the bin's own name: nobody swapped labels."""
         return bin_id
+
+    def is_readable(self, bin_id: str) -> bool:
+        """Return whether the bin's label can be read: nobody tore it off."""
+        return True

@@ -50,6 +50,8 @@ class BinFront:
 
     label_text: str
     cartons: tuple[Carton, ...]
+    readable: bool = True
+    """False: its label is torn off."""
 
 
 def bin_front(view: WorldView, bin_id: str, gln: str) -> BinFront:
@@ -59,7 +61,8 @@ def bin_front(view: WorldView, bin_id: str, gln: str) -> BinFront:
     the same label.
     """
     cartons = (carton_of(g, view.articles[g].case_units) for g in cartons_in_view(view, bin_id))
-    return BinFront(bin_text(gln, view.label_of(bin_id)), tuple(cartons))
+    name = bin_text(gln, view.label_of(bin_id))
+    return BinFront(name, tuple(cartons), view.is_readable(bin_id))
 
 
 def carton_of(gtin: str, case_units: int) -> Carton:
@@ -100,7 +103,7 @@ def _draw_bin(area: Picture, front: BinFront, damage: float) -> None:
     """Draw one bin into its part of the picture."""
     height, width = area.shape
     name = label(front.label_text, Symbology.GS1_QR, 4 if height > HEIGHT_PX // 2 else 3)
-    name = _damaged(name, front.label_text, damage)
+    name = _damaged(name, front.label_text, damage if front.readable else 1.0)
     shelf = height - name.shape[0] - 2 * _MARGIN_PX
     area[shelf:] = _SHELF
     _paste(area, name, (width - name.shape[1]) // 2, shelf + _MARGIN_PX)

@@ -88,7 +88,7 @@ class SmartCamera:
 
     def _see(self, bin_id: str) -> BinLook | None:
         """Return what is decoded of a bin; None where its own label is not."""
-        if self._misses():
+        if self._misses() or not self._view.is_readable(bin_id):
             return None
         cartons = Counter(g for g in cartons_in_view(self._view, bin_id) if not self._misses())
         return BinLook(

@@ -29,6 +29,9 @@ class WorldView(Protocol):
     def label_of(self, bin_id: str) -> str:
         """Return which bin the label on this bin's shelf names: its own, unless it was swapped."""
 
+    def is_readable(self, bin_id: str) -> bool:
+        """Return whether the label on this bin's shelf can be read."""
+
 
 def cartons_in_view(view: WorldView, bin_id: str, *, most: int = CARTONS_SHOWN_MAX) -> list[str]:
     """Return the GTIN-14 of each carton that one sees from the front, lowest first.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from sim_hardware.config import SimConfig
-from sim_hardware.faults import lines, network, people, power, processes, robots, trade, ways
+from sim_hardware.faults import lines, network, people, power, processes, robots, sight, trade, ways
 from sim_hardware.faults.model import (
     FaultError,
     FaultKind,
@@ -35,8 +35,8 @@ __all__ = [
 KINDS: Final[Mapping[str, FaultKind]] = {
     kind.name: kind
     for kind in (
-        *lines.KINDS, *network.KINDS, *power.KINDS, *processes.KINDS, *robots.KINDS, *ways.KINDS,
-        *people.KINDS, *trade.KINDS,
+        *lines.KINDS, *network.KINDS, *power.KINDS, *processes.KINDS, *robots.KINDS, *sight.KINDS,
+        *ways.KINDS, *people.KINDS, *trade.KINDS,
     )
 }  # fmt: skip
 """Every kind of fault by its name."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from sim_hardware.devices.camera import FixedCamera
 from sim_hardware.devices.device_clock import DeviceClock
 from sim_hardware.devices.drone import Drone
+from sim_hardware.devices.lens import Lens
 from sim_hardware.devices.line import Line
 from sim_hardware.devices.robot import Robot
 from sim_hardware.devices.scanner import MqttScanner, SerialScanner
+from sim_hardware.devices.smart_camera import SmartCamera
 from sim_hardware.devices.uplink import Uplink
 from sim_hardware.floor import SimulatedFloor
 
@@ -47,12 +50,25 @@ def clock_of(floor: SimulatedFloor, name: str) -> DeviceClock:
 
 def powered(floor: SimulatedFloor, name: str) -> Powered:
     """Return a device by its name."""
-    device = floor.scanners.get(name) or floor.robots.get(name) or floor.drones.get(name)
-    assert isinstance(device, SerialScanner | MqttScanner | Robot | Drone), f"no device {name}"
+    device = (
+        floor.scanners.get(name) or floor.robots.get(name) or floor.drones.get(name)
+        or floor.cameras.get(name) or floor.smart_cameras.get(name)
+    )  # fmt: skip
+    known = SerialScanner | MqttScanner | Robot | Drone | FixedCamera | SmartCamera
+    assert isinstance(device, known), f"no device {name}"
     return device
 
 
-def _on_mqtt(floor: SimulatedFloor, name: str) -> MqttScanner | Robot:
-    device = floor.scanners.get(name) or floor.robots.get(name)
-    assert isinstance(device, MqttScanner | Robot), f"{name} does not speak to the broker itself"
+def lens_of(floor: SimulatedFloor, name: str) -> Lens:
+    """Return the lens of a camera or drone that takes pictures."""
+    device = floor.cameras.get(name) or floor.drones.get(name)
+    assert isinstance(device, FixedCamera | Drone), f"{name} takes no pictures"
+    return device.lens
+
+
+def _on_mqtt(floor: SimulatedFloor, name: str) -> MqttScanner | Robot | SmartCamera:
+    device = floor.scanners.get(name) or floor.robots.get(name) or floor.smart_cameras.get(name)
+    assert isinstance(device, MqttScanner | Robot | SmartCamera), (
+        f"{name} does not speak to the broker itself"
+    )
     return device

@@ -13,6 +13,7 @@ Names = tuple[str, ...]
 WHOLE_SITE: Final = "site"
 DESK: Final = "desk"
 LANE_MARK: Final = ">"
+SIGHTING: Final = "sighting"
 EVERYTHING: Final = "all"
 
 
@@ -32,7 +33,8 @@ def _serial(_: Site, config: SimConfig) -> Names:
 
 
 def _mqtt(site: Site, config: SimConfig) -> Names:
-    return (*(s.device_id for s in config.scanners if not s.path), *_robots(site, config))
+    scanners = (s.device_id for s in config.scanners if not s.path)
+    return (*scanners, *_robots(site, config), *_smart(site, config))
 
 
 def _scanners(_: Site, config: SimConfig) -> Names:
@@ -47,12 +49,22 @@ def _drones(_: Site, config: SimConfig) -> Names:
     return tuple(own.drone_id for own in config.drones)
 
 
-def _cameras(site: Site, config: SimConfig) -> Names:
-    return (*(own.camera_id for own in config.cameras), *_drones(site, config))
+def _cameras(_: Site, config: SimConfig) -> Names:
+    return tuple(own.camera_id for own in config.cameras)
+
+
+def _smart(_: Site, config: SimConfig) -> Names:
+    return tuple(own.camera_id for own in config.cameras if own.level == SIGHTING)
+
+
+def _lenses(site: Site, config: SimConfig) -> Names:
+    fixed = (own.camera_id for own in config.cameras if own.level != SIGHTING)
+    return (*fixed, *_drones(site, config))
 
 
 def _devices(site: Site, config: SimConfig) -> Names:
-    return (*_scanners(site, config), *_robots(site, config), *_drones(site, config))
+    mobile = (*_robots(site, config), *_drones(site, config))
+    return (*_scanners(site, config), *mobile, *_cameras(site, config))
 
 
 def _processes(site: Site, _: SimConfig) -> Names:
@@ -92,6 +104,8 @@ NAMES: Final[Mapping[str, Callable[[Site, SimConfig], Names]]] = {
     "robot": _robots,
     "drone": _drones,
     "camera": _cameras,
+    "smart camera": _smart,
+    "lens": _lenses,
     "process": _processes,
     "client process": _clients,
     "broker": lambda _site, _config: (BROKER,),

@@ -6,15 +6,23 @@ from pathlib import Path
 
 import pytest
 
+from sim_hardware.config import SimCamera
 from sim_hardware.faults.kinds import KINDS, FaultError, check_fault
 from sim_hardware.faults.model import FaultKind
 from sim_hardware.faults.targets import NAMES
 from tests.fault_stage import Faulty, make_stage
 
+CAMERAS = (
+    SimCamera(camera_id="camera-1", url="mem://1", bins=("A-01-01-1",)),
+    SimCamera(camera_id="camera-2", level="sighting", bins=("A-01-01-1",)),
+)
+
 
 @pytest.fixture
 def faulty(tmp_path: Path) -> Faulty:
-    return make_stage(tmp_path)
+    faulty = make_stage(tmp_path, cameras=CAMERAS)
+    faulty.bench.floor.hire_planner(list)
+    return faulty
 
 
 def names(faulty: Faulty, kind: FaultKind) -> tuple[str, ...]:
@@ -51,8 +59,6 @@ def test_every_kind_says_what_it_does_and_reads_its_defaults(kind: FaultKind) ->
 @pytest.mark.parametrize("name", [k.name for k in KINDS.values() if k.group != "process"])
 def test_every_fault_of_the_floor_begins_and_ends_twice_over(faulty: Faulty, name: str) -> None:
     target = names(faulty, KINDS[name])[0]
-    if name == "cloudburst":
-        target = "site"
     ends = [faulty.begin(name, target), faulty.begin(name, target)]
     faulty.run(3)
     ends[0]()
