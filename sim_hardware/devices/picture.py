@@ -34,6 +34,8 @@ _LINEAR_PX_MAX, _MATRIX_PX_MAX = 3.0, 5.0
 SCRATCHES_MAX: Final = 400
 SCRATCH_PART: Final = 24
 """A scratch is as thick as this part of a label's shorter side."""
+SCRATCH_LONG: Final = 4
+"""It goes at most this part of the label's sides across and down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,9 @@ def _damaged(paper: Picture, name: str, share: float) -> Picture:
         if np.count_nonzero(hurt) >= share * hurt.size:
             break
         begin = (int(rng.integers(width)), int(rng.integers(height)))
-        end = (int(rng.integers(width)), int(rng.integers(height)))
+        most = [side // SCRATCH_LONG for side in paper.shape]
+        far = [int(rng.integers(-length, length + 1)) for length in most]
+        end = (begin[0] + far[1], begin[1] + far[0])
         cv2.line(hurt, begin, end, 1, thick)
     torn[hurt > 0] = _CARTON
     return torn
