@@ -44,6 +44,7 @@ class Code(enum.StrEnum):
     FOREIGN_DEVICE = "foreign_device"
     UNKNOWN_DEVICE = "unknown_device"
     BUSY = "busy"
+    REPEATED = "repeated"
     # the edge
     STORE_FULL = "store_full"
     STORE_FAILED = "store_failed"
@@ -97,6 +98,10 @@ CODE_MEANINGS: Final[dict[Code, tuple[str, str]]] = {
     Code.FOREIGN_DEVICE: ("topic and message name different devices", "correct the device"),
     Code.UNKNOWN_DEVICE: ("no edge of the site takes this device's scans", "add it to an edge"),
     Code.BUSY: ("serial: 200 scans wait for their answer", "wait, then scan again"),
+    Code.REPEATED: (
+        "serial: the same line came again before the first one had its answer",
+        "nothing: the first one counts; look at the screen",
+    ),
     Code.STORE_FULL: ("the edge's journal is at its limit", "begin a new database"),
     Code.STORE_FAILED: ("the disk did not take it: nothing was written", "scan it again"),
 }

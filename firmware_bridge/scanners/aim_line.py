@@ -56,13 +56,15 @@ class _Answer:
 
     seq: int
     data: bytes = b""
+    text: str = ""
+    """The line it answers; empty for one that was refused here."""
 
 
 class AimLineScanner:
     """One serial scanner on one lane: bytes in, scans out; answers go back in the scans' order.
 
-    At most UNANSWERED_MAX scans wait for their
-    answer; one more is refused at once with `busy`.
+    At most UNANSWERED_MAX scans wait for their answer; one more is refused at once with `busy`. A
+    scan that is the same as one which still waits is refused with `repeated`.
     """
 
     def __init__(
@@ -132,8 +134,13 @@ class AimLineScanner:
                 _bad(Code.BUSY, f"{UNANSWERED_MAX} scans wait for their answer: scan it again")
             )
             return
+        if any(waiting.text == text and not waiting.data for waiting in self._answers):
+            # Nobody scans faster than the beep comes: the line held the first one back, and its
+            # person tried again. Booked twice, the second could count for another task.
+            self._refuse(Code.REPEATED, "the same scan came again before its answer; one counts")
+            return
         self._seq += 1
-        self._answers.append(_Answer(self._seq))
+        self._answers.append(_Answer(self._seq, text=text))
         scan = DeviceScan(
             device_id=self.device_id, boot_epoch=self._epoch, seq=self._seq, text=text,
             scanned_at_ns=at_ns,

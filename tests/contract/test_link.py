@@ -244,6 +244,25 @@ def test_too_many_unanswered_scans_are_refused_at_once() -> None:
     assert device.heard.count(b"\x07busy: ") == 3
 
 
+def test_a_scan_repeated_before_its_answer_is_refused_in_its_turn() -> None:
+    """A line that held back a scan gives it and its repetition at once: only one may be booked."""
+    world = VirtualWorld()
+    device = SerialDevice(world.runtime, "/dev/s")
+    edge = Driver(world, "/dev/s")
+    world.settle(0.1)
+    device.scan("]C1a", "]C1b", "]C1a")
+    world.settle(0.1)
+    assert [arrived.scan.text for arrived in edge.arrived] == ["]C1a", "]C1b"]
+    assert device.heard == b""
+    edge.answer(0)
+    edge.answer(1)
+    world.settle(0.1)
+    assert device.heard.startswith(b"\x06\x06\x07repeated: ")
+    device.scan("]C1a")
+    world.settle(0.1)
+    assert [arrived.scan.text for arrived in edge.arrived] == ["]C1a", "]C1b", "]C1a"]
+
+
 def test_an_answer_to_a_lost_line_is_not_given_to_the_next_one() -> None:
     world = VirtualWorld()
     device = SerialDevice(world.runtime, "/dev/s")
