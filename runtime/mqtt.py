@@ -37,6 +37,8 @@ class MqttBus:
         self._idle = threading.Condition()
         self._unsent = 0
         self._told_unreached = False
+        self._started = False
+        self._away = False
         self.refused_publishes = 0
         self._client = self._make_client()
 
@@ -86,6 +88,10 @@ class MqttBus:
 
     def start(self) -> None:
         """Connect in the background; never fails because the broker is absent."""
+        self._away = False
+        if self._started:
+            return  # its network thread tries on
+        self._started = True
         options = self._options
         self._client.connect_async(options.host, options.port, keepalive=options.keepalive_s)
         self._client.loop_start()
@@ -96,18 +102,23 @@ class MqttBus:
             with self._idle:
                 self._idle.wait_for(lambda: self._unsent <= 0, timeout=GOODBYE_S_MAX)
         self._client.disconnect()
+        self._started = False
 
     def lose(self) -> None:
         """Lose the connection without a goodbye and stay away until `start`.
 
-        The network thread ends first (it sees so within a second), else it would connect again.
+        After it, the next try to connect comes after paho's usual delay.
         """
-        self._client.loop_stop()
+        self._away = True
         self._connected = False
         line = self._client.socket()
         if isinstance(line, socket.socket):
             with contextlib.suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)
+
+    def _check_not_away(self, _client: Client, _userdata: object) -> None:
+        if self._away:
+            raise ConnectionRefusedError("this client shall stay away")
 
     def close(self) -> None:
         """Free everything, after `stop`.
@@ -133,6 +144,7 @@ class MqttBus:
         if options.will:
             will = options.will
             client.will_set(will.topic, will.payload, qos=will.qos, retain=will.retain)
+        client.on_pre_connect = self._check_not_away
         client.on_connect = self._handle_connect
         client.on_connect_fail = self._handle_no_connection
         client.on_disconnect = self._handle_disconnect
