@@ -295,6 +295,30 @@ def test_a_purchase_goes_to_the_supplier_arrives_and_is_put_away(world: CentralW
     assert verify_ledger(world.engine).balanced
 
 
+def test_what_a_second_lorry_brings_of_the_same_purchase_is_received_too(
+    world: CentralWorld,
+) -> None:
+    plan(world, proposed("buy", units=30, from_place="supplier:S1", to_place="bin:A-DOCK"))
+    world.rt.run_for(2.0)
+    order = world.purchases[0]
+
+    def came(units: int) -> m.PurchaseOrder:
+        lines = (m.OrderLine(gtin=order.lines[0].gtin, units=units),)
+        return msgspec.structs.replace(order, lines=lines)
+
+    world.notice(came(12), "arrived")
+    world.notice(came(12), "arrived")
+    assert world.rt.run_until(lambda: bool(world.tasks("putaway", "done")), 30.0)
+    world.notice(came(30), "arrived")
+    world.notice(came(12), "arrived")
+    world.notice(came(30), "arrived")
+    world.rt.run_for(30.0)
+    assert [(r.status, r.units) for r in world.tasks("receive")] == [("done", 12), ("done", 18)]
+    [row] = world.rows(select(t.purchase_order))
+    assert (row.status, row.arrived_units, row.received_units) == ("received", 30, 30)
+    assert verify_ledger(world.engine).balanced
+
+
 def test_what_comes_in_while_putaways_wait_goes_along_with_the_next_one(
     world: CentralWorld,
 ) -> None:
