@@ -7,7 +7,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 	--custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench setup setup-test lock clean
+.PHONY: help demo test soak check bench setup setup-test lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -19,6 +19,10 @@ demo: ## set up, then run the closed loop: make demo ARGS="--headless --seconds 
 test: ## set up, then run all tests: make test ARGS="tests/unit -k broker"
 	@$(PYTHON) setup/machine.py test
 	@exec $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+soak: ## set up, then run the tests that `make test` leaves out because they take long
+	@$(PYTHON) setup/machine.py test
+	@exec $(BIN)/python -m pytest -n $(WORKERS) -m soak $(ARGS)
 
 check: ## lint, formatting, types and import rules (also run as tests)
 	@$(PYTHON) setup/machine.py test

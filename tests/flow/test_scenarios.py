@@ -36,12 +36,14 @@ def test_a_scenario_holds_in_memory(name: str) -> None:
     assert_holds(run_virtual(scenario, path.parent, RunOptions()))
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", ON_TERMINALS)
 def test_a_scenario_holds_on_real_terminals(name: str) -> None:
     path = find_scenario(name)
     assert_holds(run_virtual(read_scenario(path), path.parent, RunOptions(mode="pty")))
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", LIVE)
 def test_a_scenario_holds_live(name: str) -> None:
     path = find_scenario(name)

@@ -28,6 +28,7 @@ from sim_hardware.config import SimConfig
 from sim_hardware.floor import build_floor
 from stockhelm.demo_site import Ports, Shape, write_demo
 
+pytestmark = pytest.mark.soak
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = Ports(broker=1883, desk=8000, pictures=8001)
 SEED = 11

@@ -39,6 +39,7 @@ def test_it_says_what_each_module_took() -> None:
     assert shown.getvalue().count(f"{KERNEL_MODULES[1]}: {warmed[1].kernels} kernels") == 1
 
 
+@pytest.mark.soak
 def test_what_one_start_compiled_the_next_one_finds(tmp_path: Path) -> None:
     def compiled() -> list[int]:
         done = subprocess.run(
