@@ -120,6 +120,9 @@ class SiteBooks:
                     waiting += _one(db, "SELECT count(*) FROM outbox")
                     marks.append(str(_one(db, "SELECT count(*) FROM journal")))
             with self._central() as db:
+                # What an edge did not hear of a robot, central tells it again, ever more seldom.
+                told = "SELECT count(*) FROM edge_command WHERE kind = 'record' AND status = 'open'"
+                waiting += _one(db, told)
                 marks.append(str(_one(db, "SELECT count(*) FROM movement")))
                 marks.append(str(_one(db, "SELECT sum(moved_units) FROM task")))
         except BooksError as error:

@@ -226,7 +226,7 @@ KINDS: Final = (
         name="serial-delay", group="wire", target="serial device",
         text="what it says and hears comes late",
         parameters={
-            "delay": Parameter("s", 1.0, 0.0, 60.0, "the longest"), "direction": DIRECTION,
+            "delay": Parameter("s", 1.0, 0.0, 10.0, "the longest"), "direction": DIRECTION,
         },
         begin=_effect(lambda chance, v: Delay(chance, v.number("delay"))),
     ),
@@ -240,7 +240,8 @@ KINDS: Final = (
     ),
     FaultKind(
         name="serial-stall", group="wire", target="serial device",
-        text="nothing passes its line; at the end all of it comes at once",
+        text="nothing passes its line; at the end all of it comes at once (also scans whose person"
+        " gave up long ago)", parts_books_from_world=True,
         parameters={"direction": DIRECTION}, begin=_stall,
     ),
     FaultKind(
