@@ -86,7 +86,7 @@ def _kill_child(parent: int, name: str) -> None:
 @pytest.mark.timeout(150)
 def test_real_sales_drive_the_same_loop(tmp_path: Path, data_dir: Path) -> None:
     sales = data_dir / "demand" / "cj_A_orders_top40.csv"
-    report = run_demo(tmp_path, "--seconds", "25", "--orders", str(sales))
+    report = run_demo(tmp_path, "--seconds", "18", "--orders", str(sales))
     assert_books_are_true(report)
     assert report["orders_created"] > 0
     assert report["tasks_done"].get("pick", 0) > 0

@@ -58,13 +58,8 @@ MIXES = {
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    "mix",
-    [
-        pytest.param(mix, id=name, marks=[] if name == "all at once" else pytest.mark.soak)
-        for name, mix in MIXES.items()
-    ],
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("mix", MIXES.values(), ids=MIXES)
 def test_books_and_world_agree_in_the_end(tmp_path: Path, mix: tuple[Trouble, ...]) -> None:
     site = FaultySite(tmp_path, 7, mix)
     try:

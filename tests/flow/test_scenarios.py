@@ -18,6 +18,14 @@ ON_TERMINALS = (
     "a-visitor-scans", "broker-outage-at-peak", "brown-out", "cable-pulled", "central-killed",
     "drone-recount", "edge-killed", "opening-day", "three-restarts", "wrong-labels",
 )  # fmt: skip
+LONG = (
+    "black-friday",
+    "drained-battery",
+    "drone-recount",
+    "label-swap",
+    "lost-robot",
+    "umbrella-rainstorm",
+)
 LIVE = ("a-visitor-scans", "edge-killed", "opening-day")
 
 
@@ -28,7 +36,13 @@ def assert_holds(report: SimReport) -> None:
     assert report.settled
 
 
-@pytest.mark.parametrize("name", library_names())
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.soak) if name in LONG else name
+        for name in library_names()
+    ],
+)
 def test_a_scenario_holds_in_memory(name: str) -> None:
     path = find_scenario(name)
     scenario = read_scenario(path)

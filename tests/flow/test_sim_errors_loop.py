@@ -19,6 +19,7 @@ from sim_hardware.config import SimConfig, SimErrors, SimSuppliers
 from sim_hardware.floor import SimulatedFloor, Truth, build_floor
 from stockhelm.demo_site import Ports, write_demo
 
+pytestmark = pytest.mark.soak
 SECONDS = 45
 PORTS = Ports(broker=1883, desk=8000, pictures=8001)
 ERRORS = SimErrors(misplace=0.3, miscount=0.15, wrong_pick=0.15, forget_scan=0.05, steal=0.1)

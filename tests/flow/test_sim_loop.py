@@ -123,6 +123,7 @@ def test_orders_are_filled(loop: Loop) -> None:
     assert sum(counts.values()) == loop.floor.truth().orders_created
 
 
+@pytest.mark.soak
 def test_a_seed_gives_the_same_run_to_the_byte(tmp_path: Path) -> None:
     logs = []
     for name in ("one", "two"):
