@@ -240,7 +240,11 @@ def _ship(work: Round, row: TaskRow) -> None:
 
 
 def fail_move(work: Round, row: TaskRow, why: str) -> None:
-    """Close a robot's task as failed; a bin that did not give what the book says is counted."""
+    """Close a robot's task as failed and have the bin counted at which it ended.
+
+    That is the one that did not give what the book says, or the one that may have got the goods
+    already: a robot that restarts in its drop forgets to say so.
+    """
     held = work.conn.execute(
         select(func.coalesce(func.sum(balance.c.units), 0)).where(
             balance.c.place == location("robot", row.worker_id.rpartition("/")[2]),
@@ -251,8 +255,9 @@ def fail_move(work: Round, row: TaskRow, why: str) -> None:
         why = f"{why}; {held} units are on robot {row.worker_id}"
         log.warning("goods are left on a robot", task=row.task_id, robot=row.worker_id)
     end_task(work, row, "failed", why)
-    if row.kind != "deliver" and row.stops_done == 0:
-        work.doubts.append((row.from_place, f"{row.task_id} failed there: {why}", row.task_id))
+    if row.kind != "deliver":
+        place = row.to_place if row.stops_done else row.from_place
+        work.doubts.append((place, f"{row.task_id} failed there: {why}", row.task_id))
 
 
 def _handed_back(work: Round, row: TaskRow, detail: str) -> None:

@@ -177,6 +177,23 @@ def test_a_robot_that_fails_gives_the_stock_back_and_the_bin_is_counted(
     assert [c.bins for c in world.edges["A"].commands if isinstance(c, m.FlyMission)] == [("A-01",)]
 
 
+def test_a_robot_that_restarts_in_its_drop_has_the_goal_counted(world: CentralWorld) -> None:
+    """It may have dropped the goods and forgotten to say so: nobody else knows."""
+    world.robots.idle = True
+    plan(world, proposed(units=12))
+    world.rt.run_for(0.5)
+    (job,) = world.robots.jobs.values()
+    world.robots.stop(job, 0)
+    world.rt.run_for(1.0)
+    world.robots.report(job.job_id, "failed", 1, detail="no longer knows its order, in its drop")
+    world.rt.run_for(1.0)
+    (failed,) = world.tasks("refill")
+    assert failed.detail.endswith("in its drop; 12 units are on robot acme/r1")
+    refill, count = world.proposals()
+    assert (refill.status, count.kind, count.to_place) == ("failed", "count", refill.to_place)
+    assert count.reason.startswith(f"{failed.task_id} failed there: ")
+
+
 def test_what_no_edge_booked_is_commanded_after_a_while(world: CentralWorld) -> None:
     world.robots.books = False
     plan(world, proposed(units=12))
