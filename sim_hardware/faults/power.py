@@ -40,7 +40,8 @@ KINDS: Final = (
     FaultKind(
         name="brown-out", group="wire", target="device",
         text="its power fails (on a serial line: in the middle of what it says next); it forgets"
-        " everything; at the end it boots",
+        " everything (also what it did and nobody heard); at the end it boots",
+        parts_books_from_world=True,
         begin=_brown_out,
     ),
 )  # fmt: skip
