@@ -137,6 +137,13 @@ SYSTEM_PACKAGES: Final = (
         "test",
         lambda: on_path("chromium", "chromium-browser"),
     ),
+    SystemPackage(
+        "libatomic1",
+        "what drives the browser in the tests of the live page",
+        "the browser tests are skipped by name",
+        "test",
+        lambda: loads("libatomic.so.1"),
+    ),
 )
 
 

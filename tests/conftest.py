@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 from pathlib import Path
@@ -53,6 +54,10 @@ def data_dir() -> Path:
 @pytest.fixture
 def chromium() -> str:
     """Return the path of the system's Chromium, for playwright's `executable_path`."""
+    try:
+        ctypes.CDLL("libatomic.so.1")
+    except OSError:
+        pytest.skip("libatomic1 is not installed: playwright's driver needs it")
     return program("chromium", "chromium-browser", why="the tests of the live page")
 
 
