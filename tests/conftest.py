@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from stockhelm.broker import BrokerConfig, BrokerProcess, free_port
@@ -31,6 +32,13 @@ class Address(NamedTuple):
 
     host: str
     port: int
+
+
+@pytest.fixture(autouse=True)
+def logs_of_its_own() -> Iterator[None]:
+    """Leave no test's way of logging to the next one."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
