@@ -22,7 +22,7 @@ from central.replenish.types import Plan
 from central.store import birth_mark
 from central.tasking.floor import Floor
 from central.tasking.people import PeopleBoard
-from central.tasking.phases import make_phases, raise_doubts
+from central.tasking.phases import make_turns, raise_doubts
 from central.tasking.proposals import decide, take_plan
 from central.tasking.purchasing import PurchaseSender, take_notice
 from central.tasking.robots import follow_job, submit_open_tasks
@@ -51,7 +51,7 @@ EVENTS_PER_COMMIT_MAX: Final = 5_000
 TICK_S: Final = 0.25
 """How often the phases that wait for a time run when nothing else happens."""
 FOLLOW_S: Final = 0.05
-"""All phases follow a change after this: changes that come together are followed once."""
+"""The phases follow a change after this: changes that come together are followed once."""
 CHANGED_S: Final = 0.2
 BEAT_S: Final = 2.0
 """So often pages hear at least that central is there, also when nothing changed."""
@@ -92,7 +92,7 @@ class Keeper:
         self._lane = lane
         self._people = PeopleBoard()
         self._purchases = PurchaseSender()
-        self._phases = make_phases(self._people, self._purchases)
+        self._turns = make_turns(self._people, self._purchases)
         self._dirty: set[str] = set()
         self._beat_due_ns = 0
         self._wrote = False
@@ -147,6 +147,15 @@ class Keeper:
         if self._stopped:
             return False
         self._wrote = False
+        try:
+            work = self._transact(phases)
+        except BaseException:
+            self._turns.all()  # nothing of it is written: whoever had a turn gets it again
+            raise
+        self._follow_commit(work.effects)
+        return self._wrote
+
+    def _transact(self, phases: Sequence[Callable[[Round], None]]) -> Round:
         with self._engine.begin() as conn:
             work = Round(
                 conn=conn,
@@ -158,8 +167,7 @@ class Keeper:
             )
             for phase in phases:
                 phase(work)
-        self._follow_commit(work.effects)
-        return self._wrote
+        return work
 
     def _follow_commit(self, effects: Effects) -> None:
         if self._stopped:
@@ -179,7 +187,7 @@ class Keeper:
     def _publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1) -> None:
         if not self._bus.publish(topic, payload, qos=qos, retain=retain) and qos:
             self._metrics.count("publishes_refused")
-            self._people.forget_sent()
+            self._tell_people_again()
 
     def _follow_soon(self) -> None:
         if not self._follows:
@@ -187,15 +195,16 @@ class Keeper:
             self._lane.call_later(FOLLOW_S, self._run_phases)
 
     def _run_phases(self) -> None:
-        """Run all phases, again and again until they find nothing more to do."""
+        """Run the phases whose turn it is, again and again until nobody finds anything to do."""
         self._follows = False
-        if self._do(self._phases.all):
+        if self._do((self._turns.run,)):
             self._follow_soon()
 
     def _tick(self) -> None:
         """Run the phases that wait for a time; what they change is followed by the others."""
-        if not self._follows and self._do(self._phases.timed):
-            self._follow_soon()
+        self._turns.ticked()
+        if not self._follows:
+            self._run_phases()
 
     # --- what arrives --------------------------------------------------------------------------
 
@@ -212,8 +221,12 @@ class Keeper:
         self._bus.on_connect(self._lane, self._on_connect)
 
     def _on_connect(self) -> None:
-        self._people.forget_sent()
+        self._tell_people_again()
         self._follow_soon()
+
+    def _tell_people_again(self) -> None:
+        self._people.forget_sent()
+        self._turns.all()
 
     def _decoded(self, messages: Iterable[Incoming], kind: type[T]) -> Iterator[tuple[str, T]]:
         """Yield (topic, message) of what can be read; the rest is counted and logged."""
@@ -287,10 +300,14 @@ class Keeper:
     def _note_changed(
         self, _conn: Any, clause: Any, _many: Any, _params: Any, _options: Any, result: Any
     ) -> None:
-        changes = isinstance(clause, Insert | Update | Delete)
-        if changes and isinstance(clause.table, Table) and result.rowcount != 0:
+        if not isinstance(clause, Insert | Update | Delete):
+            return
+        # What returns rows has counted none yet.
+        if isinstance(clause.table, Table) and (result.rowcount != 0 or result.returns_rows):
             # A plain str: SQLAlchemy's names are a subclass that does not go on the wire.
-            self._dirty.add(str.__str__(clause.table.name))
+            name = str.__str__(clause.table.name)
+            self._dirty.add(name)
+            self._turns.wrote(name)
             self._wrote = True
 
     def _tell_changed(self) -> None:

@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sqlalchemy import Table
+
+import central.tables as t
 from central.tasking.commands import send_commands, settle_commands
 from central.tasking.counts import fly_missions
 from central.tasking.deadlines import watch_deadlines
@@ -31,52 +34,93 @@ from central.tasking.settle import (
     settle_proposals,
 )
 
-Phase = Callable[[Round], None]
 DOUBTS_PER_ROUND_MAX: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Phases:
-    """All phases in their order, and those among them that wait for a time."""
+class Phase:
+    """One step, and when there may be something to do for it."""
 
-    all: Sequence[Phase]
-    timed: Sequence[Phase]
+    do: Callable[[Round], None]
+    reads: frozenset[str] = frozenset()
+    """The tables it looks at: it has nothing to do before one of them was written."""
+    waits: bool = False
+    """Whether it also waits for a time."""
+    always: bool = False
+    """Whether it looks at what the other phases of the same round left it."""
 
 
-def make_phases(people: PeopleBoard, purchases: PurchaseSender) -> Phases:
+class Turns:
+    """Whose turn it is: the phases that something was written for since they last ran.
+
+    Most facts concern few phases. Without this every fact, and the end of every round, costs the
+    queries of all of them.
+    """
+
+    def __init__(self, phases: Sequence[Phase]) -> None:
+        self._phases = phases
+        self._readers: dict[str, list[int]] = {}
+        for index, phase in enumerate(phases):
+            for table in phase.reads:
+                self._readers.setdefault(table, []).append(index)
+        self._due = set(range(len(phases)))
+
+    def wrote(self, table: str) -> None:
+        """Give a turn to all that look at `table`."""
+        self._due.update(self._readers.get(table, ()))
+
+    def ticked(self) -> None:
+        """Give a turn to all that wait for a time."""
+        self._due.update(i for i, phase in enumerate(self._phases) if phase.waits)
+
+    def all(self) -> None:
+        """Give a turn to every phase, as at a start."""
+        self._due.update(range(len(self._phases)))
+
+    def run(self, work: Round) -> None:
+        """Run the phases whose turn it is, in order; what one writes is seen by those after it.
+
+        What they write for phases before them, or for themselves, is for the next round.
+        """
+        for index, phase in enumerate(self._phases):
+            if phase.always or index in self._due:
+                self._due.discard(index)
+                phase.do(work)
+
+
+def make_turns(people: PeopleBoard, purchases: PurchaseSender) -> Turns:
     """Return the phases: first what the ledger says, then what follows from it."""
-    every: Sequence[Phase] = (
-        settle_commands,
-        settle_moves,
-        settle_counts,
-        settle_deliveries,
-        drop_unreserved,
-        watch_deadlines,
-        update_lines,
-        receive_arrivals,
-        put_away,
-        allocate_lines,
-        advance_orders,
-        deliver_picked,
-        settle_proposals,
-        expire_proposals,
-        raise_doubts,
-        fly_missions,
-        people.assign,
-        people.publish,
-        purchases.send,
-        send_commands,
+    return Turns(make_phases(people, purchases))
+
+
+def make_phases(people: PeopleBoard, purchases: PurchaseSender) -> Sequence[Phase]:
+    """Return the phases in their order."""
+    return (
+        _phase(settle_commands, t.edge_command, t.movement, t.mission_end, waits=True),
+        _phase(settle_moves, t.task, t.movement, t.customer_order),
+        _phase(settle_counts, t.task, t.mission_end, t.observation),
+        _phase(settle_deliveries, t.task, t.edge_command),
+        _phase(drop_unreserved, t.task, t.reservation, t.movement),
+        _phase(watch_deadlines, t.task, waits=True),
+        _phase(update_lines, t.order_line, t.customer_order, t.task),
+        _phase(receive_arrivals, t.purchase_order, t.task),
+        _phase(put_away, t.balance, t.task, t.reservation),
+        _phase(allocate_lines, t.order_line, t.customer_order, t.balance, t.reservation),
+        _phase(advance_orders, t.customer_order, t.order_line),
+        _phase(deliver_picked, t.customer_order, t.task, t.order_line, waits=True),
+        _phase(settle_proposals, t.proposal, t.task, t.purchase_order),
+        _phase(expire_proposals, t.proposal, waits=True),
+        Phase(raise_doubts, always=True),
+        _phase(fly_missions, t.edge_command, t.task),
+        _phase(people.assign, t.task),
+        _phase(people.publish, t.task),
+        _phase(purchases.send, t.purchase_order, waits=True),
+        _phase(send_commands, t.edge_command, waits=True),
     )
-    timed = (
-        settle_commands,
-        watch_deadlines,
-        deliver_picked,
-        expire_proposals,
-        raise_doubts,
-        purchases.send,
-        send_commands,
-    )
-    return Phases(every, timed)
+
+
+def _phase(do: Callable[[Round], None], *reads: Table, waits: bool = False) -> Phase:
+    return Phase(do, frozenset(str(table.name) for table in reads), waits)
 
 
 def raise_doubts(work: Round) -> None:
