@@ -1,7 +1,7 @@
 # Thin targets over setup/machine.py, the command `stockhelm` and pytest. `make help` lists them.
 PYTHON ?= python3
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 BIN := .venv/bin
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock"
@@ -18,7 +18,7 @@ demo: ## set up, then run the closed loop: make demo ARGS="--headless --seconds 
 
 test: ## set up, then run all tests: make test ARGS="tests/unit -k broker"
 	@$(PYTHON) setup/machine.py test
-	@exec $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 soak: ## set up, then run the tests that `make test` leaves out because they take long
 	@$(PYTHON) setup/machine.py test

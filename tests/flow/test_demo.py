@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -150,17 +149,18 @@ def test_what_cannot_work_is_refused_before_anything_starts(
     assert expected in done.stdout
 
 
-@pytest.mark.parametrize("line", ["broker:", "kernels", "starting"])
-def test_ctrl_c_while_it_starts_ends_it_at_once(tmp_path: Path, line: str) -> None:
+@pytest.mark.parametrize("line", ["broker:", "is ready", "http://127.0.0.1:"])
+def test_ctrl_c_ends_it_at_once_and_leaves_no_process(tmp_path: Path, line: str) -> None:
     with subprocess.Popen(
         [*DEMO, "--headless", "--directory", str(tmp_path / "run")],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        env={**os.environ, "COLUMNS": "200"},
     ) as demo:
         assert demo.stdout is not None
         for said in demo.stdout:
-            if line in said or "is ready" in said:
+            if line in said:
                 break
         children = psutil.Process(demo.pid).children(recursive=True)
         demo.send_signal(signal.SIGINT)
@@ -169,8 +169,7 @@ def test_ctrl_c_while_it_starts_ends_it_at_once(tmp_path: Path, line: str) -> No
 
 
 @pytest.mark.timeout(150)
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_the_end_leaves_no_process_behind(tmp_path: Path, how: signal.Signals) -> None:
+def test_a_kill_leaves_no_process_behind(tmp_path: Path) -> None:
     with subprocess.Popen(
         [*DEMO, "--headless", "--seconds", "90", "--directory", str(tmp_path)],
         stdout=subprocess.PIPE,
@@ -184,10 +183,8 @@ def test_the_end_leaves_no_process_behind(tmp_path: Path, how: signal.Signals) -
                 break
         children = psutil.Process(demo.pid).children(recursive=True)
         assert len(children) >= 6
-        asked = time.monotonic()
-        demo.send_signal(how)
+        demo.kill()
         demo.wait(timeout=10)
-        left_s = max(0.1, 5 - (time.monotonic() - asked))
-        gone, alive = psutil.wait_procs(children, timeout=left_s)
-        assert alive == []
-        assert len(gone) == len(children)
+        # A process that hangs ends itself 4 s after it is told to; the machine may be busy.
+        _, alive = psutil.wait_procs(children, timeout=15)
+        assert [child.cmdline() for child in alive] == []

@@ -20,10 +20,14 @@ ON_TERMINALS = (
 )  # fmt: skip
 LONG = (
     "black-friday",
+    "both-killed",
     "drained-battery",
     "drone-recount",
     "label-swap",
     "lost-robot",
+    "partition-of-an-edge",
+    "supplier-late",
+    "three-restarts",
     "umbrella-rainstorm",
 )
 LIVE = ("a-visitor-scans", "edge-killed", "opening-day")

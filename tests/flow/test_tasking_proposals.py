@@ -210,7 +210,7 @@ def test_what_no_edge_booked_is_commanded_after_a_while(world: CentralWorld) -> 
 
 @pytest.mark.soak
 def test_what_an_edge_refuses_to_book_is_given_up_and_its_bin_is_counted(tmp_path: Path) -> None:
-    tasking = TaskingConfig(task_due_s=60.0, record_after_s=2.0, record_give_up_s=600.0)
+    tasking = TaskingConfig(task_due_s=60.0, record_after_s=2.0, record_give_up_s=100.0)
     world = CentralWorld(tmp_path, tasking=tasking)
     world.open_stock()
     world.robots.books = False
@@ -244,7 +244,7 @@ def test_what_an_edge_refuses_to_book_is_given_up_and_its_bin_is_counted(tmp_pat
 
 
 def test_commands_of_before_there_was_an_end_get_one(tmp_path: Path) -> None:
-    tasking = TaskingConfig(task_due_s=60.0, record_after_s=2.0, record_give_up_s=600.0)
+    tasking = TaskingConfig(task_due_s=60.0, record_after_s=2.0, record_give_up_s=100.0)
     world = CentralWorld(tmp_path, tasking=tasking)
     world.open_stock()
     world.robots.books = False
@@ -253,7 +253,7 @@ def test_commands_of_before_there_was_an_end_get_one(tmp_path: Path) -> None:
     world.rt.run_for(20.0)
     with world.engine.begin() as conn:
         conn.execute(update(t.edge_command).values(expires_at_ns=0, tries=5_000))
-    world.rt.run_for(700.0)
+    world.rt.run_for(200.0)
     assert {r.status for r in world.rows(select(t.edge_command))} == {"done", "dropped"}
 
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.build import message_strategy, movement
@@ -21,11 +21,14 @@ from wire.messages import (
 )
 from wire.topics import TOPICS
 
+# As every kind of message is drawn in its own test, a part of the examples does for each.
+few = settings(max_examples=settings().max_examples // 3)
 KINDS = sorted({kind for topic in TOPICS for kind in topic.messages}, key=lambda k: k.__name__)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.__name__)
 @given(data=st.data())
+@few
 def test_every_valid_message_survives_the_wire(kind: type[Message], data: st.DataObject) -> None:
     payload = data.draw(message_strategy(kind))
     message = decode(payload, kind)
@@ -34,6 +37,7 @@ def test_every_valid_message_survives_the_wire(kind: type[Message], data: st.Dat
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.__name__)
 @given(data=st.data(), cut=st.integers(min_value=0), flip=st.integers(0, 255))
+@few
 def test_a_damaged_message_is_decoded_or_refused(
     kind: type[Message], data: st.DataObject, cut: int, flip: int
 ) -> None:
