@@ -275,7 +275,7 @@ class SimConfig(Section, frozen=True, kw_only=True):
     """Name of the site: part of every topic."""
     site_dir: str
     """Folder of the site's CSV files."""
-    gln: Annotated[str, Meta(pattern=r"^[0-9]{13}$")]
+    gln: Annotated[str, Meta(pattern=r"^[0-9]{13}\Z")]
     """The site's Global Location Number, as at the edges: labels carry it."""
     truth_file: str
     """Where the truth is written, on SIGUSR1 (the world then stands still) and at the end."""

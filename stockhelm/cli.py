@@ -237,7 +237,10 @@ def doctor(*, as_json: AsJson = False) -> None:
 
 @app.command()
 def gs1(
-    texts: Annotated[list[str], typer.Argument(help="As a scanner sends it; GS as <GS>.")],
+    texts: Annotated[
+        list[str],
+        typer.Argument(help="As a scanner sends it (GS as <GS>), or (01)... in brackets."),
+    ],
     *,
     as_json: AsJson = False,
 ) -> None:

@@ -28,6 +28,8 @@ HERE: Final = Path(__file__).parent
 SEND_S_MAX: Final = 20.0
 OFFSET_MAX: Final = 10_000_000
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+_UNAVAILABLE: Final[dict[int | str, dict[str, Any]]] = {503: {"model": Problem}}
+_ABSENT: Final[dict[int | str, dict[str, Any]]] = {404: {"model": Problem}, **_UNAVAILABLE}
 
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX)]
 Offset = Annotated[int, Query(ge=0, le=OFFSET_MAX)]
@@ -105,6 +107,7 @@ def build_app(desk: Desk, version: str) -> FastAPI:
     )  # fmt: skip
     add_error_handlers(app)
     _add_page(app, desk, version)
+    _add_floor(app, desk)
     _add_lists(app, desk)
     _add_decision(app, desk)
     _add_socket(app, desk)
@@ -147,12 +150,10 @@ def _add_page(app: FastAPI, desk: Desk, version: str) -> None:
         return JSONResponse(body, 200 if is_well else 503)
 
 
-def _add_lists(app: FastAPI, desk: Desk) -> None:
+def _add_floor(app: FastAPI, desk: Desk) -> None:
     queries = desk.queries
-    problems: dict[int | str, dict[str, Any]] = {503: {"model": Problem}}
-    absent: dict[int | str, dict[str, Any]] = {404: {"model": Problem}, **problems}
 
-    @app.get("/api/summary", responses=problems)
+    @app.get("/api/summary", responses=_UNAVAILABLE)
     def summary() -> r.Summary:
         """Figures, robots and who can be reached."""
         robots, edges = desk.floor.robots(), desk.floor.edges()
@@ -173,18 +174,22 @@ def _add_lists(app: FastAPI, desk: Desk) -> None:
         """Robots as they last spoke."""
         return _cut(desk.floor.robots(), limit, offset)
 
-    @app.get("/api/bins", responses=problems)
+    @app.get("/api/bins", responses=_UNAVAILABLE)
     def bins(limit: Limit = 100, offset: Offset = 0) -> ListPage[r.Bin]:
         """Bins in the order of the site's files, with what the books say is in them."""
         return _cut(list(desk.ask(queries.bins).values()), limit, offset)
 
-    @app.get("/api/bins/{bin_id}", responses=absent)
+    @app.get("/api/bins/{bin_id}", responses=_ABSENT)
     def one_bin(bin_id: str) -> r.BinDetail:
         """One bin with its latest movements and observations and its open tasks."""
         found = desk.ask(lambda books: queries.bin_detail(books, bin_id))
         return _found(found, f"there is no bin {bin_id[:60]!r} here")
 
-    @app.get("/api/tasks", responses=problems)
+
+def _add_lists(app: FastAPI, desk: Desk) -> None:
+    queries = desk.queries
+
+    @app.get("/api/tasks", responses=_UNAVAILABLE)
     def tasks(
         status: TaskStatus = "", kind: TaskKind = "", limit: Limit = 100, offset: Offset = 0
     ) -> ListPage[r.Task]:
@@ -194,7 +199,7 @@ def _add_lists(app: FastAPI, desk: Desk) -> None:
         )
         return ListPage(items=items, total=total, limit=limit, offset=offset)
 
-    @app.get("/api/proposals", responses=problems)
+    @app.get("/api/proposals", responses=_UNAVAILABLE)
     def proposals(
         status: ProposalStatus = "", limit: Limit = 100, offset: Offset = 0
     ) -> ListPage[r.Proposal]:
@@ -204,13 +209,13 @@ def _add_lists(app: FastAPI, desk: Desk) -> None:
         )
         return ListPage(items=items, total=total, limit=limit, offset=offset)
 
-    @app.get("/api/proposals/{proposal_id}", responses=absent)
+    @app.get("/api/proposals/{proposal_id}", responses=_ABSENT)
     def one_proposal(proposal_id: str) -> r.ProposalWhy:
         """One proposal with its numbers, what it was made for, and what came of it."""
         found = desk.ask(lambda books: queries.why(books, proposal_id))
         return _found(found, f"there is no proposal {proposal_id[:60]!r}")
 
-    @app.get("/api/orders", responses=problems)
+    @app.get("/api/orders", responses=_UNAVAILABLE)
     def orders(
         status: OrderStatus = "", limit: Limit = 100, offset: Offset = 0
     ) -> ListPage[r.Order]:
