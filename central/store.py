@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -164,9 +165,7 @@ def insert_new(conn: Connection, table: Table, rows: Sequence[Values]) -> int:
     """Insert the rows whose key is not there yet; return how many were."""
     if not rows:
         return 0
-    if conn.dialect.name == "postgresql":
-        return conn.execute(postgresql.insert(table).on_conflict_do_nothing(), rows).rowcount
-    return conn.execute(sqlite.insert(table).on_conflict_do_nothing(), rows).rowcount
+    return conn.execute(_insert_new(conn.dialect.name, table), rows).rowcount
 
 
 def insert_returning(
@@ -175,9 +174,7 @@ def insert_returning(
     """Insert the rows whose key is not there yet; return `returned` of those that were."""
     if not rows:
         return []
-    insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-    statement: Any = insert(table)
-    statement = statement.on_conflict_do_nothing().returning(returned)
+    statement = _insert_returning(conn.dialect.name, table, returned)
     return list(conn.execute(statement, rows).scalars())
 
 
@@ -185,8 +182,30 @@ def upsert_statement(
     conn: Connection, table: Table, *, add: Sequence[str] = (), replace: Sequence[str] = ()
 ) -> Any:
     """Return an insert that, where the key exists, adds to some columns and replaces others."""
-    insert = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-    statement: Any = insert(table)
+    return _upsert(conn.dialect.name, table, tuple(add), tuple(replace))
+
+
+# Each statement is made once and kept, as are those that stand above the functions which use them:
+# to make one, and to look up what it compiles to, costs about as much as to execute it.
+
+
+def _insert(dialect: str, table: Table) -> Any:
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+
+
+@cache
+def _insert_new(dialect: str, table: Table) -> Any:
+    return _insert(dialect, table).on_conflict_do_nothing()
+
+
+@cache
+def _insert_returning(dialect: str, table: Table, returned: Column[str]) -> Any:
+    return _insert_new(dialect, table).returning(returned)
+
+
+@cache
+def _upsert(dialect: str, table: Table, add: tuple[str, ...], replace: tuple[str, ...]) -> Any:
+    statement = _insert(dialect, table)
     changes = {name: table.c[name] + statement.excluded[name] for name in add}
     changes |= {name: statement.excluded[name] for name in replace}
     return statement.on_conflict_do_update(
@@ -220,9 +239,14 @@ def birth_mark(conn: Connection, now_ns: int) -> str:
 
 def next_numbers(conn: Connection, name: str, count: int) -> range:
     """Return the next `count` numbers of the counter `name`; a rollback gives them back."""
-    statement = upsert_statement(conn, counter, add=("value",)).returning(counter.c.value)
+    statement = _count_up(conn.dialect.name)
     last = int(conn.execute(statement, {"name": name, "value": count}).scalar_one())
     return range(last - count + 1, last + 1)
+
+
+@cache
+def _count_up(dialect: str) -> Any:
+    return _upsert(dialect, counter, ("value",), ()).returning(counter.c.value)
 
 
 def _base36(number: int) -> str:

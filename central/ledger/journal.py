@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import BindParameter, Connection, bindparam, select, tuple_, update
+from sqlalchemy import Connection, bindparam, select, tuple_, update
 
 from central.ledger.core import PlaceGtin, Watermarks, balance_changes
 from central.ledger.reservations import cut_to_balance, settle_reservations
@@ -80,13 +80,16 @@ def _apply_moves(conn: Connection, moves: Sequence[Movement], applied: Applied) 
     applied.cut_tasks += cut_to_balance(conn, (key for key in changes if bin_of(key[0])))
 
 
+_WATERMARKS: Final = select(watermark).where(
+    tuple_(watermark.c.edge_id, watermark.c.epoch).in_(bindparam("keys"))
+)
+
+
 def _read_watermarks(
     conn: Connection, batches: Sequence[JournalBatch]
 ) -> tuple[Watermarks, dict[tuple[str, int], int]]:
     keys = sorted({(batch.edge_id, batch.epoch) for batch in batches})
-    found = conn.execute(
-        select(watermark).where(tuple_(watermark.c.edge_id, watermark.c.epoch).in_(keys))
-    )
+    found = conn.execute(_WATERMARKS, {"keys": keys})
     seqs = dict.fromkeys(keys, 0) | {(row.edge_id, row.epoch): row.seq for row in found}
     return Watermarks(dict(seqs)), seqs
 
@@ -142,10 +145,11 @@ def _insert_observations(
     return list(new.values())
 
 
+_BALANCES: Final = select(balance).where(balance.c.place.in_(bindparam("places")))
+
+
 def _bin_units(conn: Connection, bins: Collection[str]) -> dict[PlaceGtin, int]:
-    rows = conn.execute(
-        select(balance).where(balance.c.place.in_([bin_location(bin_id) for bin_id in bins]))
-    )
+    rows = conn.execute(_BALANCES, {"places": [bin_location(bin_id) for bin_id in bins]})
     return {(row.place, row.gtin): row.units for row in rows}
 
 
@@ -178,6 +182,19 @@ def _observation_rows(
     ]
 
 
+_CONFIRM: Final = (
+    update(task)
+    .where(
+        task.c.to_place == bindparam("place"),
+        task.c.gtin == bindparam("seen_gtin"),
+        task.c.status == "done",
+        task.c.confirmed_at_ns == 0,
+        task.c.done_at_ns <= bindparam("at_ns"),
+    )
+    .values(confirmed_at_ns=bindparam("at_ns"))
+)
+
+
 def _confirm_tasks(conn: Connection, rows: Iterable[dict[str, Any]]) -> None:
     """Note the done tasks whose target bin shows their article now."""
     seen = [
@@ -189,21 +206,8 @@ def _confirm_tasks(conn: Connection, rows: Iterable[dict[str, Any]]) -> None:
         for row in rows
         if row["gtin"] and row["seen_units"] > 0
     ]
-    if not seen:
-        return
-    at_ns: BindParameter[int] = bindparam("at_ns")
-    conn.execute(
-        update(task)
-        .where(
-            task.c.to_place == bindparam("place"),
-            task.c.gtin == bindparam("seen_gtin"),
-            task.c.status == "done",
-            task.c.confirmed_at_ns == 0,
-            task.c.done_at_ns <= at_ns,
-        )
-        .values(confirmed_at_ns=at_ns),
-        seen,
-    )
+    if seen:
+        conn.execute(_CONFIRM, seen)
 
 
 def _insert_mission_ends(conn: Connection, arrived: Iterable[ArrivedRow]) -> list[MissionEnded]:

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     and_,
     bindparam,
@@ -14,7 +13,6 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    literal,
     select,
     tuple_,
     update,
@@ -25,10 +23,36 @@ from central.tables import balance, movement, reservation, task
 
 OPEN_STATUSES: Final = ("open", "assigned", "moving")
 
+_HELD: Final = select(func.coalesce(func.sum(balance.c.units), 0)).where(
+    balance.c.place == bindparam("at_place"), balance.c.gtin == bindparam("of_gtin")
+)
+_PROMISED: Final = select(func.coalesce(func.sum(reservation.c.units), 0)).where(
+    reservation.c.place == bindparam("at_place"), reservation.c.gtin == bindparam("of_gtin")
+)
+_FREE: Final = _HELD.scalar_subquery() - _PROMISED.scalar_subquery()
+_AVAILABLE: Final = select(_FREE)
+
 
 def available_units(conn: Connection, place: str, gtin: str) -> int:
     """Return the units at `place` that nobody is promised."""
-    return int(conn.execute(select(_free(place, gtin))).scalar_one())
+    return int(conn.execute(_AVAILABLE, {"at_place": place, "of_gtin": gtin}).scalar_one())
+
+
+_LOCK_BALANCE: Final = (
+    select(balance.c.units)
+    .where(balance.c.place == bindparam("at_place"), balance.c.gtin == bindparam("of_gtin"))
+    .with_for_update()
+)
+_WANTED: Final = bindparam("wanted", type_=reservation.c.units.type)
+_PROMISE: Final = insert(reservation).from_select(
+    ["task_id", "place", "gtin", "units"],
+    select(
+        bindparam("to_task", type_=reservation.c.task_id.type),
+        bindparam("at_place", type_=reservation.c.place.type),
+        bindparam("of_gtin", type_=reservation.c.gtin.type),
+        _WANTED,
+    ).where(_FREE >= _WANTED),
+)
 
 
 def reserve(conn: Connection, task_id: str, place: str, gtin: str, units: int) -> bool:
@@ -38,54 +62,69 @@ def reserve(conn: Connection, task_id: str, place: str, gtin: str, units: int) -
     balance is locked first, so that two callers cannot both see the same units free.
     """
     assert units > 0, "a reservation is of at least one unit"
-    row = and_(balance.c.place == place, balance.c.gtin == gtin)
+    row = {"at_place": place, "of_gtin": gtin}
     if conn.dialect.name != "sqlite":
-        conn.execute(select(balance.c.units).where(row).with_for_update())
-    promised = select(literal(task_id), literal(place), literal(gtin), literal(units)).where(
-        _free(place, gtin) >= units
-    )
-    done = conn.execute(
-        insert(reservation).from_select(["task_id", "place", "gtin", "units"], promised)
-    )
+        conn.execute(_LOCK_BALANCE, row)
+    done = conn.execute(_PROMISE, row | {"to_task": task_id, "wanted": units})
     return done.rowcount == 1
+
+
+_RELEASE: Final = delete(reservation).where(reservation.c.task_id == bindparam("task_id"))
 
 
 def release(conn: Connection, task_id: str) -> None:
     """Give back everything promised to `task_id`."""
-    conn.execute(delete(reservation).where(reservation.c.task_id == task_id))
+    conn.execute(_RELEASE, {"task_id": task_id})
+
+
+_TAKEN: Final = func.coalesce(
+    func.sum(
+        case(
+            (movement.c.from_place == task.c.from_place, movement.c.units),
+            (movement.c.to_place == task.c.from_place, -movement.c.units),
+            else_=0,
+        )
+    ),
+    0,
+)
+_LEFT_TO_TAKE: Final = (
+    select(task.c.task_id, task.c.units - _TAKEN)
+    .join(movement, movement.c.task_id == task.c.task_id)
+    .where(task.c.task_id.in_(bindparam("task_ids")), task.c.status.in_(OPEN_STATUSES))
+    .group_by(task.c.task_id, task.c.units)
+)
+_SHRINK: Final = (
+    update(reservation)
+    .where(reservation.c.task_id == bindparam("of_task"))
+    .values(units=bindparam("left"))
+)
+_RELEASE_ALL: Final = delete(reservation).where(reservation.c.task_id.in_(bindparam("task_ids")))
 
 
 def settle_reservations(conn: Connection, task_ids: Collection[str]) -> None:
     """Shrink the reservations of these tasks to what they have not yet taken out of the bin."""
     if not task_ids:
         return
-    taken = func.coalesce(
-        func.sum(
-            case(
-                (movement.c.from_place == task.c.from_place, movement.c.units),
-                (movement.c.to_place == task.c.from_place, -movement.c.units),
-                else_=0,
-            )
-        ),
-        0,
-    )
-    rows = conn.execute(
-        select(task.c.task_id, task.c.units - taken)
-        .join(movement, movement.c.task_id == task.c.task_id)
-        .where(task.c.task_id.in_(task_ids), task.c.status.in_(OPEN_STATUSES))
-        .group_by(task.c.task_id, task.c.units)
-    ).all()
+    rows = conn.execute(_LEFT_TO_TAKE, {"task_ids": list(task_ids)}).all()
     left = [{"of_task": task_id, "left": units} for task_id, units in rows if units > 0]
     gone = [task_id for task_id, units in rows if units <= 0]
     if left:
-        conn.execute(
-            update(reservation)
-            .where(reservation.c.task_id == bindparam("of_task"))
-            .values(units=bindparam("left")),
-            left,
-        )
+        conn.execute(_SHRINK, left)
     if gone:
-        conn.execute(delete(reservation).where(reservation.c.task_id.in_(gone)))
+        conn.execute(_RELEASE_ALL, {"task_ids": gone})
+
+
+_HELD_THERE: Final = func.coalesce(func.max(balance.c.units), 0)
+_OVERPROMISED: Final = (
+    select(reservation.c.place, reservation.c.gtin, _HELD_THERE)
+    .outerjoin(
+        balance,
+        and_(balance.c.place == reservation.c.place, balance.c.gtin == reservation.c.gtin),
+    )
+    .where(tuple_(reservation.c.place, reservation.c.gtin).in_(bindparam("keys")))
+    .group_by(reservation.c.place, reservation.c.gtin)
+    .having(func.sum(reservation.c.units) > _HELD_THERE)
+)
 
 
 def cut_to_balance(conn: Connection, places: Iterable[PlaceGtin]) -> list[str]:
@@ -97,18 +136,7 @@ def cut_to_balance(conn: Connection, places: Iterable[PlaceGtin]) -> list[str]:
     keys = list(places)
     if not keys:
         return []
-    reserved = func.sum(reservation.c.units)
-    held = func.coalesce(func.max(balance.c.units), 0)
-    over = conn.execute(
-        select(reservation.c.place, reservation.c.gtin, held)
-        .outerjoin(
-            balance,
-            and_(balance.c.place == reservation.c.place, balance.c.gtin == reservation.c.gtin),
-        )
-        .where(tuple_(reservation.c.place, reservation.c.gtin).in_(keys))
-        .group_by(reservation.c.place, reservation.c.gtin)
-        .having(reserved > held)
-    ).all()
+    over = conn.execute(_OVERPROMISED, {"keys": keys}).all()
     lost: list[str] = []
     for place, gtin, units in over:
         at_place = and_(reservation.c.place == place, reservation.c.gtin == gtin)
@@ -122,15 +150,3 @@ def cut_to_balance(conn: Connection, places: Iterable[PlaceGtin]) -> list[str]:
         conn.execute(delete(reservation).where(at_place, reservation.c.task_id.in_(losers)))
         lost += losers
     return lost
-
-
-def _free(place: str, gtin: str) -> ColumnElement[int]:
-    """Return units there less units promised, as an expression."""
-    held = select(func.coalesce(func.sum(balance.c.units), 0)).where(
-        balance.c.place == place, balance.c.gtin == gtin
-    )
-    promised = select(func.coalesce(func.sum(reservation.c.units), 0)).where(
-        reservation.c.place == place, reservation.c.gtin == gtin
-    )
-    free: ColumnElement[int] = held.scalar_subquery() - promised.scalar_subquery()
-    return free

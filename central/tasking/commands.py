@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Row, or_, select, update
+from sqlalchemy import Row, bindparam, or_, select, update
 
 from central.store import insert_new
 from central.tables import edge_command, mission_end, movement
@@ -57,25 +57,32 @@ def command_mission(
     insert_new(work.conn, edge_command, [row])
 
 
+_WRITTEN: Final = select(movement.c.event_id).where(movement.c.event_id == edge_command.c.event_id)
+_ENDED: Final = select(mission_end.c.event_id).where(
+    mission_end.c.mission_id == edge_command.c.event_id, edge_command.c.kind == "fly"
+)
+_CLOSE_DONE: Final = (
+    update(edge_command)
+    .where(edge_command.c.status == "open", or_(_WRITTEN.exists(), _ENDED.exists()))
+    .values(status="done")
+)
+_LATE: Final = select(edge_command).where(
+    edge_command.c.status == "open",
+    edge_command.c.expires_at_ns > 0,
+    edge_command.c.expires_at_ns <= bindparam("now_ns"),
+)
+_DROP: Final = (
+    update(edge_command)
+    .where(edge_command.c.command_id == bindparam("of_command"))
+    .values(status="dropped")
+)
+
+
 def settle_commands(work: Round) -> None:
     """Close the commands whose event is in the ledger, and those whose time is over."""
-    written = select(movement.c.event_id).where(movement.c.event_id == edge_command.c.event_id)
-    ended = select(mission_end.c.event_id).where(
-        mission_end.c.mission_id == edge_command.c.event_id, edge_command.c.kind == "fly"
-    )
-    is_open = edge_command.c.status == "open"
-    work.conn.execute(
-        update(edge_command)
-        .where(is_open, or_(written.exists(), ended.exists()))
-        .values(status="done")
-    )
-    late = (edge_command.c.expires_at_ns > 0) & (edge_command.c.expires_at_ns <= work.now_ns)
-    for row in work.conn.execute(select(edge_command).where(is_open, late)).all():
-        work.conn.execute(
-            update(edge_command)
-            .where(edge_command.c.command_id == row.command_id)
-            .values(status="dropped")
-        )
+    work.conn.execute(_CLOSE_DONE)
+    for row in work.conn.execute(_LATE, {"now_ns": work.now_ns}).all():
+        work.conn.execute(_DROP, {"of_command": row.command_id})
         work.count("edge_commands_dropped", row.kind)
         if row.kind == "record":
             _have_counted(work, row)
@@ -97,25 +104,34 @@ def _have_counted(work: Round, row: Row[Any]) -> None:
             work.doubts.append((place, why, row.task_id))
 
 
+_DUE: Final = (
+    select(edge_command)
+    .where(edge_command.c.status == "open", edge_command.c.next_at_ns <= bindparam("now_ns"))
+    .order_by(edge_command.c.next_at_ns)
+    .limit(SENT_PER_ROUND_MAX)
+)
+_SENT: Final = (
+    update(edge_command)
+    .where(edge_command.c.command_id == bindparam("of_command"))
+    .values(
+        tries=bindparam("sent_tries"),
+        next_at_ns=bindparam("again_at_ns"),
+        expires_at_ns=bindparam("gives_up_at_ns"),
+    )
+)
+
+
 def send_commands(work: Round) -> None:
     """Send every command whose time has come, and set when it is sent again."""
-    due = work.conn.execute(
-        select(edge_command)
-        .where(edge_command.c.status == "open", edge_command.c.next_at_ns <= work.now_ns)
-        .order_by(edge_command.c.next_at_ns)
-        .limit(SENT_PER_ROUND_MAX)
-    ).all()
-    for row in due:
+    for row in work.conn.execute(_DUE, {"now_ns": work.now_ns}).all():
         pause_s = min(PAUSE_S_MAX, work.config.tasking.record_after_s * 2.0 ** min(row.tries, 9))
-        work.conn.execute(
-            update(edge_command)
-            .where(edge_command.c.command_id == row.command_id)
-            .values(
-                tries=row.tries + 1,
-                next_at_ns=work.later_ns(pause_s),
-                expires_at_ns=row.expires_at_ns or _gives_up_at_ns(work),
-            )
-        )
+        again = {
+            "of_command": row.command_id,
+            "sent_tries": row.tries + 1,
+            "again_at_ns": work.later_ns(pause_s),
+            "gives_up_at_ns": row.expires_at_ns or _gives_up_at_ns(work),
+        }
+        work.conn.execute(_SENT, again)
         work.publish(EDGE_COMMAND, _message(work, row), edge=row.edge_id)
         work.count("edge_commands_sent", row.kind)
 

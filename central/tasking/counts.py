@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 
 from central.tables import edge_command, task
 from central.tasking.commands import command_mission
@@ -49,29 +49,29 @@ def _add_count(work: Round, row: Row[Any], worker_kind: str, bins: list[str]) ->
     )
 
 
+_FLIES: Final = (
+    select(edge_command.c.command_id)
+    .where(
+        edge_command.c.kind == "fly",
+        edge_command.c.status == "open",
+        edge_command.c.drone_id == bindparam("drone_id"),
+    )
+    .limit(1)
+)
+_WAITING: Final = (
+    select(task)
+    .where(task.c.kind == "count", task.c.worker_kind == "drone", task.c.status == "open")
+    .order_by(task.c.created_at_ns, task.c.task_id)
+)
+
+
 def fly_missions(work: Round) -> None:
     """Send each idle drone on its oldest waiting count; a drone flies one mission at a time."""
     for edge_id, drone_id in work.floor.drones.items():
-        busy = work.conn.execute(
-            select(edge_command.c.command_id)
-            .where(
-                edge_command.c.kind == "fly",
-                edge_command.c.status == "open",
-                edge_command.c.drone_id == drone_id,
-            )
-            .limit(1)
-        ).first()
+        busy = work.conn.execute(_FLIES, {"drone_id": drone_id}).first()
         if busy is not None:
             continue
-        waiting = work.conn.execute(
-            select(task)
-            .where(
-                task.c.kind == "count",
-                task.c.worker_kind == "drone",
-                task.c.status == "open",
-            )
-            .order_by(task.c.created_at_ns, task.c.task_id)
-        ).all()
+        waiting = work.conn.execute(_WAITING).all()
         row = next((r for r in waiting if work.floor.edge_of(r.from_place) == edge_id), None)
         if row is None:
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 
 from central.ledger.reservations import OPEN_STATUSES
 from central.tables import task
@@ -15,12 +15,14 @@ from central.tasking.round import Round, change_task, end_task
 WITHDRAWN_GRACE_S: Final = 30.0
 
 
+_OVERDUE: Final = select(task).where(
+    task.c.status.in_(OPEN_STATUSES), task.c.due_at_ns <= bindparam("now_ns")
+)
+
+
 def watch_deadlines(work: Round) -> None:
     """Take the next step for every task whose time is over."""
-    rows = work.conn.execute(
-        select(task).where(task.c.status.in_(OPEN_STATUSES), task.c.due_at_ns <= work.now_ns)
-    ).all()
-    for row in rows:
+    for row in work.conn.execute(_OVERDUE, {"now_ns": work.now_ns}).all():
         if row.worker_kind == "person":
             hand_on(work, row)
         elif row.worker_kind == "robot":

@@ -68,14 +68,15 @@ class PeopleBoard:
         return lambda: self._sent.__setitem__(person_id, tasks)
 
 
+_OPEN_TASKS: Final = (
+    select(task)
+    .where(task.c.worker_kind == "person", task.c.status.in_(OPEN_STATUSES))
+    .order_by(task.c.created_at_ns, task.c.task_id)
+)
+
+
 def _open_tasks(work: Round) -> list[Row[Any]]:
-    return list(
-        work.conn.execute(
-            select(task)
-            .where(task.c.worker_kind == "person", task.c.status.in_(OPEN_STATUSES))
-            .order_by(task.c.created_at_ns, task.c.task_id)
-        )
-    )
+    return list(work.conn.execute(_OPEN_TASKS))
 
 
 def _person_task(row: Row[Any]) -> PersonTask:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, case, func, or_, select, update
+from sqlalchemy import Row, and_, bindparam, case, func, or_, select, update
 
 from central.ledger.reservations import OPEN_STATUSES
 from central.orders import set_status
@@ -23,65 +23,74 @@ DELIVER_PAUSE_S: Final = 30.0
 _RANK: Final = {"accepted": 0, "allocated": 1, "picked": 2}
 
 
+_COUNTS: Final = case((task.c.status.in_(OPEN_STATUSES), task.c.units), else_=task.c.moved_units)
+_LINE_SUMS: Final = (
+    select(
+        order_line.c.order_id,
+        order_line.c.line,
+        func.coalesce(func.sum(_COUNTS), 0).label("allocated"),
+        func.coalesce(func.sum(task.c.moved_units), 0).label("picked"),
+        order_line.c.allocated_units,
+        order_line.c.picked_units,
+    )
+    .join(customer_order, customer_order.c.order_id == order_line.c.order_id)
+    .outerjoin(
+        task,
+        and_(
+            task.c.order_id == order_line.c.order_id,
+            task.c.line == order_line.c.line,
+            task.c.kind == "pick",
+        ),
+    )
+    .where(customer_order.c.status.in_(WAITING_STATUSES))
+    .group_by(
+        order_line.c.order_id,
+        order_line.c.line,
+        order_line.c.allocated_units,
+        order_line.c.picked_units,
+    )
+)
+
+
 def update_lines(work: Round) -> None:
     """Write how much of each open order's line is allocated and picked, from its tasks.
 
     An open task counts in full; a closed one with what it moved, so that what a failed or undone
     pick leaves over waits for a new task.
     """
-    counts = case((task.c.status.in_(OPEN_STATUSES), task.c.units), else_=task.c.moved_units)
-    sums = (
-        select(
-            order_line.c.order_id,
-            order_line.c.line,
-            func.coalesce(func.sum(counts), 0).label("allocated"),
-            func.coalesce(func.sum(task.c.moved_units), 0).label("picked"),
-            order_line.c.allocated_units,
-            order_line.c.picked_units,
-        )
-        .join(customer_order, customer_order.c.order_id == order_line.c.order_id)
-        .outerjoin(
-            task,
-            and_(
-                task.c.order_id == order_line.c.order_id,
-                task.c.line == order_line.c.line,
-                task.c.kind == "pick",
-            ),
-        )
-        .where(customer_order.c.status.in_(WAITING_STATUSES))
-        .group_by(
-            order_line.c.order_id,
-            order_line.c.line,
-            order_line.c.allocated_units,
-            order_line.c.picked_units,
-        )
-    )
-    for row in work.conn.execute(sums).all():
+    for row in work.conn.execute(_LINE_SUMS).all():
         if (row.allocated, row.picked) != (row.allocated_units, row.picked_units):
             units = {"allocated_units": int(row.allocated), "picked_units": int(row.picked)}
             _set_line(work, row.order_id, row.line, **units)
 
 
+_SET_LINE: Final = update(order_line).where(
+    order_line.c.order_id == bindparam("of_order"), order_line.c.line == bindparam("at_line")
+)
+
+
 def _set_line(work: Round, order_id: str, line: int, **columns: int) -> None:
-    work.conn.execute(
-        update(order_line)
-        .where(order_line.c.order_id == order_id, order_line.c.line == line)
-        .values(**columns)
+    assert all(name in order_line.c for name in columns), (
+        f"not all are columns of an order line: {sorted(columns)}"
     )
+    work.conn.execute(_SET_LINE, {"of_order": order_id, "at_line": line} | columns)
+
+
+_WAITING_LINES: Final = (
+    select(order_line, customer_order.c.hand_bin)
+    .join(customer_order, customer_order.c.order_id == order_line.c.order_id)
+    .where(
+        customer_order.c.status == "accepted",
+        order_line.c.allocated_units < order_line.c.units,
+    )
+    .order_by(customer_order.c.ordered_at_ns, order_line.c.order_id, order_line.c.line)
+    .limit(LINES_PER_ROUND_MAX)
+)
 
 
 def allocate_lines(work: Round) -> None:
     """Give waiting lines what stands free at their pick faces; the rest goes on waiting."""
-    waiting = work.conn.execute(
-        select(order_line, customer_order.c.hand_bin)
-        .join(customer_order, customer_order.c.order_id == order_line.c.order_id)
-        .where(
-            customer_order.c.status == "accepted",
-            order_line.c.allocated_units < order_line.c.units,
-        )
-        .order_by(customer_order.c.ordered_at_ns, order_line.c.order_id, order_line.c.line)
-        .limit(LINES_PER_ROUND_MAX)
-    ).all()
+    waiting = work.conn.execute(_WAITING_LINES).all()
     if not waiting:
         return
     free = _free_at_faces(work, {row.gtin for row in waiting})
@@ -90,16 +99,18 @@ def allocate_lines(work: Round) -> None:
         _allocate(work, row, free, hands)
 
 
+_HELD: Final = select(balance).where(balance.c.place.in_(bindparam("places")), balance.c.units > 0)
+_PROMISED: Final = (
+    select(reservation.c.place, reservation.c.gtin, func.sum(reservation.c.units))
+    .where(reservation.c.place.in_(bindparam("places")))
+    .group_by(reservation.c.place, reservation.c.gtin)
+)
+
+
 def _free_at_faces(work: Round, gtins: Iterable[str]) -> dict[tuple[str, str], int]:
     places = sorted({place for gtin in gtins for place in work.floor.faces.get(gtin, ())})
-    held = work.conn.execute(
-        select(balance).where(balance.c.place.in_(places), balance.c.units > 0)
-    ).all()
-    promised = work.conn.execute(
-        select(reservation.c.place, reservation.c.gtin, func.sum(reservation.c.units))
-        .where(reservation.c.place.in_(places))
-        .group_by(reservation.c.place, reservation.c.gtin)
-    ).all()
+    held = work.conn.execute(_HELD, {"places": places}).all()
+    promised = work.conn.execute(_PROMISED, {"places": places}).all()
     free = {(row.place, row.gtin): int(row.units) for row in held}
     for place, gtin, units in promised:
         free[place, gtin] = free.get((place, gtin), 0) - int(units)
@@ -136,16 +147,21 @@ def _allocate(
         _set_line(work, row.order_id, row.line, allocated_units=row.units - left)
 
 
+_TOTES: Final = select(customer_order.c.order_id, customer_order.c.hand_bin).where(
+    customer_order.c.hand_bin != "", customer_order.c.status.in_((*WAITING_STATUSES, "picked"))
+)
+_SET_HAND_BIN: Final = (
+    update(customer_order)
+    .where(customer_order.c.order_id == bindparam("of_order"))
+    .values(hand_bin=bindparam("bin_id"))
+)
+
+
 class _HandBins:
     """Which handover bin each tote gets: the one with the fewest totes."""
 
     def __init__(self, work: Round) -> None:
-        rows = work.conn.execute(
-            select(customer_order.c.order_id, customer_order.c.hand_bin).where(
-                customer_order.c.hand_bin != "",
-                customer_order.c.status.in_((*WAITING_STATUSES, "picked")),
-            )
-        ).all()
+        rows = work.conn.execute(_TOTES).all()
         self._bins = {row.order_id: row.hand_bin for row in rows}
         self._totes = Counter(self._bins.values())
 
@@ -156,11 +172,7 @@ class _HandBins:
         row = _least_used(work.floor.hands, self._totes)
         self._bins[order_id] = row.bin_id
         self._totes[row.bin_id] += 1
-        work.conn.execute(
-            update(customer_order)
-            .where(customer_order.c.order_id == order_id)
-            .values(hand_bin=row.bin_id)
-        )
+        work.conn.execute(_SET_HAND_BIN, {"of_order": order_id, "bin_id": row.bin_id})
 
 
 def _least_used(bins: tuple[BinRow, ...], used: Counter[str]) -> BinRow:
@@ -168,60 +180,69 @@ def _least_used(bins: tuple[BinRow, ...], used: Counter[str]) -> BinRow:
     return min(bins, key=lambda row: (used[row.bin_id], row.bin_id))
 
 
+_SHORT: Final = func.sum(case((order_line.c.allocated_units < order_line.c.units, 1), else_=0))
+_UNPICKED: Final = func.sum(case((order_line.c.picked_units < order_line.c.units, 1), else_=0))
+_WAITING_ORDERS: Final = (
+    select(
+        customer_order.c.order_id,
+        customer_order.c.status,
+        _SHORT.label("short"),
+        _UNPICKED.label("unpicked"),
+    )
+    .join(order_line, order_line.c.order_id == customer_order.c.order_id)
+    .where(customer_order.c.status.in_(WAITING_STATUSES))
+    .group_by(customer_order.c.order_id, customer_order.c.status)
+)
+_MOVE_BACK: Final = (
+    update(customer_order)
+    .where(customer_order.c.order_id == bindparam("of_order"))
+    .values(status=bindparam("to_status"))
+)
+
+
 def advance_orders(work: Round) -> None:
     """Move orders on whose lines are all allocated, or all picked; what is lost moves them back."""
-    short = func.sum(case((order_line.c.allocated_units < order_line.c.units, 1), else_=0))
-    unpicked = func.sum(case((order_line.c.picked_units < order_line.c.units, 1), else_=0))
-    rows = work.conn.execute(
-        select(
-            customer_order.c.order_id,
-            customer_order.c.status,
-            short.label("short"),
-            unpicked.label("unpicked"),
-        )
-        .join(order_line, order_line.c.order_id == customer_order.c.order_id)
-        .where(customer_order.c.status.in_(WAITING_STATUSES))
-        .group_by(customer_order.c.order_id, customer_order.c.status)
-    ).all()
-    for row in rows:
+    for row in work.conn.execute(_WAITING_ORDERS).all():
         status = "accepted" if row.short else "allocated" if row.unpicked else "picked"
         if _RANK[status] > _RANK[row.status]:
             set_status(work, row.order_id, status)
         elif status != row.status:
-            work.conn.execute(
-                update(customer_order)
-                .where(customer_order.c.order_id == row.order_id)
-                .values(status=status)
-            )
+            work.conn.execute(_MOVE_BACK, {"of_order": row.order_id, "to_status": status})
+
+
+_UNDER_WAY: Final = select(task.c.task_id).where(
+    task.c.order_id == customer_order.c.order_id,
+    task.c.kind == "deliver",
+    or_(
+        task.c.status.in_((*OPEN_STATUSES, "done")),
+        task.c.done_at_ns > bindparam("failed_after_ns"),
+    ),
+)
+_PICKED: Final = (
+    select(customer_order)
+    .where(customer_order.c.status == "picked", ~_UNDER_WAY.exists())
+    .order_by(customer_order.c.ordered_at_ns, customer_order.c.order_id)
+)
+_GOING: Final = select(task.c.to_place).where(
+    task.c.kind == "deliver", task.c.status.in_(OPEN_STATUSES)
+)
+_PICKED_UNITS: Final = select(func.sum(order_line.c.picked_units)).where(
+    order_line.c.order_id == bindparam("order_id")
+)
 
 
 def deliver_picked(work: Round) -> None:
     """Have a robot bring each picked tote from its handover bin to a packing bin."""
-    under_way = select(task.c.task_id).where(
-        task.c.order_id == customer_order.c.order_id,
-        task.c.kind == "deliver",
-        or_(
-            task.c.status.in_((*OPEN_STATUSES, "done")),
-            task.c.done_at_ns > work.later_ns(-DELIVER_PAUSE_S),
-        ),
-    )
-    rows = work.conn.execute(
-        select(customer_order)
-        .where(customer_order.c.status == "picked", ~under_way.exists())
-        .order_by(customer_order.c.ordered_at_ns, customer_order.c.order_id)
-    ).all()
+    failed_after_ns = work.later_ns(-DELIVER_PAUSE_S)
+    rows = work.conn.execute(_PICKED, {"failed_after_ns": failed_after_ns}).all()
     if not rows:
         return
-    going = work.conn.execute(
-        select(task.c.to_place).where(task.c.kind == "deliver", task.c.status.in_(OPEN_STATUSES))
-    ).scalars()
+    going = work.conn.execute(_GOING).scalars()
     used = Counter(place.removeprefix("bin:") for place in going)
     for row in rows:
         pack = _least_used(work.floor.packs, used)
         used[pack.bin_id] += 1
-        units = work.conn.execute(
-            select(func.sum(order_line.c.picked_units)).where(order_line.c.order_id == row.order_id)
-        ).scalar_one()
+        units = work.conn.execute(_PICKED_UNITS, {"order_id": row.order_id}).scalar_one()
         task_id = add_task(
             work,
             "deliver",

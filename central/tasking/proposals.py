@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy import Row, bindparam, insert, or_, select, update
 
 from central.demand.service import Forecast
 from central.ledger.reservations import available_units
@@ -63,22 +63,24 @@ def _keep_forecasts(work: Round, forecasts: Sequence[Forecast]) -> None:
     )
 
 
+_FAILED_TASK: Final = select(task.c.task_id).where(
+    task.c.proposal_id == proposal.c.proposal_id, task.c.done_at_ns > bindparam("failed_after_ns")
+)
+_LATELY_FAILED: Final = (proposal.c.status == "failed") & (
+    (proposal.c.decided_at_ns > bindparam("failed_after_ns")) | _FAILED_TASK.exists()
+)
+_REFUSED: Final = (proposal.c.status == "rejected") & (
+    proposal.c.expires_at_ns > bindparam("now_ns")
+)
+_BUSY: Final = select(proposal.c.kind, proposal.c.gtin, proposal.c.to_place).where(
+    or_(proposal.c.status.in_(("waiting", "approved")), _LATELY_FAILED, _REFUSED)
+)
+
+
 def _busy_keys(work: Round) -> set[tuple[str, str, str]]:
     """Return each (kind, article, target) with a proposal that is open, refused or just failed."""
-    columns = proposal.c
-    pause_ns = work.later_ns(-FAILED_PAUSE_S)
-    failed_task = select(task.c.task_id).where(
-        task.c.proposal_id == columns.proposal_id, task.c.done_at_ns > pause_ns
-    )
-    lately_failed = (columns.status == "failed") & (
-        (columns.decided_at_ns > pause_ns) | failed_task.exists()
-    )
-    refused = (columns.status == "rejected") & (columns.expires_at_ns > work.now_ns)
-    rows = work.conn.execute(
-        select(columns.kind, columns.gtin, columns.to_place).where(
-            or_(columns.status.in_(("waiting", "approved")), lately_failed, refused)
-        )
-    )
+    times = {"now_ns": work.now_ns, "failed_after_ns": work.later_ns(-FAILED_PAUSE_S)}
+    rows = work.conn.execute(_BUSY, times)
     return {(kind, gtin, to_place) for kind, gtin, to_place in rows}
 
 
@@ -141,11 +143,12 @@ def policy_reason(work: Round, item: Proposal) -> str:
     return f"moves {what}, up to {limit} allowed" if item.units <= limit else ""
 
 
+_FIND: Final = select(proposal).where(proposal.c.proposal_id == bindparam("proposal_id"))
+
+
 def find_proposal(work: Round, proposal_id: str) -> Row[Any] | None:
     """Return the proposal, or None where there is none of this id."""
-    return work.conn.execute(
-        select(proposal).where(proposal.c.proposal_id == proposal_id)
-    ).one_or_none()
+    return work.conn.execute(_FIND, {"proposal_id": proposal_id}).one_or_none()
 
 
 def approve(work: Round, row: Row[Any], *, decided_by: str, reason: str, units: int = 0) -> str:
@@ -210,15 +213,20 @@ def end_proposal(work: Round, proposal_id: str, status: str) -> None:
     work.count(f"proposals_{status}")
 
 
+_EXPIRE: Final = (
+    update(proposal)
+    .where(proposal.c.status == "waiting", proposal.c.expires_at_ns <= bindparam("now_ns"))
+    .values(
+        status="expired",
+        decided_at_ns=bindparam("now_ns"),
+        decision_reason="nobody decided in time",
+    )
+)
+
+
 def expire_proposals(work: Round) -> None:
     """Let go of proposals that nobody decided in time: the next plan looks afresh."""
-    work.conn.execute(
-        update(proposal)
-        .where(proposal.c.status == "waiting", proposal.c.expires_at_ns <= work.now_ns)
-        .values(
-            status="expired", decided_at_ns=work.now_ns, decision_reason="nobody decided in time"
-        )
-    )
+    work.conn.execute(_EXPIRE, {"now_ns": work.now_ns})
 
 
 def decide(work: Round, command: DecideProposal) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy import Row, func, insert, or_, select, update
+from sqlalchemy import Row, bindparam, func, insert, or_, select, update
 
 from central.ledger.reservations import OPEN_STATUSES, available_units
 from central.tables import balance, purchase_order, task
@@ -48,6 +48,13 @@ def start_buy(work: Round, row: Row[Any], units: int) -> bool:
     return True
 
 
+_UNDELIVERED: Final = (
+    select(purchase_order)
+    .where(purchase_order.c.status.in_(("sent", "confirmed")))
+    .order_by(purchase_order.c.ordered_at_ns)
+)
+
+
 class PurchaseSender:
     """When each purchase order is sent again. Only in memory: a start sends all at once."""
 
@@ -56,13 +63,8 @@ class PurchaseSender:
 
     def send(self, work: Round) -> None:
         """Send the orders that are not confirmed, and ask for those that are late."""
-        rows = work.conn.execute(
-            select(purchase_order)
-            .where(purchase_order.c.status.in_(("sent", "confirmed")))
-            .order_by(purchase_order.c.ordered_at_ns)
-        ).all()
         waiting: dict[str, tuple[int, float]] = {}
-        for row in rows:
+        for row in work.conn.execute(_UNDELIVERED).all():
             if row.status == "confirmed" and work.now_ns < _late_at_ns(work, row):
                 continue
             at_ns, pause_s = self._next.get(row.po_id, (0, RESEND_S_MIN))
@@ -122,17 +124,16 @@ def _set_status(work: Round, po_id: str, status: str, **columns: Any) -> None:
     )
 
 
+_ARRIVED: Final = select(purchase_order).where(purchase_order.c.status == "arrived")
+_RECEIVES: Final = select(task.c.status, task.c.units, task.c.moved_units).where(
+    task.c.po_id == bindparam("po_id"), task.c.kind == "receive"
+)
+
+
 def receive_arrivals(work: Round) -> None:
     """Ask somebody to receive what arrived; a purchase whose units are all here is received."""
-    rows = work.conn.execute(
-        select(purchase_order).where(purchase_order.c.status == "arrived")
-    ).all()
-    for row in rows:
-        tasks = work.conn.execute(
-            select(task.c.status, task.c.units, task.c.moved_units).where(
-                task.c.po_id == row.po_id, task.c.kind == "receive"
-            )
-        ).all()
+    for row in work.conn.execute(_ARRIVED).all():
+        tasks = work.conn.execute(_RECEIVES, {"po_id": row.po_id}).all()
         received = sum(t.moved_units for t in tasks)
         if received != row.received_units:
             _set_status(work, row.po_id, "arrived", received_units=received)
@@ -161,12 +162,37 @@ def _add_receive(work: Round, row: Row[Any], units: int) -> None:
     )
 
 
+_OPEN_TARGETS: Final = select(task.c.to_place).where(
+    task.c.kind == bindparam("kind"), task.c.status.in_(OPEN_STATUSES)
+)
+
+
 def _open_targets(work: Round, kind: str) -> list[str]:
-    return list(
-        work.conn.execute(
-            select(task.c.to_place).where(task.c.kind == kind, task.c.status.in_(OPEN_STATUSES))
-        ).scalars()
+    return list(work.conn.execute(_OPEN_TARGETS, {"kind": kind}).scalars())
+
+
+_RECEIVING: Final = select(task.c.task_id).where(
+    task.c.kind == "receive",
+    task.c.status.in_(OPEN_STATUSES),
+    task.c.to_place == balance.c.place,
+    task.c.gtin == balance.c.gtin,
+)
+_WAITING: Final = select(task.c.task_id).where(
+    task.c.kind == "putaway",
+    task.c.status == "open",
+    task.c.from_place == balance.c.place,
+    task.c.gtin == balance.c.gtin,
+)
+_STANDS: Final = (
+    select(balance)
+    .where(
+        balance.c.place.in_(bindparam("docks")),
+        balance.c.units > 0,
+        ~_RECEIVING.exists(),
+        ~_WAITING.exists(),
     )
+    .order_by(balance.c.place, balance.c.gtin)
+)
 
 
 def put_away(work: Round) -> None:
@@ -175,29 +201,8 @@ def put_away(work: Round) -> None:
     While a putaway of an article waits for somebody to do it, what comes in meanwhile waits too,
     and goes along with the next one: one walk for many units.
     """
-    docks = {bin_location(dock.bin_id): dock for dock in work.floor.docks}
-    receiving = select(task.c.task_id).where(
-        task.c.kind == "receive",
-        task.c.status.in_(OPEN_STATUSES),
-        task.c.to_place == balance.c.place,
-        task.c.gtin == balance.c.gtin,
-    )
-    waiting = select(task.c.task_id).where(
-        task.c.kind == "putaway",
-        task.c.status == "open",
-        task.c.from_place == balance.c.place,
-        task.c.gtin == balance.c.gtin,
-    )
-    rows = work.conn.execute(
-        select(balance)
-        .where(
-            balance.c.place.in_(list(docks)),
-            balance.c.units > 0,
-            ~receiving.exists(),
-            ~waiting.exists(),
-        )
-        .order_by(balance.c.place, balance.c.gtin)
-    ).all()
+    docks = [bin_location(dock.bin_id) for dock in work.floor.docks]
+    rows = work.conn.execute(_STANDS, {"docks": docks}).all()
     loose = [(row, available_units(work.conn, row.place, row.gtin)) for row in rows]
     if not any(units > 0 for _, units in loose):
         return
@@ -207,13 +212,20 @@ def put_away(work: Round) -> None:
             _put_away_from(work, row.place, row.gtin, units=units, rooms=rooms)
 
 
+_SOURCE: Final = (
+    select(task.c.proposal_id, task.c.po_id)
+    .where(
+        task.c.kind == "receive",
+        task.c.to_place == bindparam("place"),
+        task.c.gtin == bindparam("gtin"),
+    )
+    .order_by(task.c.created_at_ns.desc())
+    .limit(1)
+)
+
+
 def _put_away_from(work: Round, place: str, gtin: str, *, units: int, rooms: _Rooms) -> None:
-    source = work.conn.execute(
-        select(task.c.proposal_id, task.c.po_id)
-        .where(task.c.kind == "receive", task.c.to_place == place, task.c.gtin == gtin)
-        .order_by(task.c.created_at_ns.desc())
-        .limit(1)
-    ).one_or_none()
+    source = work.conn.execute(_SOURCE, {"place": place, "gtin": gtin}).one_or_none()
     for target, room in rooms.for_article(gtin, work.floor.edge_of(place)):
         part = min(units, room)
         made = add_task(
@@ -236,23 +248,25 @@ def _put_away_from(work: Round, place: str, gtin: str, *, units: int, rooms: _Ro
             return
 
 
+_HELD: Final = select(balance).where(balance.c.place.in_(bindparam("places")), balance.c.units > 0)
+_COMING: Final = (
+    select(task.c.to_place, task.c.gtin, func.sum(task.c.units - task.c.moved_units))
+    .where(
+        task.c.status.in_(OPEN_STATUSES),
+        or_(task.c.kind == "putaway", task.c.kind == "transfer"),
+    )
+    .group_by(task.c.to_place, task.c.gtin)
+)
+
+
 class _Rooms:
     """How much room is left in reserve bins, counting what is on its way to them."""
 
     def __init__(self, work: Round) -> None:
         self._reserves = work.floor.reserves
         places = [bin_location(row.bin_id) for row in self._reserves]
-        held = work.conn.execute(
-            select(balance).where(balance.c.place.in_(places), balance.c.units > 0)
-        ).all()
-        coming = work.conn.execute(
-            select(task.c.to_place, task.c.gtin, func.sum(task.c.units - task.c.moved_units))
-            .where(
-                task.c.status.in_(OPEN_STATUSES),
-                or_(task.c.kind == "putaway", task.c.kind == "transfer"),
-            )
-            .group_by(task.c.to_place, task.c.gtin)
-        ).all()
+        held = work.conn.execute(_HELD, {"places": places}).all()
+        coming = work.conn.execute(_COMING).all()
         self._units: dict[str, Counter[str]] = {place: Counter() for place in places}
         for place, gtin, units in [*held, *coming]:
             if place in self._units:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from central.config import CentralConfig
 from central.fleet.jobs import TransportJob
@@ -71,6 +71,9 @@ class Round:
         self.effects.calls.append(lambda: self.metrics.count(name, label, by))
 
 
+_ADD_TASK: Final = insert(task)
+
+
 def add_task(
     work: Round,
     kind: str,
@@ -99,14 +102,20 @@ def add_task(
         "created_at_ns": work.now_ns,
         "due_at_ns": work.later_ns(work.config.tasking.task_due_s),
     }
-    work.conn.execute(insert(task), row | columns)
+    work.conn.execute(_ADD_TASK, row | columns)
     work.count("tasks_created", kind)
     return task_id
 
 
+_CHANGE_TASK: Final = update(task).where(task.c.task_id == bindparam("of_task"))
+
+
 def change_task(work: Round, task_id: str, **columns: Any) -> None:
     """Write these columns of a task."""
-    work.conn.execute(update(task).where(task.c.task_id == task_id).values(**columns))
+    assert all(name in task.c for name in columns), (
+        f"not all are columns of a task: {sorted(columns)}"
+    )
+    work.conn.execute(_CHANGE_TASK, {"of_task": task_id} | columns)
 
 
 def end_task(work: Round, row: TaskRow, status: str, detail: str = "") -> None:
@@ -121,6 +130,9 @@ def end_task(work: Round, row: TaskRow, status: str, detail: str = "") -> None:
         log.warning("task failed", task=row.task_id, kind=row.kind, why=detail)
 
 
+_FIND_TASK: Final = select(task).where(task.c.task_id == bindparam("task_id"))
+
+
 def find_task(work: Round, task_id: str) -> TaskRow | None:
     """Return the task, or None where there is none of this id."""
-    return work.conn.execute(select(task).where(task.c.task_id == task_id)).one_or_none()
+    return work.conn.execute(_FIND_TASK, {"task_id": task_id}).one_or_none()

@@ -42,130 +42,134 @@ def settle_moves(work: Round) -> None:
             change_task(work, row.task_id, status="moving")
 
 
+_TO_TARGET: Final = case(
+    (movement.c.to_place == task.c.to_place, movement.c.units),
+    (movement.c.from_place == task.c.to_place, -movement.c.units),
+    else_=0,
+)
+_FROM_SOURCE: Final = case(
+    (movement.c.from_place == task.c.from_place, movement.c.units),
+    (movement.c.to_place == task.c.from_place, -movement.c.units),
+    else_=0,
+)
+_OPEN_ORDERS: Final = select(customer_order.c.order_id).where(
+    customer_order.c.status.in_(("accepted", "allocated"))
+)
+_MOVED: Final = (
+    select(
+        movement.c.task_id,
+        func.sum(_TO_TARGET).label("net_in"),
+        func.sum(_FROM_SOURCE).label("net_out"),
+    )
+    .join(task, task.c.task_id == movement.c.task_id)
+    .where(or_(task.c.status.in_(OPEN_STATUSES), task.c.order_id.in_(_OPEN_ORDERS)))
+    .group_by(movement.c.task_id)
+    .subquery()
+)
+_SUMS: Final = select(task, _MOVED.c.net_in, _MOVED.c.net_out).join(
+    _MOVED, _MOVED.c.task_id == task.c.task_id
+)
+
+
 def _sums(work: Round) -> list[tuple[Row[Any], int, int]]:
     """Return (task, units come to its target, units gone from its source), less undone ones."""
-    to_target = case(
-        (movement.c.to_place == task.c.to_place, movement.c.units),
-        (movement.c.from_place == task.c.to_place, -movement.c.units),
-        else_=0,
-    )
-    from_source = case(
-        (movement.c.from_place == task.c.from_place, movement.c.units),
-        (movement.c.to_place == task.c.from_place, -movement.c.units),
-        else_=0,
-    )
-    open_orders = select(customer_order.c.order_id).where(
-        customer_order.c.status.in_(("accepted", "allocated"))
-    )
-    moved = (
-        select(
-            movement.c.task_id,
-            func.sum(to_target).label("net_in"),
-            func.sum(from_source).label("net_out"),
-        )
-        .join(task, task.c.task_id == movement.c.task_id)
-        .where(or_(task.c.status.in_(OPEN_STATUSES), task.c.order_id.in_(open_orders)))
-        .group_by(movement.c.task_id)
-        .subquery()
-    )
-    rows = work.conn.execute(
-        select(task, moved.c.net_in, moved.c.net_out).join(moved, moved.c.task_id == task.c.task_id)
-    )
+    rows = work.conn.execute(_SUMS)
     return [(row, int(row.net_in), int(row.net_out)) for row in rows]
+
+
+_FLOWN: Final = (
+    select(task, mission_end.c.ok, mission_end.c.detail.label("said"))
+    .join(mission_end, mission_end.c.mission_id == task.c.task_id)
+    .where(task.c.kind == "count", task.c.status.in_(OPEN_STATUSES))
+)
+_COUNT_OF_TASK: Final = select(observation.c.event_id).where(
+    observation.c.task_id == task.c.task_id, observation.c.kind == "counted"
+)
+_COUNTED: Final = select(task).where(
+    task.c.kind == "count",
+    task.c.worker_kind == "person",
+    task.c.status.in_(OPEN_STATUSES),
+    _COUNT_OF_TASK.exists(),
+)
 
 
 def settle_counts(work: Round) -> None:
     """Close the counts that a drone flew or a person did."""
-    flown = work.conn.execute(
-        select(task, mission_end.c.ok, mission_end.c.detail.label("said"))
-        .join(mission_end, mission_end.c.mission_id == task.c.task_id)
-        .where(task.c.kind == "count", task.c.status.in_(OPEN_STATUSES))
-    ).all()
-    for row in flown:
+    for row in work.conn.execute(_FLOWN).all():
         end_task(work, row, "done" if row.ok else "failed", "" if row.ok else row.said)
-    counted = select(observation.c.event_id).where(
-        observation.c.task_id == task.c.task_id, observation.c.kind == "counted"
-    )
-    done = work.conn.execute(
-        select(task).where(
-            task.c.kind == "count",
-            task.c.worker_kind == "person",
-            task.c.status.in_(OPEN_STATUSES),
-            counted.exists(),
-        )
-    ).all()
-    for row in done:
+    for row in work.conn.execute(_COUNTED).all():
         end_task(work, row, "done")
+
+
+_UNBOOKED: Final = select(edge_command.c.command_id).where(
+    edge_command.c.task_id == task.c.task_id, edge_command.c.status == "open"
+)
+_BOOKED: Final = select(edge_command.c.command_id).where(
+    edge_command.c.task_id == task.c.task_id, edge_command.c.status == "done"
+)
+_DELIVERED: Final = select(task).where(
+    task.c.kind == "deliver",
+    task.c.status.in_(OPEN_STATUSES),
+    _BOOKED.exists(),
+    ~_UNBOOKED.exists(),
+)
 
 
 def settle_deliveries(work: Round) -> None:
     """Close deliveries whose every line is booked out to the customer: the order is filled."""
-    unbooked = select(edge_command.c.command_id).where(
-        edge_command.c.task_id == task.c.task_id, edge_command.c.status == "open"
-    )
-    booked = select(edge_command.c.command_id).where(
-        edge_command.c.task_id == task.c.task_id, edge_command.c.status == "done"
-    )
-    done = work.conn.execute(
-        select(task).where(
-            task.c.kind == "deliver",
-            task.c.status.in_(OPEN_STATUSES),
-            booked.exists(),
-            ~unbooked.exists(),
-        )
-    ).all()
-    for row in done:
+    for row in work.conn.execute(_DELIVERED).all():
         end_task(work, row, "done")
         set_status(work, row.order_id, "filled", filled_at_ns=work.now_ns)
 
 
+_PROMISED: Final = select(reservation.c.task_id).where(reservation.c.task_id == task.c.task_id)
+_BEGUN: Final = select(movement.c.event_id).where(
+    movement.c.task_id == task.c.task_id, movement.c.from_place == task.c.from_place
+)
+_LOST: Final = select(task).where(
+    task.c.kind.in_(RESERVING_KINDS),
+    task.c.status.in_(OPEN_STATUSES),
+    task.c.stops_done == 0,
+    ~_PROMISED.exists(),
+    ~_BEGUN.exists(),
+)
+
+
 def drop_unreserved(work: Round) -> None:
     """Cancel tasks that nothing is promised to any more and that have not begun."""
-    promised = select(reservation.c.task_id).where(reservation.c.task_id == task.c.task_id)
-    begun = select(movement.c.event_id).where(
-        movement.c.task_id == task.c.task_id, movement.c.from_place == task.c.from_place
-    )
-    lost = work.conn.execute(
-        select(task).where(
-            task.c.kind.in_(RESERVING_KINDS),
-            task.c.status.in_(OPEN_STATUSES),
-            task.c.stops_done == 0,
-            ~promised.exists(),
-            ~begun.exists(),
-        )
-    ).all()
-    for row in lost:
+    for row in work.conn.execute(_LOST).all():
         if row.worker_kind == "robot":
             work.effects.withdrawals.append(row.task_id)
         end_task(work, row, "cancelled", f"the stock left {row.from_place} otherwise")
 
 
+_TASKS_OPEN: Final = func.sum(case((task.c.status.in_(OPEN_STATUSES), 1), else_=0))
+_TASKS_DONE: Final = func.sum(case((task.c.status == "done", 1), else_=0))
+_OVER: Final = (
+    select(
+        proposal.c.proposal_id,
+        func.count(task.c.task_id).label("all"),
+        _TASKS_DONE.label("ok"),
+    )
+    .join(task, task.c.proposal_id == proposal.c.proposal_id)
+    .where(proposal.c.status == "approved", proposal.c.kind != "buy")
+    .group_by(proposal.c.proposal_id)
+    .having(_TASKS_OPEN == 0)
+)
+_RECEIVED: Final = select(purchase_order.c.po_id).where(
+    and_(
+        purchase_order.c.proposal_id == proposal.c.proposal_id,
+        purchase_order.c.status == "received",
+    )
+)
+_BOUGHT: Final = select(proposal.c.proposal_id).where(
+    proposal.c.status == "approved", proposal.c.kind == "buy", _RECEIVED.exists()
+)
+
+
 def settle_proposals(work: Round) -> None:
     """Close the approved proposals whose tasks are all over, and the purchases that are here."""
-    is_open = func.sum(case((task.c.status.in_(OPEN_STATUSES), 1), else_=0))
-    is_done = func.sum(case((task.c.status == "done", 1), else_=0))
-    rows = work.conn.execute(
-        select(proposal.c.proposal_id, func.count(task.c.task_id).label("all"), is_done.label("ok"))
-        .join(task, task.c.proposal_id == proposal.c.proposal_id)
-        .where(proposal.c.status == "approved", proposal.c.kind != "buy")
-        .group_by(proposal.c.proposal_id)
-        .having(is_open == 0)
-    ).all()
-    for row in rows:
+    for row in work.conn.execute(_OVER).all():
         end_proposal(work, row.proposal_id, "done" if row.ok == row.all else "failed")
-    bought = work.conn.execute(
-        select(proposal.c.proposal_id).where(
-            proposal.c.status == "approved",
-            proposal.c.kind == "buy",
-            select(purchase_order.c.po_id)
-            .where(
-                and_(
-                    purchase_order.c.proposal_id == proposal.c.proposal_id,
-                    purchase_order.c.status == "received",
-                )
-            )
-            .exists(),
-        )
-    ).scalars()
-    for proposal_id in list(bought):
+    for proposal_id in work.conn.execute(_BOUGHT).scalars().all():
         end_proposal(work, proposal_id, "done")
