@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+import httpx
 from sqlalchemy import update
 
 from central import tables as t
@@ -126,6 +127,22 @@ class DeskProcess:
                 self.peer.publish(topics.DESK_RESULT.of(site="FC1"), encode(result))
 
         self.peer.subscribe(topics.DESK_COMMAND.of(site="FC1"), self.peer_lane, came)
+        self._wait_until_heard()
+
+    def _wait_until_heard(self) -> None:
+        """Wait until the broker knows the peer's subscriptions, and the desk its broker.
+
+        A broker takes what one client sends in order: who hears itself has subscribed before.
+        """
+        heard = threading.Event()
+        self.peer.subscribe("test/echo", self.peer_lane, lambda _: heard.set())
+        end = time.monotonic() + WAIT_S
+        while not heard.wait(0.05):
+            self.peer.publish("test/echo", b"", qos=0)
+            assert time.monotonic() < end, "the broker does not answer"
+        while not httpx.get(f"{self.url}/healthz").json()["broker_connected"]:
+            time.sleep(0.05)
+            assert time.monotonic() < end, "the desk does not find its broker"
 
 
 def decide(world: DeskWorld, proposal_id: str, status: str, person: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from sim_hardware.config import SimErrors
@@ -42,7 +42,9 @@ class Books:
 
     def _answer(self, device: str, text: str) -> str | None:
         if "SH-" in text:
-            self._mode[device] = text.partition("SH-")[2]
+            command = text.partition("SH-")[2]
+            if command != "CANCEL":  # which forgets the half step; the mode stays
+                self._mode[device] = command
             self._held.pop(device, None)
             return None
         if self.refuses and self.refuses.pop():
@@ -241,6 +243,11 @@ rates = st.fixed_dictionaries({name: st.sampled_from([0.0, 0.3, 1.0]) for name i
 
 @settings(max_examples=12, deadline=None, phases=(Phase.explicit, Phase.generate))
 @given(rates, st.lists(st.booleans(), max_size=20), st.integers(1, 9), st.integers(0, 3))
+@example(
+    dict.fromkeys(RATES, 0.0)
+    | {"steal": 0.3, "forget_scan": 0.3, "miscount": 1.0, "wrong_pick": 1.0, "pause": 0.3},
+    [True, False, False, True, False, False, False, False, True], 8, 0,
+)  # fmt: skip
 def test_what_is_there_is_what_was_scanned_and_what_the_incidents_say(
     given: dict[str, float], refuses: list[bool], units: int, seed: int
 ) -> None:
