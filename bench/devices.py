@@ -31,6 +31,7 @@ class Sample:
     sent_ns: int
     """UTC."""
     latency_ms: float
+    """Until its answer, from when somebody wanted to scan."""
     ok: bool
     text: str
 
@@ -59,8 +60,8 @@ class Device(Protocol):
     def unanswered(self) -> int:
         """Return how many scans wait for their answer."""
 
-    def scan(self, text: str) -> None:
-        """Read one barcode."""
+    def scan(self, text: str, *, waited_ns: int = 0) -> None:
+        """Read one barcode, which somebody wanted to do `waited_ns` ago: that counts too."""
 
 
 class SerialDevice:
@@ -84,10 +85,11 @@ class SerialDevice:
         """Return how many scans wait for their answer."""
         return len(self._waiting)
 
-    def scan(self, text: str) -> None:
+    def scan(self, text: str, *, waited_ns: int = 0) -> None:
         """Send one line."""
         self._seq += 1
-        self._waiting.append((self._seq, self._clock.now_ns(), self._clock.monotonic_ns()))
+        begun_ns = self._clock.monotonic_ns() - waited_ns
+        self._waiting.append((self._seq, self._clock.now_ns(), begun_ns))
         self._port.write(text.encode("ascii") + b"\r\n")
 
     def _receive(self, chunks: list[tuple[bytes, int]]) -> None:
@@ -134,11 +136,11 @@ class MqttDevice:
         """Return how many scans wait for their answer."""
         return len(self._waiting)
 
-    def scan(self, text: str) -> None:
+    def scan(self, text: str, *, waited_ns: int = 0) -> None:
         """Publish one scan."""
         self._seq += 1
         now_ns = self._clock.now_ns()
-        self._waiting[self._seq] = (now_ns, self._clock.monotonic_ns())
+        self._waiting[self._seq] = (now_ns, self._clock.monotonic_ns() - waited_ns)
         message = DeviceScan(
             device_id=self.device_id, boot_epoch=self._epoch, seq=self._seq, text=text,
             scanned_at_ns=now_ns,

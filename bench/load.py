@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from bench.machine import sync_ms
 from central.config import CentralConfig
 from edge.config import EdgeConfig, ScannerConfig
 from runtime.bus import BusOptions
+from runtime.clock import Clock
 from runtime.config import load_config, to_toml
 from runtime.lanes import Lane
 from runtime.live import LiveRuntime
@@ -69,12 +71,22 @@ class _Hand:
     script: Script
     tasks: PersonTasks
     texts: Iterator[str]
+    clock: Clock
     scans: int = 0
+    wanted_ns: deque[int] = field(default_factory=deque)
 
     def scan(self) -> None:
-        """Scan what comes next."""
-        self.scans += 1
-        self.device.scan(next(self.texts))
+        """Scan what comes next; before the beep of the last one, as soon as that is heard."""
+        self.wanted_ns.append(self.clock.monotonic_ns())
+        if not self.device.unanswered:
+            self.go_on()
+
+    def go_on(self) -> None:
+        """Scan what was wanted longest, if anything was."""
+        if self.wanted_ns:
+            self.scans += 1
+            waited_ns = self.clock.monotonic_ns() - self.wanted_ns.popleft()
+            self.device.scan(next(self.texts), waited_ns=waited_ns)
 
     @property
     def moves(self) -> int:
@@ -100,7 +112,7 @@ class Load:
         self._demo = write_demo(
             bench.directory, seed=SEED, speed=4.0, ports=self._ports, sales=None
         )
-        self._hands: list[_Hand] = []
+        self._hands: dict[str, _Hand] = {}
 
     def run(self) -> Measured:
         """Start everything, let people scan, stop everything; return what was measured."""
@@ -142,7 +154,11 @@ class Load:
         return self._demo.data(name) / "metrics.json"
 
     def _take_devices(self) -> None:
-        """Make the devices and write the configuration of the edges that know them."""
+        """Make the devices and write the configuration of the edges that know them.
+
+        The site's own people are sent home: central would give them tasks of its own.
+        """
+        (self._demo.directory / "site" / "people.csv").unlink()
         for edge in self._demo.edges:
             rows = []
             for number in range(SERIAL_PER_EDGE + MQTT_PER_EDGE):
@@ -167,14 +183,19 @@ class Load:
         if row.path:
             device = SerialDevice(
                 row.device_id, row.path, runtime=self._runtime, lane=self._lane,
-                on_sample=self._samples.append,
+                on_sample=self._hear,
             )  # fmt: skip
         else:
             device = MqttDevice(
                 row.device_id, site_id=SITE_ID, port=self._ports.broker, runtime=self._runtime,
-                lane=self._lane, on_sample=self._samples.append,
+                lane=self._lane, on_sample=self._hear,
             )  # fmt: skip
-        self._hands.append(_Hand(device, script, tasks, script.texts()))
+        clock = self._runtime.clock
+        self._hands[row.device_id] = _Hand(device, script, tasks, script.texts(), clock)
+
+    def _hear(self, sample: Sample) -> None:
+        self._samples.append(sample)
+        self._hands[sample.device_id].go_on()
 
     def _opening_is_here(self) -> bool:
         return self._count("movement") >= len(self._demo.site.opening)
@@ -183,12 +204,12 @@ class Load:
         """Give people their tasks and let everybody scan command and bin."""
         bus = self._runtime.bus(BusOptions(client_id="bench-tasks", port=self._ports.broker))
         bus.start()
-        for hand in self._hands:
+        for hand in self._hands.values():
             person = hand.device.device_id
             payload = encode(hand.tasks)
             bus.publish(PERSON_TASKS.of(site=SITE_ID, person=person), payload, retain=True)
         self._wait("the broker", ANSWER_S_MAX, lambda: bus.connected)
-        longest = max(len(hand.script.opening) for hand in self._hands)
+        longest = max(len(hand.script.opening) for hand in self._hands.values())
         for number in range(1, longest + 1):
             self._lane.post(self._open_all)
             self._wait("the first answers", ANSWER_S_MAX, partial(self._answered, number))
@@ -197,7 +218,7 @@ class Load:
             raise BenchError(f"the first scan of {refused[0].device_id}: {refused[0].text}")
 
     def _open_all(self) -> None:
-        for hand in self._hands:
+        for hand in self._hands.values():
             hand.scan()
 
     def _answered(self, number: int) -> bool:
@@ -210,7 +231,7 @@ class Load:
         self._samples.clear()
         self._running = True
         begun_ns = self._runtime.clock.monotonic_ns()
-        for hand in self._hands:
+        for hand in self._hands.values():
             self._lane.call_later(self._next_s(), self._scan_again(hand))
         for _ in range(round(LOAD_S / LOOK_EVERY_S)):
             self._pause.wait(LOOK_EVERY_S)
@@ -223,7 +244,7 @@ class Load:
         refused = [sample for sample in self._samples if not sample.ok]
         if refused:
             raise BenchError(f"{len(refused)} scans were refused, the first: {refused[0].text}")
-        moved = len(self._demo.site.opening) + sum(hand.moves for hand in self._hands)
+        moved = len(self._demo.site.opening) + sum(hand.moves for hand in self._hands.values())
         self._wait("central", ANSWER_S_MAX, lambda: self._count("movement") >= moved)
         return Measured(
             durable_ms=[sample.latency_ms for sample in self._samples],
@@ -243,7 +264,7 @@ class Load:
         return scan
 
     def _all_answered(self) -> bool:
-        return not any(hand.device.unanswered for hand in self._hands)
+        return not any(hand.device.unanswered or hand.wanted_ns for hand in self._hands.values())
 
     # --- what central has -------------------------------------------------------------------
 
