@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from sim_hardware.world.catalogue import Demand, History, demand_of
+from wire.ids import IdError, parse_gtin
 from wire.site import FILES, Site, SiteError, parse_site
 
 HISTORY_FILE: Final = "history.csv"
@@ -37,8 +38,14 @@ def read_demand(directory: Path, site: Site) -> list[Demand]:
     reader = csv.DictReader(io.StringIO(_read(path)))
     if tuple(reader.fieldnames or ()) != HISTORY_COLUMNS:
         raise SiteError(f"{path} line 1: expected the columns {','.join(HISTORY_COLUMNS)}")
+    gtins: dict[str, str] = {}
     for cells in reader:
-        gtin = cells["gtin"]
+        try:
+            gtin = gtins.get(cells["gtin"]) or gtins.setdefault(
+                cells["gtin"], parse_gtin(cells["gtin"] or "")
+            )
+        except IdError as error:
+            raise SiteError(f"{path} line {reader.line_num}: {error}") from error
         if gtin not in site.articles:
             raise SiteError(f"{path} line {reader.line_num}: gtin {gtin!r} is not in articles.csv")
         try:

@@ -101,7 +101,8 @@ class Fields:
 
     def way_m(self, node: int, goal: int) -> float:
         """Return the way from `node` to `goal` in metres; inf where there is none."""
-        return float(self.matrix[self.row(goal), node])
+        row = self.row(goal)  # first: it may make a larger matrix
+        return float(self.matrix[row, node])
 
     def _free_row(self, keep: int) -> int:
         used = len(self._row_of)

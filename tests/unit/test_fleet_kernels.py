@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from central.fleet.graph import FloorGraph
+from central.fleet.graph import Fields, FloorGraph
 from central.fleet.kernels import assign, distance_field, pibt_step
 from central.fleet.traffic import Traffic, Wish
 from tests.build_fleet import grid_site
@@ -28,6 +28,12 @@ def test_a_one_way_ring_is_driven_around() -> None:
     field = distance_field(*graph.reverse, np.zeros(4, np.uint8), 0)
     # N3 leads straight back over 6 m; N2 first drives 2 m to N3; N1 2 m more.
     assert field.tolist() == [0.0, 10.0, 8.0, 6.0]
+
+
+def test_more_goals_may_be_asked_for_than_there_was_room_for_at_first() -> None:
+    fields = Fields(ring(100))
+    there_m = [fields.way_m(0, goal) for goal in range(100)]
+    assert there_m == [2.0 * goal for goal in range(100)]
 
 
 def test_closed_nodes_are_driven_around_but_may_be_a_goal() -> None:

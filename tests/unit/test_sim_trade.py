@@ -222,5 +222,19 @@ def test_a_history_that_is_wrong_is_named_with_its_line(tmp_path: Path) -> None:
     path.write_text("day,gtin,units\n-1,00000000000000,1\n", encoding="utf-8")
     with pytest.raises(SiteError, match="line 2: gtin '00000000000000' is not in articles"):
         read_demand(tmp_path / "site", bench.site)
+    path.write_text("day,gtin,units\n-1,12,1\n", encoding="utf-8")
+    with pytest.raises(SiteError, match="line 2: GTIN '12': expected 8, 12, 13 or 14 digits"):
+        read_demand(tmp_path / "site", bench.site)
     path.unlink()
     assert {d.mean_units_per_day for d in read_demand(tmp_path / "site", bench.site)} == {1.0}
+
+
+def test_a_history_may_write_short_gtins(tmp_path: Path) -> None:
+    bench = make_bench(tmp_path)
+    gtins = [article.gtin for article in bench.site.articles.values()]
+    rows = "".join(f"-1,{gtin.removeprefix('0')},{n}\n" for n, gtin in enumerate(gtins, start=1))
+    path = tmp_path / "site" / "history.csv"
+    path.write_text("day,gtin,units\n" + rows, encoding="utf-8")
+    wanted = {demand.gtin for demand in read_demand(tmp_path / "site", bench.site)}
+    assert gtins[0].startswith("0")
+    assert wanted == set(gtins)
