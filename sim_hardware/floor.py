@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from runtime.bus import Bus, BusOptions, Incoming
-from runtime.clock import NS_PER_S
+from runtime.clock import NS_PER_S, Clock
 from runtime.config import ConfigError
 from runtime.lanes import Lane, Timer
 from runtime.metrics import Metrics
@@ -163,6 +163,11 @@ class SimulatedFloor:
     def bus(self) -> Bus:
         """Return the connection over which people, shop and suppliers hear and speak."""
         return self._bus
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock that the devices and processes go by."""
+        return self._runtime.clock
 
     @property
     def config(self) -> SimConfig:

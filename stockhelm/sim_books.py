@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from edge.counting.verify import verify_counts
 from runtime.errors import StartError
 from runtime.store import open_database
 from sim_hardware.scenarios.checks import BooksError, Stock
+from sim_hardware.scenarios.witness import Seen
 from stockhelm.demo_site import DemoSite
+from stockhelm.sim_promises import PROMISES, OpenBooks
 from wire.ids import bin_of
 
 Units = dict[tuple[str, str], int]
@@ -109,6 +111,17 @@ class SiteBooks:
             yield f"edge {edge}: {len(differences)} counts differ from the journal"
         if waiting:
             yield f"edge {edge}: {waiting} events are not in central's books"
+
+    def broken(self, promise: str, seen: Seen) -> list[str]:
+        """Return a line for each thing that breaks a promise of the product."""
+        with ExitStack() as stack:
+            central = stack.enter_context(self._central())
+            edges = {edge: stack.enter_context(self._edge(edge)) for edge in self._demo.edges}
+            books = OpenBooks(site=self._demo.site, central=central, edges=edges, seen=seen)
+            try:
+                return list(PROMISES[promise].broken(books))
+            except sqlite3.Error as error:
+                raise BooksError(f"the books cannot be read: {error}") from error
 
     def is_settled(self) -> tuple[bool, str]:
         """Return whether nothing is on its way to central, and a mark that changes with books."""

@@ -1,4 +1,4 @@
-"""The commands `stockhelm sim run|list|check|faults|shrink`: each calls one function."""
+"""The commands `stockhelm sim run|list|check|faults|shrink|fuzz`: each calls one function."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def add_sim_commands(app: typer.Typer) -> None:
     app.command("check")(check)
     app.command("faults")(faults)
     app.command("shrink")(shrink)
+    app.command("fuzz")(fuzz)
 
 
 def run(
@@ -81,3 +82,19 @@ def shrink(
     from stockhelm.sim_command import shrink_command
 
     raise typer.Exit(shrink_command(scenario, seed, output, runs, Console(highlight=False)))
+
+
+def fuzz(
+    *,
+    seconds: Annotated[float, typer.Option(min=0, help="Stop after so long; 0: never.")] = 0.0,
+    runs: Annotated[int, typer.Option(min=0, help="Stop after so many runs; 0: never.")] = 0,
+    seed: Annotated[int, typer.Option(help="Decides what is drawn.")] = 7,
+    first: Annotated[int, typer.Option(min=1, help="Number of the first run.")] = 1,
+    keep: Annotated[Path | None, typer.Option(help="Write scenarios that fail here.")] = None,
+) -> None:
+    """Draw worlds, faults and traffic without end and check the promises P1 to P9 in each."""
+    from stockhelm.sim_fuzz import Limits
+    from stockhelm.sim_fuzz_command import fuzz_command
+
+    limits = Limits(runs_max=runs, seconds_max=seconds)
+    raise typer.Exit(fuzz_command(seed, first, limits, keep, Console(highlight=False)))

@@ -11,6 +11,7 @@ from sim_hardware.scenarios import words as w
 from sim_hardware.scenarios.checks import checks_markdown
 from sim_hardware.scenarios.deeds import deeds_markdown
 from sim_hardware.scenarios.names import sections
+from stockhelm.sim_promises import PROMISES
 
 MODES: Final = 3
 
@@ -68,12 +69,18 @@ def _only(kind: FaultKind) -> str:
     return "" if len(kind.modes) == MODES else f" (only {', '.join(kind.modes)})"
 
 
+def _promises() -> str:
+    rows = ((f"`{name}`", p.says, p.measured) for name, p in PROMISES.items())
+    return w.table(("promise", "says", "what is measured"), rows)
+
+
 SCENARIO_TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "scenario lines": _lines,
     "scenario actions": _actions,
     "scenario scans": _scans,
     "scenario deeds": deeds_markdown,
     "scenario checks": checks_markdown,
+    "scenario promises": _promises,
     "scenario site": _site,
     "scenario settings": _settings,
     "scenario faults": _faults,

@@ -20,9 +20,12 @@ from sim_hardware.config import SimConfig
 from sim_hardware.floor import SimulatedFloor, build_floor
 from sim_hardware.plant import Mode
 from sim_hardware.scenarios.checks import Result
-from sim_hardware.scenarios.model import SEED_DEFAULT, Scenario, ScenarioError
+from sim_hardware.scenarios.model import SEED_DEFAULT, Scenario, ScenarioError, SiteSpec
 from sim_hardware.scenarios.names import apply_settings, check_names
 from sim_hardware.scenarios.play import Player
+from sim_hardware.world.warehouse.files import warehouse_texts
+from sim_hardware.world.warehouse.generate import generate_warehouse
+from sim_hardware.world.warehouse.spec import WarehouseError, Wish, make_spec
 from stockhelm.demo_site import (
     GUEST_CABLE_SCANNER,
     GUEST_SCANNER,
@@ -122,6 +125,11 @@ def shape_of(scenario: Scenario, base: Path) -> Shape:
         }
         if not texts:
             raise ScenarioError(f"{at}: {folder}: expected a folder with bins.csv and articles.csv")
+    elif site.kind == "generated":
+        try:
+            texts = _generated(site)
+        except WarehouseError as error:
+            raise ScenarioError(f"{at}: no such warehouse: {error}") from error
     return Shape(
         site_seed=int(site.option("seed")),
         skus=int(site.option("skus")),
@@ -135,6 +143,20 @@ def shape_of(scenario: Scenario, base: Path) -> Shape:
         visitors=True,
         texts=texts,
     )
+
+
+def _generated(site: SiteSpec) -> dict[str, str]:
+    """Return the CSV texts of a generated warehouse. Raises WarehouseError."""
+    wish = Wish(
+        bins=int(site.option("bins")),
+        robots=int(site.option("robots")),
+        skus=int(site.option("skus")),
+        people=int(site.option("people")) or None,
+        zones=int(site.option("zones")) or None,
+        orders_per_day=max(site.option("orders"), 1.0),
+        seed=int(site.option("seed")),
+    )
+    return warehouse_texts(generate_warehouse(make_spec(wish)))
 
 
 def write_site(

@@ -224,6 +224,10 @@ class Robot:
         """Return the nodes that it was released to drive to, nearest first."""
         return [node.node_id for node in self._order.nodes if node.released]
 
+    def nodes_held(self) -> list[str]:
+        """Return the node that it reached last and those that it was released to."""
+        return [self._order.last_node_id, *self.nodes_ahead()]
+
     def press_estop(self, kind: str = "MANUAL") -> None:
         """Press the emergency stop: everything stands until it is released."""
         assert kind in E_STOPS, f"emergency stop {kind!r}: expected one of {', '.join(E_STOPS)}"

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from sim_hardware.floor import SimulatedFloor, Truth
 from sim_hardware.plant import Plant
 from sim_hardware.scenarios.model import Expect, Step
+from sim_hardware.scenarios.witness import Seen
 from sim_hardware.scenarios.words import table
 from wire.ids import bin_location
 
@@ -18,6 +19,8 @@ COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
     ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
 DIFFERENCES_SHOWN_MAX: Final = 3
+PATHS_APART: Final = "P7"
+NOTHING_WAITS: Final = "P9"
 Stock = list[tuple[str, str, int]]
 Given = Mapping[str, str]
 
@@ -59,6 +62,9 @@ class Books(Protocol):
     def not_whole(self) -> list[str]:
         """Return a line for each thing that is wrong inside the books themselves."""
 
+    def broken(self, promise: str, seen: Seen) -> list[str]:
+        """Return a line for each thing that breaks a promise of the product."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
@@ -72,6 +78,8 @@ class View:
     """By visitor's scanner: the code of the last answer."""
     refusals: Mapping[str, int]
     """Refused scans by code, of people and visitors."""
+    seen: Seen
+    """What was on the wire and on the floor while the run went on."""
 
     def gtin(self, article: str) -> str:
         """Return the GTIN-14 of an SKU or GTIN."""
@@ -178,6 +186,19 @@ def _ledger_balanced(view: View, _: Given) -> Said:
     return Said(holds=not wrong, found="; ".join(wrong[:DIFFERENCES_SHOWN_MAX]) or "balanced")
 
 
+def _promise_holds(view: View, given: Given) -> Said:
+    promise = given["promise"]
+    wrong = view.books.broken(promise, view.seen)
+    if promise == NOTHING_WAITS:
+        plant = view.plant
+        wrong += [f"{name} does not run" for name in plant.processes if not plant.is_up(name)]
+    if promise == PATHS_APART and view.truth.robot_conflicts:
+        wrong.append(f"{view.truth.robot_conflicts} times two robots touched")
+    shown = "; ".join(wrong[:DIFFERENCES_SHOWN_MAX])
+    more = len(wrong) - DIFFERENCES_SHOWN_MAX
+    return Said(not wrong, (shown or "holds") + (f"; and {more} more" if more > 0 else ""))
+
+
 def _proposal_stands(view: View, given: Given) -> Said:
     kind, state, target = given["proposal"], given["state"], view.place(given["target"])
     states = {"waits": "waiting"}
@@ -240,6 +261,10 @@ FORMS: Final[dict[str, Form]] = {
         Form(
             pattern="ledger balanced", example="ledger balanced", sentence=_ledger_balanced,
             text="the books are whole in themselves, whatever is physically there",
+        ),
+        Form(
+            pattern="promise {promise} holds", example="promise P6 holds", sentence=_promise_holds,
+            text="one of the promises below; P2, P6 and P7 also while the run goes on",
         ),
         Form(
             pattern="orders {order}", example="orders filled >= 3",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from runtime.seeds import Random
 from sim_hardware.floor import SimulatedFloor
 from sim_hardware.scenarios.checks import View
 from sim_hardware.scenarios.words import table
@@ -14,6 +15,7 @@ from wire.codec import encode
 from wire.messages import DecideProposal
 
 PLANNER: Final = "planner"
+HALF: Final = 0.5
 
 
 class DeedError(Exception):
@@ -27,13 +29,14 @@ class Doer:
     floor: SimulatedFloor
     view: View
     line: int
+    chance: Random
 
-    def decide(self, proposal_ids: list[str], *, approve: bool) -> None:
+    def decide(self, proposal_ids: list[str], *, approve: bool, about: str = "") -> None:
         """Decide proposals as a planner at the desk does."""
         topic = topics.DESK_COMMAND.of(site=self.floor.config.site_id)
         for number, proposal_id in enumerate(proposal_ids, start=1):
             command = DecideProposal(
-                command_id=f"scenario-{self.line}-{number}", proposal_id=proposal_id,
+                command_id=f"scenario-{self.line}-{about}{number}", proposal_id=proposal_id,
                 approve=approve, person_id=PLANNER, reason="the scenario says so",
             )  # fmt: skip
             self.floor.bus.publish(topic, encode(command))
@@ -60,6 +63,14 @@ def _decide_all(doer: Doer, *, approve: bool) -> None:
     doer.decide(doer.view.books.proposals("", "waiting", ""), approve=approve)
 
 
+def _decide_by_chance(doer: Doer, _: Mapping[str, str]) -> None:
+    waiting = doer.view.books.proposals("", "waiting", "")
+    doer.chance.shuffle(waiting)
+    said_yes = [proposal_id for proposal_id in waiting if doer.chance.random() < HALF]
+    doer.decide(said_yes, approve=True, about="yes")
+    doer.decide([one for one in waiting if one not in said_yes], approve=False, about="no")
+
+
 def _decide_one(doer: Doer, given: Mapping[str, str], *, approve: bool) -> None:
     kind, target = given["proposal"], given["target"]
     found = doer.view.books.proposals(kind, "waiting", doer.view.place(target))
@@ -84,6 +95,11 @@ DEEDS: Final[dict[str, DeedForm]] = {
             pattern="reject all", example="reject all",
             text="a planner rejects every proposal that waits",
             do=lambda doer, _: _decide_all(doer, approve=False),
+        ),
+        DeedForm(
+            pattern="decide by chance", example="decide by chance",
+            text="a planner decides every proposal that waits, in any order, half of them with no",
+            do=_decide_by_chance,
         ),
         DeedForm(
             pattern="approve {proposal} {target}", example="approve refill B-01-01-1",

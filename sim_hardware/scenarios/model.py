@@ -20,7 +20,7 @@ class SiteSpec:
     """Where the scenario happens: a generated site, or the one in a folder of CSV files."""
 
     line: int = 0
-    kind: Literal["demo", "folder"] = "demo"
+    kind: Literal["demo", "generated", "folder"] = "demo"
     folder: str = ""
     """As written; relative to the scenario's file."""
     options: Mapping[str, float]

@@ -28,11 +28,14 @@ from sim_hardware.scenarios.model import (
     Scenario,
     Step,
 )
+from sim_hardware.scenarios.witness import Witness
 
 LOOK_EVERY_S: Final = 1.0
 """World seconds between two looks at something that may become true."""
 SCANS_WAITING_MAX: Final = 1_000
 NO_BEEP: Final = "no-beep"
+PLANNER: Final = "planner"
+ASLEEP: Final = "planner-asleep"
 log = structlog.get_logger()
 
 
@@ -73,9 +76,15 @@ class Player:
         self._results: dict[int, Result] = {}
         self._pending: dict[int, Step] = {}
         """Expectations that may still become true."""
+        self._random = random
+        self._witness = Witness(floor)
 
     def start(self) -> None:
         """Plan everything; call on the floor's lane before the world moves, or post it there."""
+        if any(_is_on_a_promise(step) for step in self._scenario.steps):
+            self._witness.start()
+        if _wants_a_planner(self._scenario):
+            self._floor.hire_planner(self._proposals_waiting)
         timed = [step for step in self._scenario.steps if step.at_s is not None]
         for step in sorted(timed, key=lambda one: (one.at_s or 0.0, one.line)):
             self._floor.world.time.after(step.at_s or 0.0, functools.partial(self._play, step))
@@ -155,7 +164,8 @@ class Player:
 
     def _do(self, line: int, deed: Deed) -> None:
         def do() -> None:
-            doer = Doer(floor=self._floor, view=self._view(), line=line)
+            chance = self._random(f"deed of line {line}")
+            doer = Doer(floor=self._floor, view=self._view(), line=line, chance=chance)
             DEEDS[deed.form].do(doer, deed.given)
 
         self._try(line, f"DO {deed.form}", do)
@@ -222,5 +232,23 @@ class Player:
         return View(
             books=self._books, floor=self._floor, truth=truth, plant=self._plant,
             answers={device: v.code for device, v in self._visitors.items()},
-            refusals=Counter(truth.scan_refusals) + self._refusals,
+            refusals=Counter(truth.scan_refusals) + self._refusals, seen=self._witness.seen(),
         )  # fmt: skip
+
+    def _proposals_waiting(self) -> list[str]:
+        """Return what the planner at the desk sees; nothing while the books cannot be read."""
+        try:
+            return self._books.proposals("", "waiting", "")
+        except BooksError:
+            return []
+
+
+def _is_on_a_promise(step: Step) -> bool:
+    return isinstance(step.action, Expect) and "promise" in step.action.given
+
+
+def _wants_a_planner(scenario: Scenario) -> bool:
+    """Return whether somebody simulated shall sit at the desk."""
+    return any(setting.section == PLANNER for setting in scenario.settings) or any(
+        isinstance(step.action, FaultOn) and step.action.kind == ASLEEP for step in scenario.steps
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from sim_hardware.faults.kinds import KINDS
 from sim_hardware.scenarios import words as w
@@ -168,13 +168,15 @@ def _site(draft: _Draft, number: int, words: list[str], _line: str) -> None:
         if not rest:
             raise _LineError("SITE folder: expected the folder's path after it")
         folder, rest = rest[0].strip('"'), rest[1:]
-    elif kind != "demo":
-        raise _LineError(_unknown("site", kind, ("demo", "folder")))
+    elif kind not in w.SITE_KINDS:
+        raise _LineError(_unknown("site", kind, w.SITE_KINDS))
     options = {name: option.default for name, option in w.SITE_OPTIONS.items()}
     for name, value in _pairs(rest).items():
         option = w.SITE_OPTIONS.get(name)
         if option is None:
             raise _LineError(_unknown("option", name, w.SITE_OPTIONS))
+        if kind not in option.kinds:
+            raise _LineError(f"{name}=: expected only after SITE {' or '.join(option.kinds)}")
         number_text = value.removesuffix("%").strip()
         if not w.is_number(number_text) or (option.whole and "." in number_text):
             whole = "a whole number" if option.whole else "a number"
@@ -182,8 +184,9 @@ def _site(draft: _Draft, number: int, words: list[str], _line: str) -> None:
         if not option.min <= float(number_text) <= option.max:
             raise _LineError(f"{name}={value}: expected {option.min:g} to {option.max:g}")
         options[name] = float(number_text)
+    kinds: tuple[Literal["demo", "generated", "folder"], ...] = ("demo", "generated", "folder")
     draft.site = SiteSpec(
-        line=number, kind="demo" if kind == "demo" else "folder", folder=folder, options=options
+        line=number, kind=kinds[w.SITE_KINDS.index(kind)], folder=folder, options=options
     )
 
 

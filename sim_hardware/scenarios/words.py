@@ -22,7 +22,7 @@ DIRECTIVES: Final[dict[str, tuple[str, str]]] = {
     "SCENARIO": ("SCENARIO Umbrella rainstorm", "its title; the `#` lines below say what it shows"),
     "SITE": (
         "SITE demo skus=20 robots=3",
-        "where it happens: `demo`, a generated site, or `folder PATH`, a site's CSV files",
+        "where it happens: `demo`; `generated`, as by `sim generate`; `folder PATH`: CSV files",
     ),
     "WITH": (
         "WITH errors misplace=2 %",
@@ -67,6 +67,10 @@ SCANS: Final[dict[str, tuple[str, str]]] = {
 CARDS: Final = ("RECEIVE", "PUTAWAY", "PICK", "COUNT", "UNDO", "CANCEL")
 
 
+SITE_KINDS: Final = ("demo", "generated", "folder")
+GENERATED: Final = ("generated",)
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """A number that a generated site is made with."""
@@ -76,6 +80,8 @@ class Option:
     max: float
     text: str
     whole: bool = True
+    kinds: tuple[str, ...] = SITE_KINDS
+    """Of which sites it may be given."""
 
 
 SITE_OPTIONS: Final[dict[str, Option]] = {
@@ -87,8 +93,17 @@ SITE_OPTIONS: Final[dict[str, Option]] = {
     "orders": Option(40, 0, 100_000, "customer orders on a usual day", whole=False),
     "stray": Option(3, 0, 100, "per cent of scans that first hit a label which is none of ours"),
     "auto": Option(60, 0, 1_000_000, "moves of at most so many units need no planner"),
+    "bins": Option(100, 50, 20_000, "bins of a `generated` site", kinds=GENERATED),
+    "zones": Option(
+        0, 0, 26, "zones of a `generated` site, each with its edge; 0: as fits", kinds=GENERATED
+    ),
+    "people": Option(
+        0, 0, 500, "people of a `generated` site; 0: as fits its orders", kinds=GENERATED
+    ),
 }
-"""Options of `SITE demo`; `orders`, `stray`, `auto`, `cameras` and `drones` also of a folder."""
+"""Options of a SITE; of a folder only `orders`, `stray`, `auto`, `cameras` and `drones` matter."""
+PROMISES: Final = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9")
+"""Promises of the product that a run can show; what each says is in docs/simulator.md."""
 
 TASK_KINDS: Final = ("receive", "putaway", "refill", "transfer", "pick", "deliver", "count")
 PROPOSAL_KINDS: Final = ("refill", "transfer", "buy", "count")
@@ -133,6 +148,7 @@ SLOTS: Final[dict[str, Slot]] = {
         Slot("order", _fixed(ORDER_STATES), "how an order stands"),
         Slot("code", _fixed([*(str(code) for code in Code), "no-beep"]), "code of an answer"),
         Slot("up", _fixed(("up", "down")), "whether it runs"),
+        Slot("promise", _fixed(PROMISES), "a promise: P1 to P9"),
         Slot("units", _fixed(()), "a whole number"),
         Slot("count", _fixed(()), "a whole number"),
     )

@@ -1,0 +1,134 @@
+"""Scenarios drawn by chance: a world, its troubles, its traffic, and what must hold at the end.
+
+In two steps, since faults happen to things by name: first the world's lines, then, once its site is
+known, what happens there. All chance comes from the stream that is given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from runtime.seeds import Random
+from sim_hardware.config import SimConfig
+from sim_hardware.scenarios import words as w
+from sim_hardware.scenarios.draw_faults import draw_faults
+from sim_hardware.scenarios.draw_traffic import draw_traffic
+from wire.site import Site
+
+SEED_MAX: Final = 2**31
+GENERATED_SHARE: Final = 0.35
+ROUGH_SHARE: Final = 0.35
+"""Of runs: people err, bytes are lost; books and world may part, the promises hold."""
+DRONE_SHARE: Final = 0.12
+OFTEN: Final = 0.4
+SELDOM: Final = 0.2
+LOOKS: Final = (0.35, 0.7)
+"""When, as a share of the run, promises that hold at any time are looked at."""
+AT_ANY_TIME: Final = ("P2", "P6", "P7")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The first lines of a drawn scenario."""
+
+    text: str
+    run_s: int
+    is_rough: bool
+
+
+def draw_world(chance: Random, title: str) -> World:
+    """Return the first lines of a scenario: the site, its day, its speed, how long it runs."""
+    run_s = chance.choice((60, 80, 100, 120, 150))
+    is_rough = chance.random() < ROUGH_SHARE
+    site = _generated(chance) if chance.random() < GENERATED_SHARE else _demo(chance)
+    lines = [
+        f"SCENARIO {title}",
+        "# Drawn by chance: `stockhelm sim fuzz`.",
+        f"SITE {site}",
+        f"DAY {chance.choice((4, 6, 8, 10))} min",
+        f"SPEED {chance.choice((2, 4, 4, 6, 8))}",
+        f"RUN {run_s} s",
+    ]
+    return World(text="\n".join(lines) + "\n", run_s=run_s, is_rough=is_rough)
+
+
+def draw_steps(
+    chance: Random, world: World, site: Site, config: SimConfig, visitors: list[str]
+) -> str:
+    """Return the rest of a scenario on this site: habits, faults, scans, deeds, expectations."""
+    lines = [*_habits(chance, world, site, config)]
+    steps = [
+        *draw_faults(chance, site, config, run_s=world.run_s, is_rough=world.is_rough),
+        *draw_traffic(chance, site, visitors, run_s=world.run_s),
+    ]
+    lines += [text for _, text in sorted(steps)]
+    looks = (round(world.run_s * share) for share in LOOKS)
+    lines += [f"AT {at_s} s EXPECT promise {p} holds" for at_s in looks for p in AT_ANY_TIME]
+    if not world.is_rough:
+        lines.append("EXPECT books are true")
+    lines += [f"EXPECT promise {promise} holds" for promise in w.PROMISES]
+    lines.append("EXPECT orders lost = 0")
+    return "\n".join(lines) + "\n"
+
+
+def _common(chance: Random, *, orders: int) -> list[str]:
+    return [
+        f"seed={chance.randrange(SEED_MAX)}",
+        f"orders={orders}",
+        f"stray={chance.choice((0, 0, 3, 10, 30))}",
+        f"auto={chance.choice((0, 12, 60, 60, 1_000))}",
+        f"drones={int(chance.random() < DRONE_SHARE)}",
+    ]
+
+
+def _demo(chance: Random) -> str:
+    skus = chance.randint(3, 30)
+    robots = chance.choice((1, 2, 2, 3, 3, 4, 5, 6))
+    words = ["demo", f"skus={skus}", f"robots={robots}"]
+    return " ".join([*words, *_common(chance, orders=chance.choice((0, 40, 80, 120, 200, 300)))])
+
+
+def _generated(chance: Random) -> str:
+    bins = chance.choice((50, 60, 80, 120, 200, 300, 400))
+    zones = chance.randint(1, max(1, min(3, bins // 60)))
+    most = min(30, bins // 5)
+    words = ["generated", f"bins={bins}", f"skus={chance.randint(3, most)}"]
+    words += [f"robots={chance.randint(1, min(8, bins // 12))}", f"zones={zones}"]
+    words += [f"people={chance.randint(3 * zones, 3 * zones + 4)}"]
+    return " ".join([*words, *_common(chance, orders=chance.choice((20, 60, 120, 200)))])
+
+
+def _habits(chance: Random, world: World, site: Site, config: SimConfig) -> list[str]:
+    """Return the WITH lines: how people, suppliers, robots and the planner are here."""
+    lines = []
+    if chance.random() < OFTEN:
+        lines.append(
+            f"WITH planner delay_s={chance.choice((1, 5, 20))}"
+            f" reject_share={chance.choice((0, 30, 60))} %"
+        )
+    if chance.random() < OFTEN:
+        late, short, over = (chance.choice((0, 20, 50)) for _ in range(3))
+        lines.append(
+            f"WITH suppliers lead_spread={chance.choice((0, 0.2, 0.8))} late_share={late} %"
+            f" late_d=0.3 short_share={short} % over_share={over} %"
+            f" parts_max={chance.randint(1, 3)}"
+        )
+    if chance.random() < SELDOM:
+        lines.append("WITH weather kind=drawn")
+    if site.robots and chance.random() < OFTEN:
+        row = chance.choice(site.robots)
+        quirk = chance.choice(
+            (
+                "silent-after-reconnect",
+                "node-states-never-emptied",
+                "wrong-header-ids",
+                "late-states",
+            )
+        )
+        lines.append(f"WITH robots serial={row.serial} quirks={quirk}")
+    if world.is_rough and config.scanners and chance.random() < OFTEN:
+        names = ("misplace", "miscount", "wrong_pick", "forget_scan", "steal", "trust_paper")
+        values = (f"{name}={chance.choice((2, 5, 10))} %" for name in chance.sample(names, 2))
+        lines.append(f"WITH errors {' '.join(values)}")
+    return lines

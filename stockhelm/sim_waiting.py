@@ -1,0 +1,70 @@
+"""What waits for ever in central's books: past its deadline, or with nothing under way for it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Final
+
+from runtime.clock import NS_PER_S
+
+GRACE_S: Final = 60.0
+"""Product seconds: what is late by more than this was forgotten."""
+
+OVERDUE: Final[dict[str, str]] = {
+    "task {} is past its deadline": (
+        "SELECT task_id FROM task WHERE status IN ('open', 'assigned', 'moving') AND due_at_ns < ?"
+    ),
+    "proposal {} waits past its time": (
+        "SELECT proposal_id FROM proposal WHERE status = 'waiting' AND expires_at_ns < ?"
+    ),
+    "command {} to an edge is past its time": (
+        "SELECT command_id FROM edge_command"
+        " WHERE status = 'open' AND expires_at_ns > 0 AND expires_at_ns < ?"
+    ),
+    "purchase order {} was never confirmed": (
+        "SELECT po_id FROM purchase_order WHERE status = 'sent' AND changed_at_ns < ?"
+    ),
+    "order {} is allocated and nobody is asked to pick it": (
+        "SELECT order_id FROM customer_order o WHERE status = 'allocated' AND ordered_at_ns < ?"
+        " AND NOT EXISTS (SELECT 1 FROM task t WHERE t.order_id = o.order_id AND t.kind = 'pick'"
+        " AND t.status IN ('open', 'assigned', 'moving'))"
+    ),
+    "order {} is picked and nobody is asked to deliver it": (
+        "SELECT order_id FROM customer_order o WHERE status = 'picked' AND NOT EXISTS"
+        " (SELECT 1 FROM task t WHERE t.order_id = o.order_id AND t.kind = 'deliver'"
+        " AND (t.status IN ('open', 'assigned', 'moving') OR t.done_at_ns >= ?1))"
+        " AND NOT EXISTS (SELECT 1 FROM task t WHERE t.order_id = o.order_id AND t.kind = 'pick'"
+        " AND t.done_at_ns >= ?1)"
+    ),
+    "proposal {} is approved and nothing is under way for it": (
+        "SELECT proposal_id FROM proposal p WHERE status = 'approved' AND decided_at_ns < ?"
+        " AND NOT EXISTS (SELECT 1 FROM task t WHERE t.proposal_id = p.proposal_id"
+        " AND t.status IN ('open', 'assigned', 'moving'))"
+        " AND NOT EXISTS (SELECT 1 FROM purchase_order o WHERE o.proposal_id = p.proposal_id"
+        " AND o.status != 'received')"
+    ),
+    "purchase order {} arrived and nobody is asked to receive it": (
+        "SELECT po_id FROM purchase_order o WHERE status = 'arrived' AND changed_at_ns < ?"
+        " AND NOT EXISTS (SELECT 1 FROM task t WHERE t.po_id = o.po_id AND t.kind = 'receive'"
+        " AND t.status IN ('open', 'assigned', 'moving'))"
+    ),
+}
+"""By what is said of an id: which ids it is said of; the parameter is now less the grace."""
+NO_DEADLINE: Final[dict[str, str]] = {
+    "task {} has no deadline": (
+        "SELECT task_id FROM task WHERE status IN ('open', 'assigned', 'moving') AND due_at_ns <= 0"
+    ),
+    "proposal {} has no deadline": (
+        "SELECT proposal_id FROM proposal WHERE status = 'waiting' AND expires_at_ns <= 0"
+    ),
+}
+
+
+def waits_for_ever(central: sqlite3.Connection, now_ns: int) -> Iterator[str]:
+    """Yield a line for each thing that is past its deadline, has none, or has no next step."""
+    before_ns = now_ns - round(GRACE_S * NS_PER_S)
+    for said, query in OVERDUE.items():
+        yield from (said.format(id_) for (id_,) in central.execute(query, (before_ns,)))
+    for said, query in NO_DEADLINE.items():
+        yield from (said.format(id_) for (id_,) in central.execute(query))
