@@ -123,7 +123,13 @@ def propose_count(work: Round, place: str, *, reason: str, causes: tuple[str, ..
         from_place="",
         to_place=bin_location(row.bin_id),
         reason=reason,
-        numbers={"bins": row.bin_id},
+        numbers={
+            "bins": row.bin_id,
+            "eligible_bins": 1,
+            "count_bins_max": 1,
+            "doubtful_bins": 1,
+            "units": 1,
+        },
         causes=causes,
     )
     add_proposal(work, item)

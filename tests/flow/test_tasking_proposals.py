@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from central import tables as t
 from central.config import PolicyConfig, TaskingConfig
 from central.ledger.verify import verify_ledger
+from central.replenish.planner import recompute
 from central.replenish.types import Plan, Proposal, ProposalKind
 from tests.central_world import PEN, CentralWorld
 from wire import messages as m
@@ -172,6 +173,7 @@ def test_a_robot_that_fails_gives_the_stock_back_and_the_bin_is_counted(
     (failed,) = world.tasks("refill")
     assert failed.detail == "acme/r1: only 3 units there"
     assert msgspec.json.decode(count.causes) == [failed.task_id]
+    assert recompute(msgspec.json.decode(count.numbers)) == count.units == 1
     assert count.reason == f"{failed.task_id} failed there: acme/r1: only 3 units there"
     assert world.rows(select(t.reservation)) == []
     assert [c.bins for c in world.edges["A"].commands if isinstance(c, m.FlyMission)] == [("A-01",)]
