@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
+from functools import partial
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from central.fleet.jobs import Stop, TransportJob
 from central.fleet.kernels import assign
 
+Metres = NDArray[np.float64]
 NOBODY: Final = -1
 JOBS_MAX: Final = 10_000
 ATTEMPTS_MAX: Final = 4
@@ -42,7 +44,17 @@ class Entry:
     attempts: int = 0
     failed_by: dict[int, int] = field(default_factory=dict)
     """How often each robot gave it back."""
-    reason: str = ""
+    explain: Callable[[], str] = str
+    """Returns why it has this robot, or none: in words, which few ask for."""
+
+    @property
+    def reason(self) -> str:
+        """Return why it has this robot, or none."""
+        return self.explain()
+
+    @reason.setter
+    def reason(self, words: str) -> None:
+        self.explain = partial(str, words)
 
     @property
     def stop(self) -> Stop:
@@ -68,24 +80,27 @@ class JobBook:
     def assign(
         self,
         robots: Mapping[int, str],
-        way_m: Callable[[int, Stop], float],
+        ways_m: Callable[[Stop], Metres],
         *,
         now_ns: int,
         utc_ns: int,
     ) -> list[Entry]:
         """Give jobs that nobody has begun to these free robots; return the entries that changed.
 
-        The most urgent jobs, as many as there are robots, get robots so that the sum of costs is
-        least: metres to drive less the job's age. What was given and not begun is given anew.
+        `ways_m` returns the way of each robot, in the order of their numbers, to a stop. The most
+        urgent jobs, as many as there are robots, get robots so that the sum of costs is least:
+        metres to drive less the job's age. What was given and not begun is given anew.
         """
         waiting = [e for e in self.entries.values() if not e.started]
         waiting.sort(key=lambda e: _urgency(e, utc_ns))
         numbers = sorted(robots)
         chosen: list[Entry] = []
-        costs: list[list[float]] = []
+        costs: list[Metres] = []
         for entry in waiting[: SCANNED_PER_ROBOT_MAX * len(numbers)]:
-            row = _costs(entry, numbers, way_m, now_ns=now_ns)
-            if any(isfinite(cost) for cost in row) and len(chosen) < len(numbers):
+            if len(chosen) == len(numbers):
+                break
+            row = _costs(entry, numbers, ways_m, now_ns=now_ns)
+            if np.isfinite(row).any():
                 chosen.append(entry)
                 costs.append(row)
         before = {id(entry): entry.robot for entry in waiting}
@@ -95,19 +110,19 @@ class JobBook:
         names = [robots[n] for n in numbers]
         for i, column in _match(costs).items():
             chosen[i].robot = numbers[column]
-            chosen[i].reason = _explain(costs[i], column, names)
+            chosen[i].explain = partial(_explain, costs[i], column, names)
         return [entry for entry in waiting if entry.robot != before[id(entry)]]
 
 
 def _costs(
-    entry: Entry, robots: Sequence[int], way_m: Callable[[int, Stop], float], *, now_ns: int
-) -> list[float]:
+    entry: Entry, robots: Sequence[int], ways_m: Callable[[Stop], Metres], *, now_ns: int
+) -> Metres:
     """Return the cost of a job for each robot, inf where it cannot go there."""
     bonus_m = AGE_M_PER_S * (now_ns - entry.since_ns) / 1e9
-    return [
-        way_m(robot, entry.stop) + FAILED_BEFORE_M * entry.failed_by.get(robot, 0) - bonus_m
-        for robot in robots
-    ]
+    found = ways_m(entry.stop)
+    if entry.failed_by:
+        found = found + np.array([FAILED_BEFORE_M * entry.failed_by.get(r, 0) for r in robots])
+    return found - bonus_m
 
 
 def _urgency(entry: Entry, utc_ns: int) -> tuple[bool, int, int, int]:
@@ -116,25 +131,24 @@ def _urgency(entry: Entry, utc_ns: int) -> tuple[bool, int, int, int]:
     return (due_ns > utc_ns, -entry.job.priority, due_ns, entry.since_ns)
 
 
-def _match(cost: list[list[float]]) -> dict[int, int]:
+def _match(costs: Sequence[Metres]) -> dict[int, int]:
     """Return row -> column of the cheapest matching; rows without a way are left out."""
-    if not cost or not cost[0]:
+    if not costs or not costs[0].size:
         return {}
-    table = np.array([[c if isfinite(c) else NO_WAY_M for c in row] for row in cost])
-    return {
-        row: int(column)
-        for row, column in enumerate(assign(table))
-        if isfinite(cost[row][int(column)])
-    }
+    table = np.stack(costs)
+    there = np.isfinite(table)
+    columns = assign(np.where(there, table, NO_WAY_M)).tolist()
+    return {row: column for row, column in enumerate(columns) if there[row, column]}
 
 
-def _explain(costs: list[float], column: int, names: Sequence[str]) -> str:
+def _explain(row: Metres, column: int, names: Sequence[str]) -> str:
     """Return why this robot got the job: its cost, and those of the others."""
+    costs = row.tolist()
     others = sorted((c, names[i]) for i, c in enumerate(costs) if i != column)
     words = f"{names[column]} costs {costs[column]:.1f} m (way less age)"
     if not others:
         return words + "; no other robot is free"
-    shown = [f"{n} {c:.1f} m" if isfinite(c) else f"{n} cannot" for c, n in others]
+    shown = [f"{n} {c:.1f} m" if np.isfinite(c) else f"{n} cannot" for c, n in others]
     rest = len(others) - NAMED_OTHERS_MAX
     text = ", ".join(shown[:NAMED_OTHERS_MAX]) + (f" and {rest} more" if rest > 0 else "")
     least = "least" if costs[column] <= others[0][0] else "least in sum over all jobs"

@@ -112,7 +112,7 @@ class Fleet:
         self._begun = False
         self._strangers: dict[topics.VehicleId, int] = {}
         self._progress: list[JobProgress] = []
-        self._views: tuple[RobotView, ...] = ()
+        self._why: dict[int, str] = {}
         self._stopped = False
 
     # --- called from any lane -------------------------------------------------------------------
@@ -134,8 +134,8 @@ class Fleet:
         self._lane.post(lambda: self._withdraw(job_id))
 
     def robots(self) -> tuple[RobotView, ...]:
-        """Return how the robots stood at the last tick."""
-        return self._views
+        """Return how the robots stand; on the fleet's lane, or while it does nothing."""
+        return tuple(self._view(v, self._why[v.number]) for v in self._vehicles if self._why)
 
     def strangers(self) -> tuple[str, ...]:
         """Return vehicles that speak here and are not in robots.csv: they get no orders."""
@@ -418,7 +418,7 @@ class Fleet:
             told, self._progress = self._progress, []
             for progress in told:
                 self._on_progress(progress)
-        self._views = tuple(self._view(v, why[v.number]) for v in self._vehicles)
+        self._why = why
         self._metrics.latency("fleet_tick_ms", (self._clock.monotonic_ns() - began_ns) / 1e6)
 
     def _watch(self, why: dict[int, str]) -> None:
@@ -446,9 +446,10 @@ class Fleet:
                 vehicle.job_id = ""
                 if not why[vehicle.number] and not self._is_charging(vehicle):
                     free[vehicle.number] = vehicle.robot_id
+        ways_m = self._traffic.ways_m(sorted(free))
         self._book.assign(
             free,
-            self._way_m,
+            lambda stop: ways_m(self._graph.number[stop.node_id]),
             now_ns=self._clock.monotonic_ns(),
             utc_ns=self._clock.now_ns(),
         )
@@ -469,10 +470,6 @@ class Fleet:
             now_ns=self._clock.monotonic_ns(),
         )
         return self._charging.goal(number) is not None
-
-    def _way_m(self, robot: int, stop: Stop) -> float:
-        """Return the way from where the robot's path ends to the stop."""
-        return self._traffic.way_m(robot, self._graph.number[stop.node_id])
 
     def _wish(self, vehicle: Vehicle, why: str) -> Wish:
         entry = self._book.entries.get(vehicle.job_id)

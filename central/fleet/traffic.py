@@ -11,12 +11,13 @@ Every step can be carried out one robot after the other, so can the plan: nobody
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from central.fleet.graph import Fields, FloorGraph
 from central.fleet.kernels import pibt_step
@@ -118,6 +119,18 @@ class Traffic:
         """Return the way from the end of the path to `goal` in metres; inf: there is none."""
         visits = self._tracks[robot].visits
         return self.fields.way_m(visits[-1].node, goal) if visits else inf
+
+    def ways_m(self, robots: Sequence[int]) -> Callable[[int], NDArray[np.float64]]:
+        """Return what says the ways from the ends of these robots' paths to a goal, in metres."""
+        tracks = [self._tracks[robot] for robot in robots]
+        placed = np.array([bool(track.visits) for track in tracks], np.bool_)
+        ends = np.array([t.visits[-1].node if t.visits else 0 for t in tracks], np.int64)
+
+        def to(goal: int) -> NDArray[np.float64]:
+            row = self.fields.row(goal)
+            return np.where(placed, self.fields.matrix[row, ends].astype(np.float64), inf)
+
+        return to
 
     def report(self, robot: int, index: int) -> None:
         """Note that `robot` reached `path[index]`: the nodes before are left."""

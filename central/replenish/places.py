@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Final
 
 from central.replenish.types import PlanningSnapshot
 from wire.ids import bin_location, bin_of
 from wire.site import BinRow
+
+_NOTHING: Final[frozenset[str]] = frozenset()
 
 
 class Stock:
@@ -20,16 +24,38 @@ class Stock:
         self._filled: Counter[str] = Counter()
         self._articles: defaultdict[str, set[str]] = defaultdict(set)
         self._site: Counter[str] = Counter()
+        self._known: defaultdict[str, dict[str, BinRow]] = defaultdict(dict)
+        """By article the bins that any of the snapshot's numbers, or this plan's, are about."""
+        self._reserve: defaultdict[tuple[str, str], list[BinRow]] = defaultdict(list)
+        """Reserve bins by edge and the article they are slotted for."""
+        for shelf in self._bins.values():
+            if shelf.kind == "reserve":
+                self._reserve[shelf.edge_id, shelf.gtin].append(shelf)
+        self._edges = sorted({edge for edge, _ in self._reserve})
         for (place, gtin), units in snapshot.balances.items():
             row = self._bins.get(bin_of(place) or "")
             if place.startswith("robot:") or (row is not None and row.kind != "pack"):
                 self._site[gtin] += units
+        for numbers in (
+            snapshot.balances, snapshot.inbound, snapshot.reserved, snapshot.promised
+        ):  # fmt: skip
+            for place, gtin in numbers:
+                self._know(place, gtin)
         for units_by_place in (snapshot.balances, snapshot.inbound):
             for (place, gtin), units in units_by_place.items():
                 bin_id = bin_of(place)
                 if bin_id is not None and units > 0:
                     self._filled[bin_id] += units
                     self._articles[bin_id].add(gtin)
+
+    def _know(self, place: str, gtin: str) -> None:
+        found = self._bins.get(bin_of(place) or "")
+        if found is not None:
+            self._known[gtin][found.bin_id] = found
+
+    def known(self, gtin: str) -> Iterable[BinRow]:
+        """Return the bins that may have units of `gtin` on hand, inbound or promised."""
+        return self._known[gtin].values()
 
     def on_hand(self, bin_id: str, gtin: str) -> int:
         """Return the units the book shows in a bin."""
@@ -38,13 +64,13 @@ class Stock:
     def inbound(self, bin_id: str, gtin: str) -> int:
         """Return the units on their way to a bin, this plan's included."""
         key = (bin_location(bin_id), gtin)
-        return self._snapshot.inbound.get(key, 0) + self._brought[key]
+        return self._snapshot.inbound.get(key, 0) + self._brought.get(key, 0)
 
     def promised(self, bin_id: str, gtin: str) -> int:
         """Return the units of a bin that are promised away, this plan's included."""
         key = (bin_location(bin_id), gtin)
         found = self._snapshot
-        return found.reserved.get(key, 0) + found.promised.get(key, 0) + self._taken[key]
+        return found.reserved.get(key, 0) + found.promised.get(key, 0) + self._taken.get(key, 0)
 
     def free(self, bin_id: str, gtin: str) -> int:
         """Return the units that may still be taken from a bin, never negative."""
@@ -56,7 +82,7 @@ class Stock:
 
     def room(self, bin_id: str) -> int:
         """Return how many units still fit: what is promised away stands there until it is gone."""
-        return max(0, self._bins[bin_id].capacity_units - self._filled[bin_id])
+        return max(0, self._bins[bin_id].capacity_units - self._filled.get(bin_id, 0))
 
     def move(self, gtin: str, units: int, *, from_bin: str, to_bin: str) -> None:
         """Note a proposed move, so that nothing is promised twice."""
@@ -66,6 +92,7 @@ class Stock:
         self._brought[bin_location(to_bin), gtin] += units
         self._filled[to_bin] += units
         self._articles[to_bin].add(gtin)
+        self._know(bin_location(to_bin), gtin)
 
     def sources(self, gtin: str, want_units: int, near: BinRow) -> list[BinRow]:
         """Return the reserve bins with free units of `gtin`, best first.
@@ -91,7 +118,7 @@ class Stock:
 
         rows = [
             row
-            for row in self._bins.values()
+            for row in self.known(gtin)
             if row.kind == "reserve" and row.bin_id != near.bin_id and self.free(row.bin_id, gtin)
         ]
         return sorted(rows, key=rank)
@@ -105,16 +132,14 @@ class Stock:
 
         def rank(row: BinRow) -> tuple[bool, bool, float, str]:
             away_m = abs(row.x_m - near.x_m) + abs(row.y_m - near.y_m)
-            return (row.gtin != gtin, not self._articles[row.bin_id], away_m, row.bin_id)
+            return (row.gtin != gtin, not self._articles.get(row.bin_id), away_m, row.bin_id)
 
         rows = [
             row
-            for row in self._bins.values()
-            if row.kind == "reserve"
-            and edge_id in ("", row.edge_id)
-            and row.gtin in ("", gtin)
-            and self._articles[row.bin_id] <= {gtin}
-            and self.room(row.bin_id) > 0
+            for edge in ([edge_id] if edge_id else self._edges)
+            for slotted in ("", gtin)
+            for row in self._reserve.get((edge, slotted), ())
+            if self._articles.get(row.bin_id, _NOTHING) <= {gtin} and self.room(row.bin_id) > 0
         ]
         return sorted(rows, key=rank)
 
@@ -124,4 +149,4 @@ class Stock:
 
     def reserve_room(self) -> int:
         """Return how many units fit into all reserve bins together, beyond what is on its way."""
-        return sum(self.room(row.bin_id) for row in self._bins.values() if row.kind == "reserve")
+        return sum(self.room(row.bin_id) for rows in self._reserve.values() for row in rows)

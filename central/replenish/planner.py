@@ -183,13 +183,15 @@ def feed_forward(work: Round) -> None:
             want = int(numbers["order_up_to_units"]) - position
             if position > int(numbers["reorder_point_units"]):
                 continue
+            sources = [
+                row for row in work.stock.sources(gtin, want, mine[0]) if row.edge_id not in edges
+            ]
+            if not sources:  # as often: then nobody needs to know where there is room
+                continue
             targets = [
                 row
                 for row in work.stock.reserve_bins_with_room(gtin, mine[0], edge_id)
                 if not work.refused("transfer", gtin, bin_location(row.bin_id))
-            ]
-            sources = [
-                row for row in work.stock.sources(gtin, want, mine[0]) if row.edge_id not in edges
             ]
             _bring(work, "transfer", gtin, want, numbers, targets, sources, kept=0)
 
@@ -418,7 +420,7 @@ def _zone_numbers(
     stock, forecast = work.stock, work.forecasts[gtin]
     rows = [
         row
-        for row in work.site.bins.values()
+        for row in stock.known(gtin)
         if row.edge_id == edge_id and (row.kind == "reserve" or row in faces)
     ]
     first = work.faces[gtin][0] in faces

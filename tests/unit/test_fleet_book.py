@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from central.fleet import book as book_module
 from central.fleet.book import NOBODY, BookFullError, JobBook
@@ -19,12 +22,12 @@ METRES = {
 }  # fmt: skip
 
 
-def way_m(robot: int, stop: Stop) -> float:
-    return METRES[robot, stop.node_id]
+def ways_m(names: dict[int, str]) -> Callable[[Stop], NDArray[np.float64]]:
+    return lambda stop: np.array([METRES[robot, stop.node_id] for robot in sorted(names)])
 
 
 def assign(book: JobBook, names: dict[int, str] = NAMES, now_ns: int = 0) -> dict[str, int]:
-    book.assign(names, way_m, now_ns=now_ns, utc_ns=now_ns)
+    book.assign(names, ways_m(names), now_ns=now_ns, utc_ns=now_ns)
     return {job_id: entry.robot for job_id, entry in book.entries.items()}
 
 
