@@ -16,7 +16,7 @@ from typing import Final, Generic, TypeVar
 import structlog
 
 from runtime.bus import Bus, BusOptions
-from runtime.clock import NS_PER_S, Clock, SystemClock
+from runtime.clock import NS_PER_S, Clock, PacedClock, SystemClock
 from runtime.frames import Frames
 from runtime.lanes import Lane, WhenFull
 from runtime.live_frames import HttpFrames
@@ -103,11 +103,17 @@ class LiveLane:
     """A thread that runs calls and timers, one after the other."""
 
     def __init__(
-        self, name: str, clock: Clock, on_crash: Callable[[str, BaseException], None]
+        self,
+        name: str,
+        clock: Clock,
+        on_crash: Callable[[str, BaseException], None],
+        *,
+        pace: float = 1.0,
     ) -> None:
         self._name = name
         self._clock = clock
         self._on_crash = on_crash
+        self._wait_ns_per_s = NS_PER_S * pace
         self._calls: deque[Callable[[], None]] = deque()
         self._timers: list[tuple[int, int, LiveTimer]] = []
         self._order = itertools.count()
@@ -182,8 +188,8 @@ class LiveLane:
                     return timer.call
                 if self._calls:
                     return self._calls.popleft()
-                wait_s = (self._timers[0][0] - now_ns) / NS_PER_S if self._timers else None
-                self.changed.wait(wait_s)
+                left_ns = self._timers[0][0] - now_ns if self._timers else None
+                self.changed.wait(None if left_ns is None else left_ns / self._wait_ns_per_s)
         return None
 
     def _run(self) -> None:
@@ -200,8 +206,10 @@ class LiveLane:
 class LiveRuntime:
     """Threads, the machine's clock, MQTT, pyserial, HTTP pictures."""
 
-    def __init__(self, seed: int = 0) -> None:
-        self._clock = SystemClock()
+    def __init__(self, seed: int = 0, *, clock: PacedClock | None = None) -> None:
+        """`clock`: another than the machine's; lanes then wait as long as it says."""
+        self._clock: Clock = clock or SystemClock()
+        self._pace = clock.pace if clock else 1.0
         self._seed = seed
         self._lanes: list[LiveLane] = []
         self._buses: list[MqttBus] = []
@@ -233,7 +241,7 @@ class LiveRuntime:
 
     def lane(self, name: str) -> LiveLane:
         """Return a new lane: a thread."""
-        lane = LiveLane(name, self._clock, self._on_crash)
+        lane = LiveLane(name, self._clock, self._on_crash, pace=self._pace)
         self._lanes.append(lane)
         return lane
 

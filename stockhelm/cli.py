@@ -16,6 +16,7 @@ from rich.console import Console
 from runtime.config import ConfigError, load_config
 from runtime.errors import StartError
 from runtime.one_at_a_time import hold_folder
+from sim_hardware.plant import Mode
 from stockhelm.benches import BENCHES
 from stockhelm.sim_cli import add_sim_commands
 from wire.site import SiteError
@@ -29,6 +30,10 @@ T = TypeVar("T", bound=msgspec.Struct)
 ConfigFile = Annotated[Path, typer.Option("--config", help="TOML file of this process.")]
 MetricsFile = Annotated[
     Path | None, typer.Option("--metrics", help="Write the figures of the run here at the end.")
+]
+RecordTo = Annotated[
+    Path | None,
+    typer.Option("--record", help="Record all that comes from outside here, for `sim replay`."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -106,6 +111,7 @@ def demo(
         Path | None,
         typer.Option(help="Keep all files of the run here (default: a folder that goes with it)."),
     ] = None,
+    record: RecordTo = None,
 ) -> None:
     """Run one site with simulated devices and the whole product, and show it on a live page."""
     from stockhelm.demo import DemoOptions, run_demo
@@ -119,44 +125,41 @@ def demo(
         port=port,
         report=report,
         directory=directory,
+        record=record,
     )
     raise typer.Exit(run_demo(options, Console(highlight=False)))
 
 
 @edge_app.command("run")
-def edge_run(config: ConfigFile, metrics: MetricsFile = None) -> None:
+def edge_run(config: ConfigFile, metrics: MetricsFile = None, record: RecordTo = None) -> None:
     """Run the agent of one zone until SIGTERM or Ctrl-C."""
     from edge.config import EdgeConfig
 
     settings = load_config(config, EdgeConfig)
     from edge.agent import build_edge
     from runtime.service import run_service
+    from stockhelm.sim_record import recorded
 
     name = f"edge-{settings.edge_id}"
-    with _named(config), hold_folder(Path(settings.data_dir), name):
-        code = run_service(
-            name,
-            lambda runtime, figures: build_edge(runtime, figures, settings),
-            metrics_file=metrics,
-        )
+    folder = Path(settings.data_dir)
+    with _named(config), hold_folder(folder, name), recorded(record, settings) as recording:
+        code = run_service(name, recording(build_edge), metrics_file=metrics)
     raise typer.Exit(code)
 
 
 @central_app.command("run")
-def central_run(config: ConfigFile, metrics: MetricsFile = None) -> None:
+def central_run(config: ConfigFile, metrics: MetricsFile = None, record: RecordTo = None) -> None:
     """Run ledger, planning, tasks and fleet until SIGTERM or Ctrl-C."""
     from central.config import CentralConfig
 
     settings = load_config(config, CentralConfig)
     from central.agent import build_central
     from runtime.service import run_service
+    from stockhelm.sim_record import recorded
 
-    with _named(config), hold_folder(Path(settings.data_dir), "central"):
-        code = run_service(
-            "central",
-            lambda runtime, figures: build_central(runtime, figures, settings),
-            metrics_file=metrics,
-        )
+    folder = Path(settings.data_dir)
+    with _named(config), hold_folder(folder, "central"), recorded(record, settings) as recording:
+        code = run_service("central", recording(build_central), metrics_file=metrics)
     raise typer.Exit(code)
 
 
@@ -196,6 +199,26 @@ def sim_floor(config: ConfigFile) -> None:
     with _named(config):
         code = run_floor(config)
     raise typer.Exit(code)
+
+
+@sim_app.command("replay")
+def sim_replay(
+    directory: Annotated[Path, typer.Argument(help="Where `--record` wrote, or one recording.")],
+    *,
+    mode: Annotated[
+        Mode,
+        typer.Option(help="mem: in memory; pty: real terminals; live: broker, real time."),
+    ] = "mem",
+    speed: Annotated[
+        float, typer.Option(min=0.1, max=20, help="Live: how much faster than it was.")
+    ] = 1.0,
+    report: Annotated[Path | None, typer.Option(help="Write what was found here as JSON.")] = None,
+) -> None:
+    """Run recorded processes again on what they were handed. Code 0: the counts are equal."""
+    from stockhelm.sim_replay_command import replay_command
+
+    console = Console(highlight=False)
+    raise typer.Exit(replay_command(directory, mode, speed, report, console))
 
 
 @sim_app.command("generate")

@@ -47,6 +47,8 @@ class DemoOptions:
     report: Path | None = None
     directory: Path | None = None
     """Where everything is kept; none: a temporary folder that goes with the demo."""
+    record: Path | None = None
+    """Where edges and central are recorded; none: they are not."""
 
 
 class DemoError(Exception):
@@ -242,7 +244,10 @@ class _Demo:
     def _command(self, demo: DemoSite, command: str, name: str) -> tuple[str, ...]:
         metrics = demo.data(name) / "metrics.json"
         config = str(demo.config(name))
-        return (command, "run", "--config", config, "--metrics", str(metrics))
+        words = (command, "run", "--config", config, "--metrics", str(metrics))
+        to = self._options.record
+        # The desk decides nothing of the counts, and keeps none.
+        return words if to is None or command == "desk" else (*words, "--record", str(to))
 
     def _run(self, demo: DemoSite, broker: BrokerProcess) -> float:
         """Run until time is up or somebody stops it; return the seconds it ran."""

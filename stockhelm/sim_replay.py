@@ -1,0 +1,371 @@
+"""Replay recordings: each process again, handed what it was handed; then its counts compared."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import msgspec
+from sqlalchemy import Engine
+
+from central.agent import build_central
+from central.config import CentralConfig
+from edge.agent import build_edge
+from edge.config import EdgeConfig
+from edge.counting.core import deltas
+from edge.counting.store import FILE_NAME, decode_event
+from runtime.clock import NS_PER_S, SystemClock
+from runtime.config import parse_config
+from runtime.metrics import Metrics
+from runtime.recording import SUFFIX, Header, Recording, RecordingError, Stopping
+from runtime.service import Service
+from sim_hardware.plant import Mode
+from stockhelm.sim_record import BUSY_S, read_counts
+from stockhelm.sim_replay_stage import Stage, make_stage
+from stockhelm.sim_replay_world import Contents, bursts, read_contents
+
+IN_FLIGHT_MAX: Final = 5_000
+"""So many movements may have been handed to a killed process and not be in its books."""
+DIFFERENCES_SHOWN_MAX: Final = 1_000
+CENTRAL_FILE: Final = "central.db"
+TELL_EVERY_S: Final = 0.2
+Units = dict[tuple[str, str], int]
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """One count that is not as it was."""
+
+    place: str
+    gtin: str
+    recorded_units: int
+    replayed_units: int
+
+
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """What the replay of one recording found."""
+
+    file: str
+    name: str
+    life: int
+    equal: bool
+    ended: str
+    """`well`, or `killed`: it has no counts of its own."""
+    torn: str
+    """What was cut off at the end, and where; empty: nothing."""
+    compared_with: str
+    counts: int
+    differences: list[Difference]
+    in_flight: int
+    """Movements of the replay that the killed process had been handed and had not written."""
+    messages: int
+    line_bytes: int
+    pictures: int
+    notes: list[str]
+    recorded_s: float
+    real_s: float
+
+
+class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a replay found."""
+
+    directory: str
+    mode: str
+    ok: bool
+    """Whether every process came to the same counts."""
+    processes: list[Replayed]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayProgress:
+    """How far a replay is, for people who wait."""
+
+    name: str
+    at_s: float
+    of_s: float
+
+
+OnProgress = Callable[[ReplayProgress], None]
+
+
+class Subject(Protocol):
+    """A replayed process and its books."""
+
+    service: Service
+
+    def counts(self) -> Units:
+        """Return its counts; zeros are left out."""
+
+    def last_movements(self) -> Iterator[list[tuple[str, str, int]]]:
+        """Yield what each movement added to which count, the newest first."""
+
+    def close(self) -> None:
+        """Close its files."""
+
+
+def replay(
+    directory: Path,
+    *,
+    mode: Mode = "mem",
+    speed: float = 1.0,
+    on_progress: OnProgress = lambda _progress: None,
+) -> ReplayReport:
+    """Replay all recordings of a folder, one after the other. Raises RecordingError."""
+    recordings = find_recordings(directory)
+    found = [
+        replay_one(recording, mode=mode, speed=speed, on_progress=on_progress)
+        for recording in recordings
+    ]
+    return ReplayReport(
+        directory=str(directory), mode=mode, ok=all(one.equal for one in found), processes=found
+    )
+
+
+def find_recordings(directory: Path) -> list[Recording]:
+    """Return the recordings in a folder, or the one of a file. Raises RecordingError."""
+    if directory.is_file():
+        return [Recording(directory)]
+    if not directory.is_dir():
+        raise RecordingError(f"{directory}: expected a folder with recordings, or one of them")
+    paths = sorted(directory.glob(f"*{SUFFIX}"))
+    if not paths:
+        raise RecordingError(
+            f"{directory}: expected recordings (*{SUFFIX}) as `--record {directory}` makes them"
+        )
+    return [Recording(path) for path in paths]
+
+
+def replay_one(
+    recording: Recording, *, mode: Mode, speed: float, on_progress: OnProgress
+) -> Replayed:
+    """Replay one recording; return what was found. Raises RecordingError."""
+    real = SystemClock()
+    begun_ns = real.monotonic_ns()
+    header, contents = recording.header, read_contents(recording)
+    with tempfile.TemporaryDirectory(prefix="stockhelm-replay-") as name:
+        folder = Path(name)
+        stage = make_stage(mode, header, contents, folder / "lines", speed)
+        try:
+            subject = _make_subject(recording, stage, folder)
+            try:
+                _play(recording, contents, stage, subject, on_progress)
+                stage.end()
+                recorded, source = _recorded_counts(recording, contents)
+                judged = _judge(subject, recorded, killed=not contents.ended)
+            finally:
+                stage.end()
+                subject.close()
+        finally:
+            stage.close()
+        notes = _notes(stage, contents)
+    return Replayed(
+        file=recording.path.name, name=header.name, life=header.life,
+        equal=recorded is not None and not judged.differences,
+        ended="well" if contents.ended else "killed", torn=contents.torn, compared_with=source,
+        counts=judged.counts, differences=judged.differences[:DIFFERENCES_SHOWN_MAX],
+        in_flight=judged.in_flight, messages=contents.messages, line_bytes=contents.line_bytes,
+        pictures=contents.pictures, notes=notes, recorded_s=contents.length_ns / NS_PER_S,
+        real_s=(real.monotonic_ns() - begun_ns) / NS_PER_S,
+    )  # fmt: skip
+
+
+def _play(
+    recording: Recording,
+    contents: Contents,
+    stage: Stage,
+    subject: Subject,
+    on_progress: OnProgress,
+) -> None:
+    """Hand the process everything, each thing when it was handed on."""
+    real = SystemClock()
+    tell_at_ns = 0
+    subject.service.start()
+    stage.ready()
+    for burst in bursts(recording.records()):
+        stage.advance(burst[0].at_ns)
+        stage.set_utc(burst[0].utc_ns)
+        for record in burst:
+            if isinstance(record, Stopping):
+                subject.service.stop()
+            stage.world.play(record)
+        stage.settle()
+        if stage.crash():
+            raise RecordingError(f"{recording.path}: the replayed process ended: {stage.crash()}")
+        if real.monotonic_ns() >= tell_at_ns:
+            tell_at_ns = real.monotonic_ns() + round(TELL_EVERY_S * NS_PER_S)
+            at_s, of_s = burst[0].at_ns / NS_PER_S, contents.length_ns / NS_PER_S
+            on_progress(ReplayProgress(name=recording.path.name, at_s=at_s, of_s=of_s))
+    stage.finish(ended=contents.ended)
+
+
+# --- the process that is replayed -----------------------------------------------------------------
+
+
+class _Edge:
+    def __init__(self, header: Header, stage: Stage, folder: Path) -> None:
+        config = parse_config(header.config, EdgeConfig, name=f"{header.name}'s configuration")
+        config = msgspec.structs.replace(
+            config, site_dir=str(folder / "site"), data_dir=str(folder / "data"),
+            broker=msgspec.structs.replace(config.broker, host="127.0.0.1", port=stage.broker_port),
+        )  # fmt: skip
+        self._agent = build_edge(stage.world, Metrics(), config)
+        self.service: Service = self._agent
+        self._database = folder / "data" / FILE_NAME
+
+    def counts(self) -> Units:
+        return _units(read_counts("edge", self._database))
+
+    def last_movements(self) -> Iterator[list[tuple[str, str, int]]]:
+        query = "SELECT payload FROM journal ORDER BY seq DESC"
+        for (payload,) in self._agent.store.db.execute(query):
+            changes = list(deltas(decode_event(payload)))
+            if changes:
+                yield changes
+
+    def close(self) -> None:
+        self._agent.store.close()
+
+
+class _Central:
+    def __init__(self, header: Header, stage: Stage, folder: Path) -> None:
+        config = parse_config(header.config, CentralConfig, name="central's configuration")
+        config = msgspec.structs.replace(
+            config, site_dir=str(folder / "site"), data_dir=str(folder / "data"),
+            database_url=f"sqlite:///{folder / 'data' / CENTRAL_FILE}",
+            broker=msgspec.structs.replace(config.broker, host="127.0.0.1", port=stage.broker_port),
+        )  # fmt: skip
+        agent = build_central(stage.world, Metrics(), config)
+        self.service: Service = agent
+        self._engine: Engine = agent.engine
+        self._database = folder / "data" / CENTRAL_FILE
+
+    def counts(self) -> Units:
+        return _units(read_counts("central", self._database))
+
+    def last_movements(self) -> Iterator[list[tuple[str, str, int]]]:
+        query = "SELECT from_place, to_place, gtin, units FROM movement ORDER BY id DESC"
+        with closing(sqlite3.connect(self._database, timeout=BUSY_S)) as db:
+            for from_place, to_place, gtin, units in db.execute(query):
+                yield [(from_place, gtin, -units), (to_place, gtin, units)]
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _make_subject(recording: Recording, stage: Stage, folder: Path) -> Subject:
+    """Write the site and the database that it began with; return the process, not started yet."""
+    header = recording.header
+    site, data = folder / "site", folder / "data"
+    site.mkdir()
+    data.mkdir()
+    for name, text in header.files.items():
+        (site / Path(name).name).write_text(text, encoding="utf-8")
+    if header.kind not in {"edge", "central"}:
+        raise RecordingError(
+            f"{recording.path}: expected the recording of an edge or of central, found one of"
+            f" {header.kind!r}"
+        )
+    if header.database:
+        copy = recording.path.with_name(Path(header.database).name)
+        if not copy.is_file():
+            raise RecordingError(
+                f"{recording.path}: expected beside it {copy.name}, the database that"
+                f" {header.name} began with"
+            )
+        (data / (FILE_NAME if header.kind == "edge" else CENTRAL_FILE)).write_bytes(
+            copy.read_bytes()
+        )
+    return (_Edge if header.kind == "edge" else _Central)(header, stage, folder)
+
+
+# --- comparing ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    counts: int
+    differences: list[Difference]
+    in_flight: int
+
+
+def _recorded_counts(recording: Recording, contents: Contents) -> tuple[Units | None, str]:
+    """Return the counts that the recorded process came to, and where they stand; None: nowhere."""
+    header = recording.header
+    if contents.ended:
+        return {key: n for key, n in contents.counts.items() if n}, "the end of the recording"
+    after = recording.path.with_name(f"{header.name}-{header.life + 1:03}.db")
+    if after.is_file():
+        counts = _units(read_counts(header.kind, after))
+        return counts, f"{after.name}, with which its next life began"
+    if not recording.path.with_name(f"{header.name}-{header.life + 1:03}{SUFFIX}").exists():
+        kept = _kept_database(header)
+        if kept.is_file():
+            return _units(read_counts(header.kind, kept)), f"the recorded process's own {kept}"
+    return None, "nothing: it was killed, and its database is not here"
+
+
+def _kept_database(header: Header) -> Path:
+    """Return where the recorded process had its database."""
+    if header.kind == "edge":
+        config = parse_config(header.config, EdgeConfig, name="configuration")
+        return Path(config.data_dir) / FILE_NAME
+    url = parse_config(header.config, CentralConfig, name="configuration").url()
+    return Path(url.removeprefix("sqlite:///"))
+
+
+def _judge(subject: Subject, recorded: Units | None, *, killed: bool) -> _Judged:
+    """Compare; what a killed process had been handed and not written yet is taken back before."""
+    replayed = subject.counts()
+    if recorded is None:
+        return _Judged(counts=len(replayed), differences=[], in_flight=0)
+    left = _minus(replayed, recorded)
+    taken_back = dict(left)
+    in_flight = 0
+    if killed and left:
+        for number, changes in enumerate(subject.last_movements(), start=1):
+            if number > IN_FLIGHT_MAX:
+                break
+            for place, gtin, units in changes:
+                taken_back = _plus(taken_back, place, gtin, -units)
+            if not taken_back:
+                left, in_flight = {}, number
+                break
+    differences = [
+        Difference(
+            place=place, gtin=gtin, recorded_units=recorded.get((place, gtin), 0),
+            replayed_units=replayed.get((place, gtin), 0),
+        )
+        for place, gtin in sorted(left)
+    ]  # fmt: skip
+    return _Judged(counts=len(recorded), differences=differences, in_flight=in_flight)
+
+
+def _minus(these: Mapping[tuple[str, str], int], those: Mapping[tuple[str, str], int]) -> Units:
+    found = {key: these.get(key, 0) - those.get(key, 0) for key in these.keys() | those.keys()}
+    return {key: units for key, units in found.items() if units}
+
+
+def _plus(counts: Units, place: str, gtin: str, units: int) -> Units:
+    counts[place, gtin] = counts.get((place, gtin), 0) + units
+    if not counts[place, gtin]:
+        del counts[place, gtin]
+    return counts
+
+
+def _units(rows: list[tuple[str, str, int]]) -> Units:
+    return {(place, gtin): units for place, gtin, units in rows if units}
+
+
+def _notes(stage: Stage, contents: Contents) -> list[str]:
+    world = stage.world
+    said = (
+        (contents.left_out, "pictures were left out of the recording, which had too many"),
+        (world.router.never_asked_for, "messages were of subscriptions that nobody made now"),
+        (world.cameras.never_asked_for, "pictures were not fetched"),
+        (world.lines.unheard_bytes, "bytes came on lines that were closed now"),
+    )
+    return [f"{count} {text}" for count, text in said if count]
