@@ -20,6 +20,8 @@ SEED_MAX: Final = 2**31
 GENERATED_SHARE: Final = 0.35
 ROUGH_SHARE: Final = 0.35
 """Of runs: people err, bytes are lost; books and world may part, the promises hold."""
+LONG_SHARE: Final = 0.12
+"""Of runs: long enough on the product's clock for deadlines to pass and what follows on them."""
 DRONE_SHARE: Final = 0.12
 OFTEN: Final = 0.4
 SELDOM: Final = 0.2
@@ -39,7 +41,8 @@ class World:
 
 def draw_world(chance: Random, title: str) -> World:
     """Return the first lines of a scenario: the site, its day, its speed, how long it runs."""
-    run_s = chance.choice((60, 80, 100, 120, 150))
+    is_long = chance.random() < LONG_SHARE
+    run_s = chance.choice((300, 450, 600) if is_long else (60, 80, 100, 120, 150))
     is_rough = chance.random() < ROUGH_SHARE
     site = _generated(chance) if chance.random() < GENERATED_SHARE else _demo(chance)
     lines = [
@@ -47,7 +50,7 @@ def draw_world(chance: Random, title: str) -> World:
         "# Drawn by chance: `stockhelm sim fuzz`.",
         f"SITE {site}",
         f"DAY {chance.choice((4, 6, 8, 10))} min",
-        f"SPEED {chance.choice((2, 4, 4, 6, 8))}",
+        f"SPEED {chance.choice((1, 2) if is_long else (2, 4, 4, 6, 8))}",
         f"RUN {run_s} s",
     ]
     return World(text="\n".join(lines) + "\n", run_s=run_s, is_rough=is_rough)

@@ -7,11 +7,13 @@ from typing import Final
 from runtime.seeds import Random
 from sim_hardware.config import SimConfig
 from sim_hardware.faults.kinds import KINDS
-from sim_hardware.faults.model import FaultKind, Parameter
+from sim_hardware.faults.model import FaultKind, Group, Parameter
 from sim_hardware.faults.targets import DESK, NAMES
 from wire.site import Site
 
-COUNTS: Final = (0, 1, 1, 2, 3, 4, 6, 8)
+COUNTS: Final = (0, 1, 1, 2, 2, 3, 4, 6, 8, 20)
+GROUPS: Final[tuple[Group, ...]] = ("wire", "wire", "world", "world", "process")
+"""What breaks is drawn first, then how: there are few kinds of what happens to processes."""
 LENGTHS_S: Final = ((1, 4), (4, 15), (10, 40), (30, 90))
 AT_ONCE_SHARE: Final = 0.3
 """Of faults: they begin together with the one before."""
@@ -41,7 +43,8 @@ def draw_faults(
     for _ in range(chance.choice(COUNTS)):
         if not found or chance.random() >= AT_ONCE_SHARE:
             at_s = round(chance.uniform(0.0, run_s * 0.9), 1)
-        kind = chance.choice(kinds)
+        group = chance.choice(GROUPS)
+        kind = chance.choice([kind for kind in kinds if kind.group == group])
         targets = [t for t in NAMES[kind.target](site, config) if t != DESK]
         if not targets:
             continue

@@ -10,7 +10,7 @@ from sim_hardware.scenarios.model import Expect, FaultOn, Scan, Scenario, Scenar
 from sim_hardware.scenarios.text import parse_scenario
 from sim_hardware.scenarios.words import parse_time
 from stockhelm.sim_library import find_scenario, library_names, read_scenario
-from stockhelm.sim_run import check_scenario
+from stockhelm.sim_run import PORTS, check_scenario, write_site
 
 HEAD = "SCENARIO Test\nSITE demo skus=5 robots=2\nRUN 60 s\n"
 
@@ -101,6 +101,7 @@ def test_times(text: str, seconds: float | None) -> None:
         ("EXPECT orders filled", "expected = != < <= > >= and a number after it, got nothing"),
         ("EXPECT inventory accuracy >= 99 m", "and a number % after it, got >= 99 m"),
         ("EXPECT tasks done jump >= 1", 'unknown task "jump"; there is: receive, putaway, refill'),
+        ("EXPECT promise P10 holds", 'unknown promise "P10"; there is: P1, P2, P3'),
         ("EXPECT process edge C is up", 'unknown process "edge C"; there is: broker, central'),
         ("EXPECT books are true WITHIN 5 s", "WITHIN: at the end there is no time left"),
         ("EXPECT scans refused unknown_bim = 1", "did you mean unknown_bin?"),
@@ -129,10 +130,36 @@ def test_a_scenario_without_a_run_or_title_is_refused() -> None:
     assert "x.scn:1: expected a line `RUN 10 min`" in str(raised.value)
 
 
-@pytest.mark.parametrize("options", ["skus=0", "skus=many", "robots=1.5", "colour=2"])
+@pytest.mark.parametrize("options", ["skus=0", "skus=many", "robots=1.5", "colour=2", "bins=60"])
 def test_a_site_that_cannot_be_generated_is_refused(options: str) -> None:
     with pytest.raises(ScenarioError, match=r"^x\.scn:2: "):
         parse_scenario(f"SCENARIO Test\nSITE demo {options}\nRUN 5 s\n", "x.scn")
+
+
+def generated(options: str) -> Scenario:
+    return parse_scenario(f"SCENARIO T\nSITE generated {options}\nRUN 5 s\n", "x.scn")
+
+
+def test_a_site_may_be_generated_by_its_size(tmp_path: Path) -> None:
+    demo = write_site(
+        generated("bins=90 skus=7 robots=4 zones=2 people=6 orders=50"),
+        tmp_path,
+        tmp_path,
+        7,
+        PORTS,
+    )
+    site = demo.site
+    assert (len(site.bins), len(site.articles), len(site.robots)) == (90, 7, 4)
+    assert demo.edges == tuple(sorted({row.edge_id for row in site.bins.values()}))
+    assert len(demo.edges) == 2
+    assert len(site.people) == 6 + 2  # the visitors
+
+
+def test_a_warehouse_that_cannot_be_is_refused_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(
+        ScenarioError, match=r"^x\.scn:2: no such warehouse: skus 60: expected 1 to"
+    ):
+        check_scenario(generated("bins=50 skus=60"), tmp_path)
 
 
 def folder_of(tmp_path: Path, **changed: str) -> Path:
