@@ -38,13 +38,17 @@ def run(
     directory: Annotated[
         Path | None, typer.Option(help="Keep all files of the run here; an empty folder.")
     ] = None,
+    record: Annotated[
+        Path | None, typer.Option(help="Record edges and central here, for `sim replay`.")
+    ] = None,
 ) -> None:
     """Run a scenario with the whole product and say what held. Code 0: all of it, 1: not all."""
     from stockhelm.sim_command import RunCommand, run_command
 
     command = RunCommand(
-        scenario=scenario, mode=mode, seed=seed, report=report, trace=trace, directory=directory
-    )
+        scenario=scenario, mode=mode, seed=seed, report=report, trace=trace, directory=directory,
+        record=record,
+    )  # fmt: skip
     raise typer.Exit(run_command(command, Console(highlight=False)))
 
 

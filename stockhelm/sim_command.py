@@ -38,6 +38,7 @@ class RunCommand:
     report: Path | None
     trace: Path | None
     directory: Path | None
+    record: Path | None = None
 
 
 class RunError(Exception):
@@ -69,7 +70,7 @@ def run_command(command: RunCommand, console: Console) -> int:
                 scenario, path.parent,
                 RunOptions(
                     mode=command.mode, seed=command.seed, trace=command.trace,
-                    directory=command.directory,
+                    directory=command.directory, record=command.record,
                 ),
                 on_progress=show, on_step=say,
             )  # fmt: skip

@@ -22,7 +22,7 @@ from stockhelm.demo import pause
 from stockhelm.demo_site import DemoSite, Ports
 from stockhelm.processes import Process, ProcessError, Supervisor
 from stockhelm.sim_books import SiteBooks
-from stockhelm.sim_plant_live import LivePlant
+from stockhelm.sim_plant_live import DESK, LivePlant
 from stockhelm.sim_run import (
     OnProgress,
     OnStep,
@@ -136,12 +136,14 @@ class _LiveRun:
         self._progress("the processes start")
         warm_up(self._clock, Console(quiet=True))
         self._broker.start()
-        names = ["central", *(f"edge-{edge}" for edge in self._demo.edges), "desk"]
-        rows = [
-            Process(name=name, arguments=(name.partition("-")[0], "run", "--config", str(config)))
-            for name, config in ((name, self._demo.config(name)) for name in names)
-        ]
+        names = ["central", *(f"edge-{edge}" for edge in self._demo.edges), DESK]
+        rows = [Process(name=name, arguments=self._command(name)) for name in names]
         self._supervisor.start(rows, lambda _name: self._progress("the processes start"))
+
+    def _command(self, name: str) -> tuple[str, ...]:
+        command, record = name.partition("-")[0], self._options.record
+        words = (command, "run", "--config", str(self._demo.config(name)))
+        return words if record is None or name == DESK else (*words, "--record", str(record))
 
     def _look(self, phase: str, seconds: float) -> None:
         """Wait a moment, start what shall start, see whether all is well."""

@@ -20,6 +20,7 @@ from runtime.metrics import Metrics
 from runtime.virtual import VirtualRuntime
 from sim_hardware.plant import BROKER, CENTRAL, Mode, PlantError, edge_process
 from stockhelm.demo_site import DemoSite
+from stockhelm.sim_record import ProcessRecording
 
 log = structlog.get_logger()
 WAL: Final = "-wal"
@@ -32,12 +33,23 @@ class _Process:
     runtime: VirtualRuntime
     close_files: Callable[[], None]
     file: Path
+    recording: ProcessRecording | None
 
 
 class VirtualPlant:
     """Broker, central and edges on the loop of `base`. Killed, nothing of them runs any more."""
 
-    def __init__(self, base: VirtualRuntime, demo: DemoSite, seed: int, mode: Mode) -> None:
+    def __init__(
+        self,
+        base: VirtualRuntime,
+        demo: DemoSite,
+        seed: int,
+        mode: Mode,
+        *,
+        record: Path | None = None,
+    ) -> None:
+        """`record`: where what central and edges are handed is written down; none: nowhere."""
+        self._record = record
         self._base = base
         self._demo = demo
         self._seed = seed
@@ -94,6 +106,8 @@ class VirtualPlant:
         running = self._running.pop(process, None)
         if running is not None:
             running.runtime.kill()
+            if running.recording is not None:
+                running.recording.abandon()
             _leave_files_as_they_are(running)
 
     def cut(self, process: str) -> None:
@@ -123,6 +137,16 @@ class VirtualPlant:
             running = self._running.pop(process)
             running.runtime.kill()
             running.close_files()
+            if running.recording is not None:
+                running.recording.finish()
+
+    def _recording(
+        self, config: EdgeConfig | CentralConfig, runtime: VirtualRuntime
+    ) -> ProcessRecording | None:
+        """Return the recording of a process that starts now."""
+        if self._record is None:
+            return None
+        return ProcessRecording(self._record, config, runtime.clock, seed=self._seed)
 
     def _check(self, process: str) -> None:
         if process not in self.processes:
@@ -140,17 +164,21 @@ class VirtualPlant:
 
     def _start_central(self, runtime: VirtualRuntime, metrics: Metrics) -> _Process:
         config = load_config(self._demo.config("central"), CentralConfig)
-        agent = build_central(runtime, metrics, config)
+        recording = self._recording(config, runtime)
+        around = recording.runtime(runtime) if recording else runtime
+        agent = build_central(around, metrics, config)
         agent.start()
         file = self._demo.data("central") / "central.db"
-        return _Process(runtime, agent.engine.dispose, file)
+        return _Process(runtime, agent.engine.dispose, file, recording)
 
     def _start_edge(self, runtime: VirtualRuntime, metrics: Metrics, edge: str) -> _Process:
         config = load_config(self._demo.config(f"edge-{edge}"), EdgeConfig)
-        agent = build_edge(runtime, metrics, config)
+        recording = self._recording(config, runtime)
+        agent = build_edge(recording.runtime(runtime) if recording else runtime, metrics, config)
         agent.start()
         connection: sqlite3.Connection = agent.store.db.conn
-        return _Process(runtime, connection.close, self._demo.data(f"edge-{edge}") / "edge.db")
+        file = self._demo.data(f"edge-{edge}") / "edge.db"
+        return _Process(runtime, connection.close, file, recording)
 
 
 def _leave_files_as_they_are(running: _Process) -> None:

@@ -95,6 +95,8 @@ class RunOptions:
     """Where the trace goes; none: only its digest is made."""
     directory: Path | None = None
     """An empty folder for everything; none: a temporary one that goes with the run."""
+    record: Path | None = None
+    """Where edges and central are recorded; none: they are not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +254,9 @@ class _VirtualRun:
         send_logs_to(self._trace.log_line, self._base.clock)
         self._trace.hear(self._base)
         self._books = SiteBooks(demo)
-        self._plant = VirtualPlant(self._base, demo, options.seed, options.mode)
+        self._plant = VirtualPlant(
+            self._base, demo, options.seed, options.mode, record=options.record
+        )
         config = load_config(demo.config("sim"), SimConfig)
         floor_runtime = TracedRuntime(options.seed, self._base, self._trace)
         self._floor_runtime = floor_runtime
