@@ -17,6 +17,7 @@ from sim_hardware.scenarios.checks import BooksError, Stock
 from sim_hardware.scenarios.witness import Seen
 from stockhelm.demo_site import DemoSite
 from stockhelm.sim_promises import PROMISES, OpenBooks
+from stockhelm.sim_waiting import stands_still
 from wire.ids import bin_of
 
 Units = dict[tuple[str, str], int]
@@ -111,6 +112,11 @@ class SiteBooks:
             yield f"edge {edge}: {len(differences)} counts differ from the journal"
         if waiting:
             yield f"edge {edge}: {waiting} events are not in central's books"
+
+    def standing_still(self, now_ns: int) -> list[str]:
+        """Return a line for each kind of worker that has work and has done nothing for long."""
+        with self._central() as db:
+            return list(stands_still(db, now_ns))
 
     def broken(self, promise: str, seen: Seen) -> list[str]:
         """Return a line for each thing that breaks a promise of the product."""

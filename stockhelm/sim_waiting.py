@@ -1,4 +1,4 @@
-"""What waits for ever in central's books: past its deadline, or with nothing under way for it."""
+"""What waits for ever in central's books: late, with no next step, or with workers that idle."""
 
 from __future__ import annotations
 
@@ -68,3 +68,25 @@ def waits_for_ever(central: sqlite3.Connection, now_ns: int) -> Iterator[str]:
         yield from (said.format(id_) for (id_,) in central.execute(query, (before_ns,)))
     for said, query in NO_DEADLINE.items():
         yield from (said.format(id_) for (id_,) in central.execute(query))
+
+
+WORKERS: Final = ("person", "robot")
+STILL_S: Final = 120.0
+"""Product seconds without anything done, while there was something to do all the time."""
+_WAITED: Final = (
+    "SELECT count(*), min(task_id) FROM task WHERE worker_kind = ?1 AND created_at_ns < ?2"
+    " AND (status IN ('open', 'assigned', 'moving') OR done_at_ns >= ?2)"
+)
+_DONE: Final = (
+    "SELECT count(*) FROM task t WHERE worker_kind = ?1 AND (done_at_ns >= ?2 OR EXISTS"
+    " (SELECT 1 FROM movement m WHERE m.task_id = t.task_id AND m.committed_at_ns >= ?2))"
+)
+
+
+def stands_still(central: sqlite3.Connection, now_ns: int) -> Iterator[str]:
+    """Yield a line for each kind of worker that has had work for long and has done nothing."""
+    since = now_ns - round(STILL_S * NS_PER_S)
+    for worker in WORKERS:
+        waited, example = central.execute(_WAITED, (worker, since)).fetchone()
+        if waited and not central.execute(_DONE, (worker, since)).fetchone()[0]:
+            yield f"no {worker} has done anything for {STILL_S:g} s, {waited} tasks wait: {example}"

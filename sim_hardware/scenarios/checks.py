@@ -62,6 +62,9 @@ class Books(Protocol):
     def not_whole(self) -> list[str]:
         """Return a line for each thing that is wrong inside the books themselves."""
 
+    def standing_still(self, now_ns: int) -> list[str]:
+        """Return a line for each kind of worker that has work and has done nothing for long."""
+
     def broken(self, promise: str, seen: Seen) -> list[str]:
         """Return a line for each thing that breaks a promise of the product."""
 
@@ -186,6 +189,11 @@ def _ledger_balanced(view: View, _: Given) -> Said:
     return Said(holds=not wrong, found="; ".join(wrong[:DIFFERENCES_SHOWN_MAX]) or "balanced")
 
 
+def _work_goes_on(view: View, _: Given) -> Said:
+    still = view.books.standing_still(view.seen.now_ns)
+    return Said(holds=not still, found="; ".join(still) or "it does")
+
+
 def _promise_holds(view: View, given: Given) -> Said:
     promise = given["promise"]
     wrong = view.books.broken(promise, view.seen)
@@ -265,6 +273,10 @@ FORMS: Final[dict[str, Form]] = {
         Form(
             pattern="promise {promise} holds", example="promise P6 holds", sentence=_promise_holds,
             text="one of the promises below; P2, P6 and P7 also while the run goes on",
+        ),
+        Form(
+            pattern="work goes on", example="work goes on", sentence=_work_goes_on,
+            text="people and robots that had tasks for 2 min of the product's clock did something",
         ),
         Form(
             pattern="orders {order}", example="orders filled >= 3",

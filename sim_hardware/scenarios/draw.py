@@ -12,7 +12,7 @@ from typing import Final
 from runtime.seeds import Random
 from sim_hardware.config import SimConfig
 from sim_hardware.scenarios import words as w
-from sim_hardware.scenarios.draw_faults import draw_faults
+from sim_hardware.scenarios.draw_faults import Trouble, draw_faults
 from sim_hardware.scenarios.draw_traffic import draw_traffic
 from wire.site import Site
 
@@ -22,6 +22,11 @@ ROUGH_SHARE: Final = 0.35
 """Of runs: people err, bytes are lost; books and world may part, the promises hold."""
 LONG_SHARE: Final = 0.12
 """Of runs: long enough on the product's clock for deadlines to pass and what follows on them."""
+CALM_SHARE: Final = 0.6
+"""Of long runs."""
+CALM_S: Final = 300
+"""World and product seconds without a fault, at the end of a calm run."""
+SHORT_S: Final = (60, 80, 100, 120, 150)
 DRONE_SHARE: Final = 0.12
 OFTEN: Final = 0.4
 SELDOM: Final = 0.2
@@ -37,12 +42,15 @@ class World:
     text: str
     run_s: int
     is_rough: bool
+    is_calm: bool
+    """Whether all faults are over long before the end: then work goes on."""
 
 
 def draw_world(chance: Random, title: str) -> World:
     """Return the first lines of a scenario: the site, its day, its speed, how long it runs."""
     is_long = chance.random() < LONG_SHARE
-    run_s = chance.choice((300, 450, 600) if is_long else (60, 80, 100, 120, 150))
+    is_calm = is_long and chance.random() < CALM_SHARE
+    run_s = 500 if is_calm else chance.choice((300, 450, 600) if is_long else SHORT_S)
     is_rough = chance.random() < ROUGH_SHARE
     site = _generated(chance) if chance.random() < GENERATED_SHARE else _demo(chance)
     lines = [
@@ -50,10 +58,11 @@ def draw_world(chance: Random, title: str) -> World:
         "# Drawn by chance: `stockhelm sim fuzz`.",
         f"SITE {site}",
         f"DAY {chance.choice((4, 6, 8, 10))} min",
-        f"SPEED {chance.choice((1, 2) if is_long else (2, 4, 4, 6, 8))}",
+        f"SPEED {1 if is_calm else chance.choice((1, 2) if is_long else (2, 4, 4, 6, 8))}",
         f"RUN {run_s} s",
     ]
-    return World(text="\n".join(lines) + "\n", run_s=run_s, is_rough=is_rough)
+    text = "\n".join(lines) + "\n"
+    return World(text=text, run_s=run_s, is_rough=is_rough, is_calm=is_calm)
 
 
 def draw_steps(
@@ -61,13 +70,19 @@ def draw_steps(
 ) -> str:
     """Return the rest of a scenario on this site: habits, faults, scans, deeds, expectations."""
     lines = [*_habits(chance, world, site, config)]
+    trouble = Trouble(
+        until_s=world.run_s - CALM_S if world.is_calm else world.run_s,
+        is_rough=world.is_rough, is_over=world.is_calm,
+    )  # fmt: skip
     steps = [
-        *draw_faults(chance, site, config, run_s=world.run_s, is_rough=world.is_rough),
+        *draw_faults(chance, site, config, trouble),
         *draw_traffic(chance, site, visitors, run_s=world.run_s),
     ]
     lines += [text for _, text in sorted(steps)]
     looks = (round(world.run_s * share) for share in LOOKS)
     lines += [f"AT {at_s} s EXPECT promise {p} holds" for at_s in looks for p in AT_ANY_TIME]
+    if world.is_calm:
+        lines.append(f"AT {world.run_s - 1} s EXPECT work goes on")
     if not world.is_rough:
         lines.append("EXPECT books are true")
     lines += [f"EXPECT promise {promise} holds" for promise in w.PROMISES]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from runtime.seeds import Random
@@ -32,17 +33,29 @@ BOUNDS: Final = {
 """By a value's name: what is drawn, inside what the kind allows."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """What may happen in a run."""
+
+    until_s: int
+    """World seconds at which it is over, or nearly."""
+    is_rough: bool
+    """Whether books and world may part."""
+    is_over: bool
+    """Whether every fault ends by then."""
+
+
 def draw_faults(
-    chance: Random, site: Site, config: SimConfig, *, run_s: int, is_rough: bool
+    chance: Random, site: Site, config: SimConfig, trouble: Trouble
 ) -> list[tuple[float, str]]:
-    """Return (when, line) of some faults; without `is_rough` none that parts books from world."""
-    kinds = [k for k in KINDS.values() if is_rough or not k.parts_books_from_world]
+    """Return (when, line) of some faults."""
+    kinds = [k for k in KINDS.values() if trouble.is_rough or not k.parts_books_from_world]
     found: list[tuple[float, str]] = []
     taken: set[tuple[str, str]] = set()
     at_s = 0.0
     for _ in range(chance.choice(COUNTS)):
         if not found or chance.random() >= AT_ONCE_SHARE:
-            at_s = round(chance.uniform(0.0, run_s * 0.9), 1)
+            at_s = round(chance.uniform(0.0, trouble.until_s * 0.9), 1)
         group = chance.choice(GROUPS)
         kind = chance.choice([kind for kind in kinds if kind.group == group])
         targets = [t for t in NAMES[kind.target](site, config) if t != DESK]
@@ -52,7 +65,9 @@ def draw_faults(
         if _clashes(kind.name, target, taken):
             continue
         taken.add((kind.name, target))
-        found.append((at_s, f"AT {at_s:g} s FAULT {kind.name} {target}{_rest(chance, kind)}"))
+        most_s = trouble.until_s - at_s if trouble.is_over else None
+        rest = _values(chance, kind) + _length(chance, most_s)
+        found.append((at_s, f"AT {at_s:g} s FAULT {kind.name} {target}{rest}"))
     return found
 
 
@@ -62,15 +77,21 @@ def _clashes(kind: str, target: str, taken: set[tuple[str, str]]) -> bool:
     return (kind, target) in taken or any((other, target) in taken for other in others)
 
 
-def _rest(chance: Random, kind: FaultKind) -> str:
+def _values(chance: Random, kind: FaultKind) -> str:
     words = [
         f" {name}={_value(chance, name, parameter)}"
         for name, parameter in kind.parameters.items()
         if not parameter.name_of and chance.random() >= DEFAULT_SHARE
     ]
-    if chance.random() < TO_THE_END_SHARE:
-        return "".join(words)
-    return "".join(words) + f" FOR {chance.randint(*chance.choice(LENGTHS_S))} s"
+    return "".join(words)
+
+
+def _length(chance: Random, most_s: float | None) -> str:
+    """Return how long a fault lasts: to the end, or a time that is at most `most_s`."""
+    length_s = chance.randint(*chance.choice(LENGTHS_S))
+    if most_s is not None:
+        return f" FOR {max(1, min(length_s, int(most_s)))} s"
+    return "" if chance.random() < TO_THE_END_SHARE else f" FOR {length_s} s"
 
 
 def _value(chance: Random, name: str, parameter: Parameter) -> str:
