@@ -197,12 +197,12 @@ class Keeper:
     def _run_phases(self) -> None:
         """Run the phases whose turn it is, again and again until nobody finds anything to do."""
         self._follows = False
-        if self._do((self._turns.run,)):
+        if self._turns.is_due and self._do((self._turns.run,)):
             self._follow_soon()
 
     def _tick(self) -> None:
         """Run the phases that wait for a time; what they change is followed by the others."""
-        self._turns.ticked()
+        self._turns.ticked(self._clock.now_ns())
         if not self._follows:
             self._run_phases()
 

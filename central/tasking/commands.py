@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Row, bindparam, or_, select, update
+from sqlalchemy import Row, bindparam, func, or_, select, update
 
 from central.store import insert_new
 from central.tables import edge_command, mission_end, movement
-from central.tasking.round import Round, log
+from central.tasking.round import Round, earliest, log
 from wire.ids import bin_of
 from wire.messages import FlyMission, Movement, RecordMove
 from wire.topics import EDGE_COMMAND
@@ -78,6 +78,16 @@ _DROP: Final = (
 )
 
 
+_NEXT_DROP: Final = select(func.min(edge_command.c.expires_at_ns)).where(
+    edge_command.c.status == "open", edge_command.c.expires_at_ns > 0
+)
+
+
+def next_drop_at_ns(work: Round) -> int:
+    """Return when the time of the next command is over."""
+    return earliest(work, _NEXT_DROP)
+
+
 def settle_commands(work: Round) -> None:
     """Close the commands whose event is in the ledger, and those whose time is over."""
     work.conn.execute(_CLOSE_DONE)
@@ -119,6 +129,16 @@ _SENT: Final = (
         expires_at_ns=bindparam("gives_up_at_ns"),
     )
 )
+
+
+_NEXT_SENDING: Final = select(func.min(edge_command.c.next_at_ns)).where(
+    edge_command.c.status == "open"
+)
+
+
+def next_sending_at_ns(work: Round) -> int:
+    """Return when the next command is sent."""
+    return earliest(work, _NEXT_SENDING)
 
 
 def send_commands(work: Round) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import Row, bindparam, func, select
 
 from central.ledger.reservations import OPEN_STATUSES
 from central.tables import task
 from central.tasking.people import hand_on
 from central.tasking.robots import ROBOT_TRIES_MAX, fail_move
-from central.tasking.round import Round, change_task, end_task
+from central.tasking.round import Round, change_task, earliest, end_task
 
 WITHDRAWN_GRACE_S: Final = 30.0
 
@@ -18,6 +18,14 @@ WITHDRAWN_GRACE_S: Final = 30.0
 _OVERDUE: Final = select(task).where(
     task.c.status.in_(OPEN_STATUSES), task.c.due_at_ns <= bindparam("now_ns")
 )
+
+
+_NEXT_DEADLINE: Final = select(func.min(task.c.due_at_ns)).where(task.c.status.in_(OPEN_STATUSES))
+
+
+def next_deadline_at_ns(work: Round) -> int:
+    """Return when the time of the next task is over."""
+    return earliest(work, _NEXT_DEADLINE)
 
 
 def watch_deadlines(work: Round) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Any, Final
 
 from sqlalchemy import Row, select
@@ -24,14 +25,22 @@ class PeopleBoard:
 
     def __init__(self) -> None:
         self._sent: dict[str, tuple[PersonTask, ...]] = {}
+        self._sent_rows: dict[str, list[Row[Any]]] = {}
+        """What the lists were made from: most are as they were, and need not be made."""
+        self._seen: tuple[Round, list[Row[Any]]] | None = None
+        """What `assign` read and did not change, for `publish` in the same round."""
 
     def forget_sent(self) -> None:
         """Publish every list again: the broker may have lost what it kept."""
         self._sent.clear()
+        self._sent_rows.clear()
 
     def assign(self, work: Round) -> None:
         """Give each task that nobody has to a person of its role and zone with little to do."""
         rows = _open_tasks(work)
+        self._seen = (work, rows)
+        if all(row.worker_id for row in rows):
+            return
         load: Counter[str] = Counter(row.worker_id for row in rows if row.worker_id)
         has_order = {(row.worker_id, row.order_id) for row in rows if row.order_id}
         for row in rows:
@@ -42,6 +51,7 @@ class PeopleBoard:
                 continue
             load[person] += 1
             has_order.add((person, row.order_id))
+            self._seen = None
             change_task(
                 work,
                 row.task_id,
@@ -53,26 +63,41 @@ class PeopleBoard:
 
     def publish(self, work: Round) -> None:
         """Publish the list of every person whose list is not what was sent last."""
-        lists: dict[str, list[PersonTask]] = defaultdict(list)
-        for row in _open_tasks(work):
+        seen, self._seen = self._seen, None
+        rows = seen[1] if seen is not None and seen[0] is work else _open_tasks(work)
+        lists: dict[str, list[Row[Any]]] = defaultdict(list)
+        for row in rows:
             if row.worker_id:
-                lists[row.worker_id].append(_person_task(row))
+                lists[row.worker_id].append(row)
         for person_id in work.floor.site.people:
-            tasks = tuple(lists.get(person_id, ())[:LIST_MAX])
+            own = lists.get(person_id, [])[:LIST_MAX]
+            if self._sent_rows.get(person_id) == own:
+                continue
+            tasks = tuple(_person_task(row) for row in own)
+            work.effects.calls.append(self._note_sent(person_id, tasks, own))
             if self._sent.get(person_id) != tasks:
                 message = PersonTasks(person_id=person_id, tasks=tasks)
                 work.publish(PERSON_TASKS, message, person=person_id)
-                work.effects.calls.append(self._note_sent(person_id, tasks))
 
-    def _note_sent(self, person_id: str, tasks: tuple[PersonTask, ...]) -> Any:
-        return lambda: self._sent.__setitem__(person_id, tasks)
+    def _note_sent(
+        self, person_id: str, tasks: tuple[PersonTask, ...], rows: list[Row[Any]]
+    ) -> Callable[[], None]:
+        def note() -> None:
+            self._sent[person_id] = tasks
+            self._sent_rows[person_id] = rows
+
+        return note
 
 
 _OPEN_TASKS: Final = (
-    select(task)
+    select(
+        task.c.task_id, task.c.kind, task.c.gtin, task.c.units, task.c.moved_units,
+        task.c.from_place, task.c.to_place, task.c.order_id, task.c.due_at_ns, task.c.worker_id,
+        task.c.status, task.c.detail,
+    )
     .where(task.c.worker_kind == "person", task.c.status.in_(OPEN_STATUSES))
     .order_by(task.c.created_at_ns, task.c.task_id)
-)
+)  # fmt: skip
 
 
 def _open_tasks(work: Round) -> list[Row[Any]]:

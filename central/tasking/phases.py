@@ -13,17 +13,23 @@ from typing import Final
 from sqlalchemy import Table
 
 import central.tables as t
-from central.tasking.commands import send_commands, settle_commands
+from central.tasking.commands import (
+    next_drop_at_ns,
+    next_sending_at_ns,
+    send_commands,
+    settle_commands,
+)
 from central.tasking.counts import fly_missions
-from central.tasking.deadlines import watch_deadlines
+from central.tasking.deadlines import next_deadline_at_ns, watch_deadlines
 from central.tasking.people import PeopleBoard
 from central.tasking.picking import (
     advance_orders,
     allocate_lines,
     deliver_picked,
+    next_try_at_ns,
     update_lines,
 )
-from central.tasking.proposals import expire_proposals, propose_count
+from central.tasking.proposals import expire_proposals, next_expiry_at_ns, propose_count
 from central.tasking.purchasing import PurchaseSender, put_away, receive_arrivals
 from central.tasking.round import Round
 from central.tasking.settle import (
@@ -35,6 +41,7 @@ from central.tasking.settle import (
 )
 
 DOUBTS_PER_ROUND_MAX: Final = 20
+NextAt = Callable[[Round], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +51,9 @@ class Phase:
     do: Callable[[Round], None]
     reads: frozenset[str] = frozenset()
     """The tables it looks at: it has nothing to do before one of them was written."""
-    waits: bool = False
-    """Whether it also waits for a time."""
+    next_at_ns: NextAt | None = None
+    """Returns when it has something to do, though nothing is written before; None: it waits for
+    no time."""
     always: bool = False
     """Whether it looks at what the other phases of the same round left it."""
 
@@ -54,7 +62,8 @@ class Turns:
     """Whose turn it is: the phases that something was written for since they last ran.
 
     Most facts concern few phases. Without this every fact, and the end of every round, costs the
-    queries of all of them.
+    queries of all of them. Phases that wait for a time get their turn at a tick: at each while
+    something is written for them, and else at the first after the time that they wait for.
     """
 
     def __init__(self, phases: Sequence[Phase]) -> None:
@@ -64,18 +73,34 @@ class Turns:
             for table in phase.reads:
                 self._readers.setdefault(table, []).append(index)
         self._due = set(range(len(phases)))
+        self._waiting = [i for i, phase in enumerate(phases) if phase.next_at_ns is not None]
+        self._next_at_ns: dict[int, int] = {}
+        """Of those that wait for a time and for which nothing was written since that was asked."""
+        self._restless = set(self._waiting)
+        """Those for which something was written since the last tick: it is too early to ask."""
+
+    @property
+    def is_due(self) -> bool:
+        """Return whether it is anybody's turn."""
+        return bool(self._due)
 
     def wrote(self, table: str) -> None:
         """Give a turn to all that look at `table`."""
-        self._due.update(self._readers.get(table, ()))
+        for index in self._readers.get(table, ()):
+            self._due.add(index)
+            self._restless.add(index)
+            self._next_at_ns.pop(index, None)
 
-    def ticked(self) -> None:
-        """Give a turn to all that wait for a time."""
-        self._due.update(i for i, phase in enumerate(self._phases) if phase.waits)
+    def ticked(self, now_ns: int) -> None:
+        """Give a turn to all that wait for a time which has come, or may have."""
+        self._due.update(i for i in self._waiting if self._next_at_ns.get(i, 0) <= now_ns)
+        self._restless.clear()
 
     def all(self) -> None:
         """Give a turn to every phase, as at a start."""
         self._due.update(range(len(self._phases)))
+        self._restless.update(self._due)
+        self._next_at_ns.clear()
 
     def run(self, work: Round) -> None:
         """Run the phases whose turn it is, in order; what one writes is seen by those after it.
@@ -83,9 +108,12 @@ class Turns:
         What they write for phases before them, or for themselves, is for the next round.
         """
         for index, phase in enumerate(self._phases):
-            if phase.always or index in self._due:
-                self._due.discard(index)
-                phase.do(work)
+            if not (phase.always or index in self._due):
+                continue
+            self._due.discard(index)
+            phase.do(work)
+            if phase.next_at_ns is not None and index not in self._restless:
+                self._next_at_ns[index] = phase.next_at_ns(work)
 
 
 def make_turns(people: PeopleBoard, purchases: PurchaseSender) -> Turns:
@@ -96,31 +124,33 @@ def make_turns(people: PeopleBoard, purchases: PurchaseSender) -> Turns:
 def make_phases(people: PeopleBoard, purchases: PurchaseSender) -> Sequence[Phase]:
     """Return the phases in their order."""
     return (
-        _phase(settle_commands, t.edge_command, t.movement, t.mission_end, waits=True),
+        _phase(
+            settle_commands, t.edge_command, t.movement, t.mission_end, next_at_ns=next_drop_at_ns
+        ),
         _phase(settle_moves, t.task, t.movement, t.customer_order),
         _phase(settle_counts, t.task, t.mission_end, t.observation),
         _phase(settle_deliveries, t.task, t.edge_command),
         _phase(drop_unreserved, t.task, t.reservation, t.movement),
-        _phase(watch_deadlines, t.task, waits=True),
+        _phase(watch_deadlines, t.task, next_at_ns=next_deadline_at_ns),
         _phase(update_lines, t.order_line, t.customer_order, t.task),
         _phase(receive_arrivals, t.purchase_order, t.task),
         _phase(put_away, t.balance, t.task, t.reservation),
         _phase(allocate_lines, t.order_line, t.customer_order, t.balance, t.reservation),
         _phase(advance_orders, t.customer_order, t.order_line),
-        _phase(deliver_picked, t.customer_order, t.task, t.order_line, waits=True),
+        _phase(deliver_picked, t.customer_order, t.task, t.order_line, next_at_ns=next_try_at_ns),
         _phase(settle_proposals, t.proposal, t.task, t.purchase_order),
-        _phase(expire_proposals, t.proposal, waits=True),
+        _phase(expire_proposals, t.proposal, next_at_ns=next_expiry_at_ns),
         Phase(raise_doubts, always=True),
         _phase(fly_missions, t.edge_command, t.task),
         _phase(people.assign, t.task),
         _phase(people.publish, t.task),
-        _phase(purchases.send, t.purchase_order, waits=True),
-        _phase(send_commands, t.edge_command, waits=True),
+        _phase(purchases.send, t.purchase_order, next_at_ns=purchases.next_at_ns),
+        _phase(send_commands, t.edge_command, next_at_ns=next_sending_at_ns),
     )
 
 
-def _phase(do: Callable[[Round], None], *reads: Table, waits: bool = False) -> Phase:
-    return Phase(do, frozenset(str(table.name) for table in reads), waits)
+def _phase(do: Callable[[Round], None], *reads: Table, next_at_ns: NextAt | None = None) -> Phase:
+    return Phase(do, frozenset(str(table.name) for table in reads), next_at_ns)
 
 
 def raise_doubts(work: Round) -> None:

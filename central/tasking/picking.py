@@ -12,7 +12,7 @@ from central.ledger.reservations import OPEN_STATUSES
 from central.orders import set_status
 from central.tables import balance, customer_order, order_line, reservation, task
 from central.tasking.robots import submit
-from central.tasking.round import Round, add_task
+from central.tasking.round import NEVER_NS, Round, add_task
 from wire.ids import bin_location, location
 from wire.site import BinRow
 
@@ -24,14 +24,14 @@ _RANK: Final = {"accepted": 0, "allocated": 1, "picked": 2}
 
 
 _COUNTS: Final = case((task.c.status.in_(OPEN_STATUSES), task.c.units), else_=task.c.moved_units)
+_ALLOCATED: Final = func.coalesce(func.sum(_COUNTS), 0)
+_PICKED_OF_LINE: Final = func.coalesce(func.sum(task.c.moved_units), 0)
 _LINE_SUMS: Final = (
     select(
         order_line.c.order_id,
         order_line.c.line,
-        func.coalesce(func.sum(_COUNTS), 0).label("allocated"),
-        func.coalesce(func.sum(task.c.moved_units), 0).label("picked"),
-        order_line.c.allocated_units,
-        order_line.c.picked_units,
+        _ALLOCATED.label("allocated"),
+        _PICKED_OF_LINE.label("picked"),
     )
     .join(customer_order, customer_order.c.order_id == order_line.c.order_id)
     .outerjoin(
@@ -49,7 +49,14 @@ _LINE_SUMS: Final = (
         order_line.c.allocated_units,
         order_line.c.picked_units,
     )
+    .having(
+        or_(
+            order_line.c.allocated_units != _ALLOCATED,
+            order_line.c.picked_units != _PICKED_OF_LINE,
+        )
+    )
 )
+"""Of the lines of open orders, those that are not as their tasks say."""
 
 
 def update_lines(work: Round) -> None:
@@ -59,9 +66,8 @@ def update_lines(work: Round) -> None:
     pick leaves over waits for a new task.
     """
     for row in work.conn.execute(_LINE_SUMS).all():
-        if (row.allocated, row.picked) != (row.allocated_units, row.picked_units):
-            units = {"allocated_units": int(row.allocated), "picked_units": int(row.picked)}
-            _set_line(work, row.order_id, row.line, **units)
+        units = {"allocated_units": int(row.allocated), "picked_units": int(row.picked)}
+        _set_line(work, row.order_id, row.line, **units)
 
 
 _SET_LINE: Final = update(order_line).where(
@@ -192,7 +198,12 @@ _WAITING_ORDERS: Final = (
     .join(order_line, order_line.c.order_id == customer_order.c.order_id)
     .where(customer_order.c.status.in_(WAITING_STATUSES))
     .group_by(customer_order.c.order_id, customer_order.c.status)
+    .having(
+        customer_order.c.status
+        != case((_SHORT > 0, "accepted"), (_UNPICKED > 0, "allocated"), else_="picked")
+    )
 )
+"""Of the orders that wait, those that do not stand as their lines say."""
 _MOVE_BACK: Final = (
     update(customer_order)
     .where(customer_order.c.order_id == bindparam("of_order"))
@@ -206,7 +217,7 @@ def advance_orders(work: Round) -> None:
         status = "accepted" if row.short else "allocated" if row.unpicked else "picked"
         if _RANK[status] > _RANK[row.status]:
             set_status(work, row.order_id, status)
-        elif status != row.status:
+        else:
             work.conn.execute(_MOVE_BACK, {"of_order": row.order_id, "to_status": status})
 
 
@@ -229,6 +240,23 @@ _GOING: Final = select(task.c.to_place).where(
 _PICKED_UNITS: Final = select(func.sum(order_line.c.picked_units)).where(
     order_line.c.order_id == bindparam("order_id")
 )
+
+
+_ON_ITS_WAY: Final = select(task.c.task_id).where(
+    task.c.order_id == customer_order.c.order_id,
+    task.c.kind == "deliver",
+    task.c.status.in_((*OPEN_STATUSES, "done")),
+)
+_TO_TRY: Final = (
+    select(customer_order.c.order_id)
+    .where(customer_order.c.status == "picked", ~_ON_ITS_WAY.exists())
+    .limit(1)
+)
+
+
+def next_try_at_ns(work: Round) -> int:
+    """Return when a delivery may be tried again: at any time, while one waits for that."""
+    return NEVER_NS if work.conn.execute(_TO_TRY).first() is None else 0
 
 
 def deliver_picked(work: Round) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Row, bindparam, insert, or_, select, update
+from sqlalchemy import Row, bindparam, func, insert, or_, select, update
 
 from central.demand.service import Forecast
 from central.ledger.reservations import available_units
@@ -21,7 +21,7 @@ from central.tables import decision, forecast, proposal, task
 from central.tasking.counts import start_count
 from central.tasking.purchasing import start_buy
 from central.tasking.robots import start_move
-from central.tasking.round import Round
+from central.tasking.round import Round, earliest
 from wire.ids import bin_location, bin_of
 from wire.messages import DecideProposal, DecisionResult
 from wire.topics import DESK_RESULT
@@ -228,6 +228,16 @@ _EXPIRE: Final = (
         decision_reason="nobody decided in time",
     )
 )
+
+
+_NEXT_EXPIRY: Final = select(func.min(proposal.c.expires_at_ns)).where(
+    proposal.c.status == "waiting"
+)
+
+
+def next_expiry_at_ns(work: Round) -> int:
+    """Return when the next proposal is let go."""
+    return earliest(work, _NEXT_EXPIRY)
 
 
 def expire_proposals(work: Round) -> None:

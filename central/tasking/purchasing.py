@@ -10,7 +10,7 @@ from sqlalchemy import Row, bindparam, func, insert, or_, select, update
 
 from central.ledger.reservations import OPEN_STATUSES, available_units
 from central.tables import balance, purchase_order, task
-from central.tasking.round import Round, add_task, log
+from central.tasking.round import NEVER_NS, Round, add_task, log
 from runtime.clock import NS_PER_S
 from wire.ids import bin_location, location
 from wire.messages import OrderLine, PurchaseOrder, SupplierNotice
@@ -60,12 +60,20 @@ class PurchaseSender:
 
     def __init__(self) -> None:
         self._next: dict[str, tuple[int, float]] = {}
+        self._late_at_ns = NEVER_NS
+
+    def next_at_ns(self, _work: Round) -> int:
+        """Return when the next order is sent, or asked for."""
+        return min((self._late_at_ns, *(at_ns for at_ns, _ in self._next.values())))
 
     def send(self, work: Round) -> None:
         """Send the orders that are not confirmed, and ask for those that are late."""
         waiting: dict[str, tuple[int, float]] = {}
+        self._late_at_ns = NEVER_NS
         for row in work.conn.execute(_UNDELIVERED).all():
-            if row.status == "confirmed" and work.now_ns < _late_at_ns(work, row):
+            late_at_ns = _late_at_ns(work, row) if row.status == "confirmed" else 0
+            if work.now_ns < late_at_ns:
+                self._late_at_ns = min(self._late_at_ns, late_at_ns)
                 continue
             at_ns, pause_s = self._next.get(row.po_id, (0, RESEND_S_MIN))
             if at_ns <= work.now_ns:

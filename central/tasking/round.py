@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
 
 from central.config import CentralConfig
 from central.fleet.jobs import TransportJob
@@ -21,6 +21,7 @@ from runtime.metrics import Metrics
 from wire.codec import encode
 from wire.topics import Topic
 
+NEVER_NS: Final = 2**63 - 1
 log = structlog.get_logger()
 TaskRow = Row[Any]
 
@@ -128,6 +129,12 @@ def end_task(work: Round, row: TaskRow, status: str, detail: str = "") -> None:
     work.count(f"tasks_{status}", row.kind)
     if status == "failed":
         log.warning("task failed", task=row.task_id, kind=row.kind, why=detail)
+
+
+def earliest(work: Round, query: Select[Any]) -> int:
+    """Return the time that a query asks for; where it finds none, a time that never comes."""
+    found: int | None = work.conn.execute(query).scalar_one()
+    return NEVER_NS if found is None else found
 
 
 _FIND_TASK: Final = select(task).where(task.c.task_id == bindparam("task_id"))

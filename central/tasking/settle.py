@@ -66,13 +66,31 @@ _MOVED: Final = (
     .group_by(movement.c.task_id)
     .subquery()
 )
-_SUMS: Final = select(task, _MOVED.c.net_in, _MOVED.c.net_out).join(
-    _MOVED, _MOVED.c.task_id == task.c.task_id
+_COME: Final = case((_MOVED.c.net_in > 0, _MOVED.c.net_in), else_=0)
+_IS_NEWS: Final = or_(
+    task.c.moved_units != _COME,
+    and_(
+        task.c.status.in_(OPEN_STATUSES),
+        task.c.kind.not_in(("deliver", "count")),
+        or_(
+            _MOVED.c.net_in >= task.c.units,
+            and_(_MOVED.c.net_out > 0, task.c.status != "moving"),
+        ),
+    ),
 )
+_SUMS: Final = (
+    select(task, _MOVED.c.net_in, _MOVED.c.net_out)
+    .join(_MOVED, _MOVED.c.task_id == task.c.task_id)
+    .where(_IS_NEWS)
+)
+"""Most open tasks are as they were: the database leaves those out."""
 
 
 def _sums(work: Round) -> list[tuple[Row[Any], int, int]]:
-    """Return (task, units come to its target, units gone from its source), less undone ones."""
+    """Return (task, units come to its target, units gone from its source), less undone ones.
+
+    Only of tasks of which these say something new.
+    """
     rows = work.conn.execute(_SUMS)
     return [(row, int(row.net_in), int(row.net_out)) for row in rows]
 

@@ -74,7 +74,7 @@ def test_every_table_that_a_phase_looks_at_gives_it_a_turn(watch: Watch) -> None
     unwoken = {
         phase.do.__name__: sorted(watch.reads[phase.do.__name__] - phase.reads)
         for phase in watch.phases
-        if not (phase.always or phase.waits)
+        if not phase.always
     }
     assert {name: tables for name, tables in unwoken.items() if tables} == {}
     seldom = {"fly_missions"}
@@ -83,27 +83,24 @@ def test_every_table_that_a_phase_looks_at_gives_it_a_turn(watch: Watch) -> None
 
 
 class EveryTurn(Turns):
-    """Gives every phase a turn in every round."""
+    """Gives every phase a turn in every round, and at every tick."""
+
+    @property
+    def is_due(self) -> bool:
+        return True
 
     def run(self, work: Round) -> None:
         self.all()
         super().run(work)
 
 
-class WaitingTurn(Turns):
-    """Gives those a turn in every round that wait for a time; the others as they are woken."""
-
-    def run(self, work: Round) -> None:
-        self.ticked()
-        super().run(work)
-
-
+@pytest.mark.parametrize("scenario", ["central-killed", "planner-asleep"])
 def test_phases_that_got_no_turn_would_have_done_nothing(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, scenario: str
 ) -> None:
-    path = find_scenario("central-killed")
+    path = find_scenario(scenario)
     traces = set()
-    for kind in (EveryTurn, WaitingTurn):
+    for kind in (EveryTurn, Turns):
         monkeypatch.setattr(
             central.keeper, "make_turns", lambda *boards, kind=kind: kind(make_phases(*boards))
         )
