@@ -37,6 +37,11 @@ class Charging:
         self._stays: dict[int, _Stay] = {}
         self._not_before_ns: dict[int, int] = {}
 
+    @property
+    def anybody(self) -> bool:
+        """Return whether a robot has a charger."""
+        return bool(self._stays)
+
     def goal(self, robot: int) -> int | None:
         """Return the charger that `robot` has, or None."""
         stay = self._stays.get(robot)

@@ -76,6 +76,7 @@ class Dispatcher:
         self._bus = bus
         self._memory = memory
         self._on_broken = on_broken
+        self._silent_after_ns = round(config.silent_after_s * NS_PER_S)
         self._outbox: list[Vehicle] = []
         self._ends: list[JobEnd] = []
         self._astray: dict[int, int] = {}
@@ -212,11 +213,9 @@ class Dispatcher:
 
     # --- availability -----------------------------------------------------------------------
 
-    def why_unavailable(self, vehicle: Vehicle) -> str:
+    def why_unavailable(self, vehicle: Vehicle, now_ns: int) -> str:
         """Return why the vehicle gets no nodes now; empty: it does. Notes since when."""
-        now_ns = self._clock.monotonic_ns()
-        silent_after_ns = round(self._config.silent_after_s * NS_PER_S)
-        why = vehicle.why_unavailable(now_ns, silent_after_ns=silent_after_ns)
+        why = vehicle.why_unavailable(now_ns, silent_after_ns=self._silent_after_ns)
         lost = not vehicle.is_found or not self._traffic.is_placed(vehicle.number)
         if not why and (lost or vehicle.number in self._astray):
             why = vehicle.complaint or "it is not known where it stands"

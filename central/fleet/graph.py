@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from math import hypot
 from typing import Final
 
@@ -77,9 +77,13 @@ class Fields:
         self._row_of: OrderedDict[int, int] = OrderedDict()
         self.closed: NDArray[np.uint8] = np.zeros(nodes, np.uint8)
         """Nodes that nobody may enter."""
+        self.any_closed = False
 
-    def close(self, nodes: Iterable[int]) -> bool:
+    def close(self, nodes: Collection[int]) -> bool:
         """Set which nodes are closed; return whether that changed anything."""
+        if not nodes and not self.any_closed:
+            return False
+        self.any_closed = bool(nodes)
         closed = np.zeros_like(self.closed)
         closed[list(nodes)] = 1
         if np.array_equal(closed, self.closed):

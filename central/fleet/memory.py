@@ -8,12 +8,11 @@ from typing import Final, Literal
 
 import msgspec
 from sqlalchemy import Connection, Engine, RowMapping, create_engine, delete, event, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
 from central.fleet.jobs import TransportJob
-from central.store import insert_new
+from central.store import insert_new, upsert_statement
 from central.tables import job_end, metadata, robot_order
 
 BUSY_TIMEOUT_MS: Final = 5_000
@@ -126,10 +125,8 @@ class OrderMemory:
     def _write(self, rows: list[dict[str, str | int]]) -> None:
         if not rows:
             return
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        insert = dialect.insert(robot_order)
-        changed = {name: insert.excluded[name] for name in rows[0] if name != "robot_id"}
-        statement = insert.on_conflict_do_update(index_elements=["robot_id"], set_=changed)
+        changed = tuple(name for name in rows[0] if name != "robot_id")
+        statement = upsert_statement(self._connection, robot_order, replace=changed)
         self._connection.execute(statement, rows)
 
     def close(self) -> None:

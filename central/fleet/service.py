@@ -6,8 +6,9 @@ robots get jobs, paths grow, what is safe is released and sent, then whoever ask
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import structlog
@@ -39,6 +40,7 @@ LOST_AFTER: Final = 5
 """A job on a robot that is silent for so many times `silent_after_s` has failed."""
 STRANGERS_MAX: Final = 1_000
 BROKEN: Final = frozenset({"OFFLINE", "CONNECTIONBROKEN"})
+NO_LEG: Final = Leg(key=("", 0), goal=NO_GOAL)
 log = structlog.get_logger()
 
 
@@ -113,6 +115,9 @@ class Fleet:
         self._strangers: dict[topics.VehicleId, int] = {}
         self._progress: list[JobProgress] = []
         self._why: dict[int, str] = {}
+        self._silent_after_ns = round(config.fleet.silent_after_s * NS_PER_S)
+        self._rests_until_ns = 0
+        """Until then nothing happens by itself: ticks do nothing unless somebody says something."""
         self._stopped = False
 
     # --- called from any lane -------------------------------------------------------------------
@@ -157,7 +162,7 @@ class Fleet:
             (topics.CONNECTION, self._handle_connections),
         ):
             self._bus.subscribe(topics.any_vehicle(interface, name), self._lane, handler)
-        self._lane.call_every(TICK_S, self._tick)
+        self._lane.call_every(TICK_S, self._tick_in_time)
 
     def _end(self) -> None:
         self._stopped = True
@@ -225,6 +230,7 @@ class Fleet:
     def _handle_connections(self, batch: list[Incoming]) -> None:
         if self._stopped:
             return
+        self._rests_until_ns = 0
         for incoming in batch:
             vehicle = self._vehicle_of(incoming.topic)
             if vehicle is None:
@@ -259,6 +265,7 @@ class Fleet:
     # --- jobs -----------------------------------------------------------------------------------
 
     def _submit(self, job: TransportJob) -> None:
+        self._rests_until_ns = 0
         if not self._begun:  # what robots did before is not known yet
             self._early.append(job)
             return
@@ -284,6 +291,7 @@ class Fleet:
         self._tell(job, end.robot_id, end.event, end.stops_done, end.detail)
 
     def _withdraw(self, job_id: str) -> None:
+        self._rests_until_ns = 0
         entry = self._book.entries.get(job_id)
         if self._stopped or entry is None:
             return
@@ -402,11 +410,31 @@ class Fleet:
 
     # --- the tick -------------------------------------------------------------------------------
 
+    def _tick_in_time(self) -> None:
+        if self._clock.monotonic_ns() < self._rests_until_ns and not self._stopped:
+            self._traffic.rest()
+        else:
+            self._tick()
+
+    def _rest_until_ns(self, why: Mapping[int, str]) -> int:
+        """Return until when a tick would find nothing to do if nobody says anything; 0: it may.
+
+        So it is where no job is in hand, nobody charges, is on the way or has to answer. What
+        happens next by itself is then that a robot has been silent for too long.
+        """
+        rests = not (
+            self._book.entries or self._progress or self._charging.anybody or any(why.values())
+        ) and all(v.rests for v in self._vehicles)
+        if not (rests and self._traffic.rests):
+            return 0
+        since_ns = min((v.state_at_ns for v in self._vehicles), default=0)
+        return since_ns + self._silent_after_ns
+
     def _tick(self) -> None:
         if self._stopped:
             return
         began_ns = self._clock.monotonic_ns()
-        why = {v.number: self._dispatcher.why_unavailable(v) for v in self._vehicles}
+        why = {v.number: self._dispatcher.why_unavailable(v, began_ns) for v in self._vehicles}
         self._watch(why)
         self._traffic.close(self._dispatcher.closed_nodes())
         self._assign(why)
@@ -419,6 +447,7 @@ class Fleet:
             for progress in told:
                 self._on_progress(progress)
         self._why = why
+        self._rests_until_ns = self._rest_until_ns(why)
         self._metrics.latency("fleet_tick_ms", (self._clock.monotonic_ns() - began_ns) / 1e6)
 
     def _watch(self, why: dict[int, str]) -> None:
@@ -429,7 +458,9 @@ class Fleet:
             suspect = vehicle.suspected_at_ns >= vehicle.state_at_ns
             if vehicle.state is None or suspect or why[vehicle.number].startswith("silent"):
                 self._dispatcher.ask(vehicle)
-            gave_up = self._dispatcher.repeat(vehicle)
+            gave_up = not vehicle.acknowledged and self._dispatcher.repeat(vehicle)
+            if not gave_up and vehicle.unavailable_since_ns < 0:
+                continue
             entry = self._book.entries.get(vehicle.job_id)
             if entry is not None and gave_up and self._is_untouched(entry, vehicle):
                 self._take_back(vehicle, entry, vehicle.complaint)
@@ -474,17 +505,16 @@ class Fleet:
     def _wish(self, vehicle: Vehicle, why: str) -> Wish:
         entry = self._book.entries.get(vehicle.job_id)
         charger = self._charging.goal(vehicle.number)
-        if entry is None and charger is not None:
-            return Wish(goal=charger, stays_at_goal=True, frozen=bool(why))
-        if entry is None:
-            return Wish(frozen=bool(why))
-        goal = self._graph.number[entry.stop.node_id]
-        return Wish(goal=goal, stays_at_goal=True, frozen=bool(why))
+        if entry is not None:
+            return _wish_of(self._graph.number[entry.stop.node_id], bool(why))
+        return _wish_of(NO_GOAL if charger is None else charger, bool(why))
 
     def _extend(self, vehicle: Vehicle) -> None:
+        if not vehicle.acknowledged or not self._traffic.may_release(vehicle.number):
+            return
         entry = self._book.entries.get(vehicle.job_id)
         if entry is None:
-            self._dispatcher.extend(vehicle, Leg(key=("", 0), goal=NO_GOAL))
+            self._dispatcher.extend(vehicle, NO_LEG)
             return
         leg = Leg(
             key=(entry.job.job_id, entry.stop_index),
@@ -515,3 +545,9 @@ class Fleet:
             battery_charge=vehicle.state.battery_state.battery_charge if vehicle.state else 0.0,
             last_state_at_ns=self._clock.now_ns() - age_ns if vehicle.state else 0,
         )
+
+
+@cache
+def _wish_of(goal: int, frozen: bool) -> Wish:  # noqa: FBT001 - cached by place
+    """Return what a robot wants that goes to `goal`, or nowhere; there are few of them."""
+    return Wish(goal=goal, stays_at_goal=goal != NO_GOAL, frozen=frozen)

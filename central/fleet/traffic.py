@@ -154,6 +154,16 @@ class Traffic:
             found.append(visit.node)
         return found
 
+    def may_release(self, robot: int) -> bool:
+        """Return False where nothing can be released to `robot` and it is not to be sent to stay.
+
+        That is the usual case, and cheaper to know than what can be released.
+        """
+        track = self._tracks[robot]
+        if track.ghosts or len(track.visits) <= track.released:
+            return True
+        return self._is_first(track.visits[track.released])
+
     def release(self, robot: int, count: int) -> None:
         """Give `robot` its next `count` planned nodes for good."""
         track = self._tracks[robot]
@@ -192,13 +202,26 @@ class Traffic:
         if self.fields.close(nodes):
             self.replan()
 
+    @property
+    def rests(self) -> bool:
+        """Return whether nobody has a way before them, and nobody is kept from planning one."""
+        return not self.fields.any_closed and all(
+            len(track.visits) == 1 and not track.ghosts and not track.waits
+            for track in self._tracks
+        )
+
+    def rest(self) -> None:
+        """Do what `plan` does where nobody wants anything and everybody may go: hardly anything."""
+        self._salt = (self._salt + 1) & 0xFFFFFFFF
+
     def plan(self, wishes: Mapping[int, Wish]) -> int:
         """Append to the paths until nobody can go on; return how many steps were taken.
 
         Who wants to go to a closed node waits like one who wants nothing, so that others can pass.
         """
         robots = [r for r in wishes if self._tracks[r].visits]
-        wishes = {robot: self._possible(robot, wishes[robot]) for robot in robots}
+        if self.fields.any_closed:
+            wishes = {robot: self._possible(robot, wishes[robot]) for robot in robots}
         if not robots:
             return 0
         field_of = self._field_rows(robots, wishes)
@@ -227,12 +250,16 @@ class Traffic:
         self, robots: Sequence[int], wishes: Mapping[int, Wish], field_of: Sequence[int]
     ) -> bool:
         """Append at most one node to each path; return whether any was."""
-        ends = [self._tracks[r].visits[-1].node for r in robots]
-        frozen = [self._is_frozen(r, wishes[r], end) for r, end in zip(robots, ends, strict=True)]
+        tracks = [self._tracks[r] for r in robots]
+        ends = [track.visits[-1].node for track in tracks]
+        frozen = [
+            self._is_frozen(track, wishes[r], end)
+            for r, track, end in zip(robots, tracks, ends, strict=True)
+        ]
         if all(frozen):
             return False
         # Who waits longest goes first, who wants nothing last: the others may push it away.
-        order = sorted(range(len(robots)), key=lambda i: (-self._tracks[robots[i]].waits, i))
+        order = sorted(range(len(robots)), key=lambda i: -tracks[i].waits)
         self._salt = (self._salt + 1) & 0xFFFFFFFF
         after = pibt_step(
             self.graph.indptr,
@@ -240,7 +267,7 @@ class Traffic:
             self.graph.xy32_m,
             self.fields.matrix,
             np.array(field_of, np.int32),
-            np.array([self._before_end(r) for r in robots], np.int32),
+            np.array([_before_end(track) for track in tracks], np.int32),
             np.array(ends, np.int32),
             np.array(order, np.int32),
             np.array(frozen, np.uint8),
@@ -252,19 +279,14 @@ class Traffic:
         # Who leaves goes into the queues before who comes: chains end where it is empty, so the
         # order of visits on one node is the order of steps.
         for i, robot in enumerate(robots):
-            track = self._tracks[robot]
+            track = tracks[i]
             if after[i] != ends[i]:
                 track.visits.append(self._visit(robot, after[i]))
             goal = wishes[robot].goal
             track.waits = 0 if goal in {NO_GOAL, after[i]} else track.waits + 1
         return True
 
-    def _before_end(self, robot: int) -> int:
-        track = self._tracks[robot]
-        return track.visits[-2].node if len(track.visits) > 1 else track.came_from
-
-    def _is_frozen(self, robot: int, wish: Wish, end: int) -> bool:
-        track = self._tracks[robot]
+    def _is_frozen(self, track: Track, wish: Wish, end: int) -> bool:
         return (
             wish.frozen
             or (wish.stays_at_goal and end == wish.goal)
@@ -306,3 +328,8 @@ class Traffic:
             if any(visit is v for v in (*track.visits[: track.released], *track.ghosts)):
                 found.append(visit)
         return found
+
+
+def _before_end(track: Track) -> int:
+    """Return the node before the end of a path."""
+    return track.visits[-2].node if len(track.visits) > 1 else track.came_from

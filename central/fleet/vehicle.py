@@ -97,6 +97,12 @@ class Vehicle:
         """Return `manufacturer/serial`."""
         return str(self.vehicle_id)
 
+    @property
+    def rests(self) -> bool:
+        """Return whether it is on no way, and nothing is to be sent, written or answered."""
+        waits = self.changed or self.moved or self.instant or not self.acknowledged
+        return not waits and len(self.memory.nodes) <= 1
+
     # --- states -----------------------------------------------------------------------------------
 
     def take(self, state: State, now_ns: int) -> bool:
