@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Connection, Engine, and_, func, or_, select
+from sqlalchemy import Connection, Engine, and_, bindparam, func, or_, select
 
 from central.config import CentralConfig
 from central.history import UNITS_PER_DAY_MAX
@@ -121,6 +121,34 @@ def _opening_is_here(conn: Connection, floor: Floor) -> bool:
     return all(here.get(edge_id, 0) >= count for edge_id, count in wanted.items())
 
 
+# Each statement is made once: to make one and look up what it compiles to costs more than it does.
+_BALANCES: Final = select(balance.c.place, balance.c.gtin, balance.c.units).where(
+    balance.c.units != 0
+)
+_RESERVED: Final = select(
+    reservation.c.place, reservation.c.gtin, func.sum(reservation.c.units)
+).group_by(reservation.c.place, reservation.c.gtin)
+_LAST_COUNT_ROUND: Final = select(func.coalesce(func.max(proposal.c.created_at_ns), 0)).where(
+    proposal.c.kind == "count"
+)
+_REFUSED: Final = select(proposal.c.kind, proposal.c.gtin, proposal.c.to_place).where(
+    proposal.c.status == "rejected", proposal.c.expires_at_ns > bindparam("now_ns")
+)
+
+
+def _waiting_moves(place: Any) -> Any:
+    """Return what asks for (place, article, units) of the moves that wait for a decision."""
+    return (
+        select(place, proposal.c.gtin, func.sum(proposal.c.units))
+        .where(proposal.c.status == "waiting", proposal.c.kind.in_(("refill", "transfer")))
+        .group_by(place, proposal.c.gtin)
+    )
+
+
+_LEAVING: Final = _waiting_moves(proposal.c.from_place)
+_ARRIVING: Final = _waiting_moves(proposal.c.to_place)
+
+
 def read_snapshot(
     conn: Connection, *, floor: Floor, config: CentralConfig, now_ns: int
 ) -> PlanningSnapshot:
@@ -136,14 +164,9 @@ def read_snapshot(
         day=day,
         first_day=first,
         history={gtin: tuple(rows) for gtin, rows in history.items()},
-        balances=_by_place(conn, select(balance).where(balance.c.units != 0)),
-        reserved=_by_place(
-            conn,
-            select(reservation.c.place, reservation.c.gtin, func.sum(reservation.c.units)).group_by(
-                reservation.c.place, reservation.c.gtin
-            ),
-        ),
-        promised=_by_place(conn, _waiting_moves(proposal.c.from_place)),
+        balances=_by_place(conn, _BALANCES),
+        reserved=_by_place(conn, _RESERVED),
+        promised=_by_place(conn, _LEAVING),
         inbound=_inbound(conn),
         on_order=_on_order(conn),
         allocated=allocated,
@@ -153,43 +176,36 @@ def read_snapshot(
         countable_bins=frozenset(
             row.bin_id for row in floor.reserves if row.edge_id in floor.drones
         ),
-        last_count_round_ns=int(
-            conn.execute(
-                select(func.coalesce(func.max(proposal.c.created_at_ns), 0)).where(
-                    proposal.c.kind == "count"
-                )
-            ).scalar_one()
-        ),
+        last_count_round_ns=int(conn.execute(_LAST_COUNT_ROUND).scalar_one()),
         open_count=_open_count(conn),
         refused=frozenset(
             (kind, gtin, to_place)
-            for kind, gtin, to_place in conn.execute(
-                select(proposal.c.kind, proposal.c.gtin, proposal.c.to_place).where(
-                    proposal.c.status == "rejected", proposal.c.expires_at_ns > now_ns
-                )
-            )
+            for kind, gtin, to_place in conn.execute(_REFUSED, {"now_ns": now_ns})
         ),
         causes=_causes(conn),
     )
 
 
+_DEMAND: Final = select(demand_day.c.gtin, demand_day.c.day, demand_day.c.units).where(
+    demand_day.c.day >= bindparam("first_day")
+)
+
+
 def _history(conn: Connection, floor: Floor, day: int) -> dict[str, list[tuple[int, int]]]:
     """Return (day, units) rows per article; a row that cannot be true is named and left out."""
     history: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    rows = conn.execute(select(demand_day).where(demand_day.c.day >= day - DEMAND_DAYS_BACK_MAX))
-    for row in rows:
-        if row.gtin not in floor.site.articles:
+    articles = floor.site.articles
+    rows = conn.execute(_DEMAND, {"first_day": day - DEMAND_DAYS_BACK_MAX})
+    for gtin, of_day, units in rows:
+        if gtin not in articles:
             continue  # no longer sold here
-        if row.day > day or not 0 <= row.units <= UNITS_PER_DAY_MAX:
+        if of_day > day or not 0 <= units <= UNITS_PER_DAY_MAX:
             log.warning(
                 "demand left out of the plan: expected a day up to today and units from 0 up",
-                gtin=row.gtin,
-                day=row.day,
-                today=day,
-                units=row.units,
-            )
+                gtin=gtin, day=of_day, today=day, units=units,
+            )  # fmt: skip
             continue
-        history[row.gtin].append((row.day, row.units))
+        history[gtin].append((of_day, units))
     return history
 
 
@@ -197,64 +213,82 @@ def _by_place(conn: Connection, query: Any) -> dict[PlaceGtin, int]:
     return {(place, gtin): int(units) for place, gtin, units in conn.execute(query)}
 
 
-def _waiting_moves(place: Any) -> Any:
-    """Return (place, article, units) of the moves that wait for a decision."""
-    return (
-        select(place, proposal.c.gtin, func.sum(proposal.c.units))
-        .where(proposal.c.status == "waiting", proposal.c.kind.in_(("refill", "transfer")))
-        .group_by(place, proposal.c.gtin)
+_COMING: Final = (
+    select(task.c.to_place, task.c.gtin, func.sum(task.c.units - task.c.moved_units))
+    .where(
+        task.c.status.in_(OPEN_STATUSES),
+        task.c.kind.in_(("refill", "transfer", "putaway")),
     )
+    .group_by(task.c.to_place, task.c.gtin)
+)
 
 
 def _inbound(conn: Connection) -> dict[PlaceGtin, int]:
-    units: Counter[PlaceGtin] = Counter(_by_place(conn, _waiting_moves(proposal.c.to_place)))
-    coming = (
-        select(task.c.to_place, task.c.gtin, func.sum(task.c.units - task.c.moved_units))
-        .where(
-            task.c.status.in_(OPEN_STATUSES),
-            task.c.kind.in_(("refill", "transfer", "putaway")),
-        )
-        .group_by(task.c.to_place, task.c.gtin)
-    )
-    units.update(_by_place(conn, coming))
+    units: Counter[PlaceGtin] = Counter(_by_place(conn, _ARRIVING))
+    units.update(_by_place(conn, _COMING))
     return dict(units)
+
+
+_UNRECEIVED: Final = select(purchase_order).where(purchase_order.c.status != "received")
+_TO_BUY: Final = select(proposal.c.gtin, proposal.c.units).where(
+    proposal.c.status == "waiting", proposal.c.kind == "buy"
+)
 
 
 def _on_order(conn: Connection) -> dict[str, int]:
     units: Counter[str] = Counter()
-    for row in conn.execute(select(purchase_order).where(purchase_order.c.status != "received")):
+    for row in conn.execute(_UNRECEIVED):
         units[row.gtin] += (row.arrived_units or row.units) - row.received_units
-    for gtin, waiting in conn.execute(
-        select(proposal.c.gtin, proposal.c.units).where(
-            proposal.c.status == "waiting", proposal.c.kind == "buy"
-        )
-    ):
+    for gtin, waiting in conn.execute(_TO_BUY):
         units[gtin] += waiting
     return dict(units)
 
 
+_OPEN_UNITS: Final = (
+    select(
+        order_line.c.gtin,
+        func.sum(order_line.c.allocated_units - order_line.c.picked_units),
+        func.sum(order_line.c.units - order_line.c.allocated_units),
+    )
+    .join(customer_order, customer_order.c.order_id == order_line.c.order_id)
+    .where(customer_order.c.status.in_(("accepted", "allocated")))
+    .group_by(order_line.c.gtin)
+)
+
+
 def _orders(conn: Connection) -> tuple[dict[str, int], dict[str, int]]:
     """Return units (allocated and not yet picked, not allocated) of open orders per article."""
-    rows = conn.execute(
-        select(
-            order_line.c.gtin,
-            func.sum(order_line.c.allocated_units - order_line.c.picked_units),
-            func.sum(order_line.c.units - order_line.c.allocated_units),
-        )
-        .join(customer_order, customer_order.c.order_id == order_line.c.order_id)
-        .where(customer_order.c.status.in_(("accepted", "allocated")))
-        .group_by(order_line.c.gtin)
-    ).all()
+    rows = conn.execute(_OPEN_UNITS).all()
     return {row[0]: int(row[1]) for row in rows}, {row[0]: int(row[2]) for row in rows}
 
 
+_LAST_SEEN: Final = select(
+    observation.c.bin_id, func.max(observation.c.observed_at_ns).label("at_ns")
+).group_by(observation.c.bin_id)
+
+
 def _last_seen(conn: Connection) -> dict[str, int]:
-    rows = conn.execute(
-        select(observation.c.bin_id, func.max(observation.c.observed_at_ns)).group_by(
-            observation.c.bin_id
-        )
+    return {bin_id: int(at_ns) for bin_id, at_ns in conn.execute(_LAST_SEEN)}
+
+
+_NEWEST: Final = _LAST_SEEN.subquery()
+_MISCOUNTED: Final = and_(
+    observation.c.kind == "counted", observation.c.seen_units != observation.c.book_units
+)
+_STRANGER: Final = and_(
+    observation.c.kind == "sighted", observation.c.gtin != "", observation.c.book_units <= 0
+)
+_DOUBTFUL: Final = (
+    select(observation.c.bin_id)
+    .join(
+        _NEWEST,
+        and_(
+            _NEWEST.c.bin_id == observation.c.bin_id,
+            _NEWEST.c.at_ns == observation.c.observed_at_ns,
+        ),
     )
-    return {bin_id: int(at_ns) for bin_id, at_ns in rows}
+    .where(or_(_MISCOUNTED, _STRANGER))
+)
 
 
 def _doubtful_bins(conn: Connection) -> frozenset[str]:
@@ -263,49 +297,33 @@ def _doubtful_bins(conn: Connection) -> frozenset[str]:
     A count differs where its units do; a sighting where it shows an article the book does not have
     there (how many labels are in view says nothing of the units behind them).
     """
-    newest = (
-        select(observation.c.bin_id, func.max(observation.c.observed_at_ns).label("at_ns"))
-        .group_by(observation.c.bin_id)
-        .subquery()
-    )
-    miscounted = and_(
-        observation.c.kind == "counted", observation.c.seen_units != observation.c.book_units
-    )
-    stranger = and_(
-        observation.c.kind == "sighted", observation.c.gtin != "", observation.c.book_units <= 0
-    )
-    rows = conn.execute(
-        select(observation.c.bin_id)
-        .join(
-            newest,
-            and_(
-                newest.c.bin_id == observation.c.bin_id,
-                newest.c.at_ns == observation.c.observed_at_ns,
-            ),
-        )
-        .where(or_(miscounted, stranger))
-    ).scalars()
-    return frozenset(rows)
+    return frozenset(conn.execute(_DOUBTFUL).scalars())
+
+
+_COUNTING: Final = select(task.c.task_id).where(
+    task.c.kind == "count", task.c.status.in_(OPEN_STATUSES)
+)
+_COUNT_WAITS: Final = select(proposal.c.proposal_id).where(
+    proposal.c.kind == "count", proposal.c.status.in_(("waiting", "approved"))
+)
+_OPEN_COUNT: Final = select(or_(_COUNTING.exists(), _COUNT_WAITS.exists()))
 
 
 def _open_count(conn: Connection) -> bool:
-    counting = select(task.c.task_id).where(
-        task.c.kind == "count", task.c.status.in_(OPEN_STATUSES)
-    )
-    waiting = select(proposal.c.proposal_id).where(
-        proposal.c.kind == "count", proposal.c.status.in_(("waiting", "approved"))
-    )
-    return bool(conn.execute(select(or_(counting.exists(), waiting.exists()))).scalar_one())
+    return bool(conn.execute(_OPEN_COUNT).scalar_one())
+
+
+_CAUSES: Final = (
+    select(order_line.c.gtin, order_line.c.order_id)
+    .join(customer_order, customer_order.c.order_id == order_line.c.order_id)
+    .order_by(customer_order.c.ordered_at_ns.desc(), order_line.c.order_id)
+    .limit(CAUSES_READ_MAX)
+)
 
 
 def _causes(conn: Connection) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = defaultdict(list)
-    rows = conn.execute(
-        select(order_line.c.gtin, order_line.c.order_id)
-        .join(customer_order, customer_order.c.order_id == order_line.c.order_id)
-        .order_by(customer_order.c.ordered_at_ns.desc(), order_line.c.order_id)
-        .limit(CAUSES_READ_MAX)
-    )
+    rows = conn.execute(_CAUSES)
     for gtin, order_id in rows:
         if len(found[gtin]) < CAUSES_PER_GTIN_MAX and order_id not in found[gtin]:
             found[gtin].append(order_id)
