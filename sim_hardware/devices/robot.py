@@ -199,11 +199,16 @@ class Robot:
         """Let `dt_s` world seconds pass for the body; return whether it moved."""
         if self._dark:
             return self._tick_dark(dt_s)
-        vehicle = self.vehicle
+        vehicle, drive, order = self.vehicle, self.drive, self._order
         was_moving = vehicle.is_moving
-        drive = self.drive
-        drive.use_battery(dt_s, self._order.last_node_id)
-        if self._order.due:
+        if not (
+            order.nodes or order.due or was_moving or self._changed or self._cancelling
+            or self._was_held or drive.obstacle or drive.is_held
+        ):  # fmt: skip
+            drive.rest(dt_s, order.last_node_id)
+            return False
+        drive.use_battery(dt_s, order.last_node_id)
+        if order.due:
             self._act(dt_s)
         if self._order.nodes or was_moving or drive.obstacle:
             self._drive_on(dt_s)

@@ -84,7 +84,7 @@ class Drive:
     @property
     def is_held(self) -> bool:
         """Return whether nothing may move: emergency stop, or no position."""
-        return self.e_stop != NO_STOP or self.is_lost
+        return self.e_stop != NO_STOP or (self._lost_until_s > 0.0 and self.is_lost)
 
     def is_charging(self, last_node: str) -> bool:
         """Return whether it stands on a charger that gives it current: nothing to switch on."""
@@ -125,6 +125,14 @@ class Drive:
         self._vehicle.use_battery(
             dt_s, charging=self.is_charging(last_node), load=load, taper_from=body.taper_from
         )
+
+    def rest(self, dt_s: float, last_node: str) -> None:
+        """Let the battery give what standing needs; on a charger, what `use_battery` says."""
+        vehicle, chargers = self._vehicle, self._world.chargers
+        if not chargers.is_charger(last_node):
+            vehicle.idle(dt_s)
+        elif vehicle.battery_share < 1.0 or not chargers.keeps_full(self._serial, last_node):
+            self.use_battery(dt_s, last_node)
 
     def lift_s(self, bin_id: str) -> float:
         """Return how long the lift takes to the height of this bin."""
@@ -233,12 +241,8 @@ class Drive:
         if floor.obstacle(nodes[index].node_id, nodes[index + 1].node_id):
             return False
         before = nodes[index - 1].node_id if index else order.last_node_id
-        (x0, y0), (x1, y1), (x2, y2) = (
-            floor.position(name)
-            for name in (before, nodes[index].node_id, nodes[index + 1].node_id)
-        )
-        turn = math.atan2(y2 - y1, x2 - x1) - math.atan2(y1 - y0, x1 - x0)
-        return abs(math.remainder(turn, math.tau)) < STRAIGHT_RAD
+        turn = floor.turn_rad(before, nodes[index].node_id, nodes[index + 1].node_id)
+        return abs(turn) < STRAIGHT_RAD
 
     def _free_way_m(self, order: OrderState, goal: Node, standing: Standing) -> float:
         """Return how far it is to where the robot has to stand next; far is far enough."""

@@ -44,6 +44,11 @@ class Chargers:
         ]  # fmt: skip
         return robot in hungry[: self.at_once]
 
+    def keeps_full(self, robot: str, node_id: str) -> bool:
+        """Return whether a robot that is full stays so: it stands there, nobody waits for it."""
+        standing = self._standing.get(robot) == (node_id, True)
+        return standing and not self.at_once and node_id not in self._broken
+
     def break_down(self, node_id: str) -> None:
         """Let a charger give no current. Raises ValueError where there is none."""
         if node_id not in self._nodes:

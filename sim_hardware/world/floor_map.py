@@ -29,6 +29,8 @@ class FloorMap:
         for edge in site.edges:
             length_m = math.dist(self._at[edge.from_node], self._at[edge.to_node])
             self._next[edge.from_node].append((edge.to_node, length_m))
+        self._turns: dict[tuple[str, str, str], float] = {}
+        """By three nodes one behind the other: as many as lanes meet, at most."""
         self._lanes = {(edge.from_node, edge.to_node) for edge in site.edges}
         self._closed: Counter[tuple[str, str]] = Counter()
         self._blocked: Counter[str] = Counter()
@@ -46,6 +48,16 @@ class FloorMap:
     def is_lane(self, from_node: str, to_node: str) -> bool:
         """Return whether one drives from one node to the next in this direction, by the map."""
         return (from_node, to_node) in self._lanes
+
+    def turn_rad(self, before: str, node: str, after: str) -> float:
+        """Return how far one turns at `node` on the way between its neighbours; 0: not at all."""
+        key = (before, node, after)
+        turn = self._turns.get(key)
+        if turn is None:
+            (x0, y0), (x1, y1), (x2, y2) = self._at[before], self._at[node], self._at[after]
+            angle = math.atan2(y2 - y1, x2 - x1) - math.atan2(y1 - y0, x1 - x0)
+            turn = self._turns[key] = math.remainder(angle, math.tau)
+        return turn
 
     # --- doors and obstacles ------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 ACCELERATION_MPS2: Final = 1.0
 TURN_RADPS: Final = 2.2
 ANGLE_EXACT_RAD: Final = 1e-6
@@ -18,6 +20,9 @@ CHARGE_SHARE: Final = 6.0
 TAPER_END_SHARE: Final = 0.1
 """What is left of a falling charging current when the battery is full."""
 S_PER_H: Final = 3_600.0
+NEAR_M: Final = 2 * RADIUS_M + 0.01
+FEW, MANY = 12, 400
+"""Between so many robots all pairs are looked at faster together than one by one."""
 
 
 @dataclass(slots=True)
@@ -55,6 +60,11 @@ class Vehicle:
                 share *= 1.0 - (1.0 - TAPER_END_SHARE) * done
         left = self.battery_share - share * dt_s / S_PER_H / self.battery_hours
         self.battery_share = min(1.0, max(0.0, left))
+
+    def idle(self, dt_s: float) -> None:
+        """Let the battery give what `dt_s` seconds of standing need."""
+        left = self.battery_share - IDLE_SHARE * dt_s / S_PER_H / self.battery_hours
+        self.battery_share = max(0.0, left)
 
     def turn_to(self, x_m: float, y_m: float, dt_s: float) -> float:
         """Turn towards a point; return the seconds that are left once it looks there."""
@@ -117,6 +127,8 @@ class Encounters:
 
     def look(self) -> list[tuple[str, str]]:
         """Return the pairs that have begun to overlap since the last look."""
+        if not self._touching and self._are_apart():
+            return []
         cells: dict[tuple[int, int], list[tuple[str, Vehicle]]] = {}
         for name, vehicle in self._vehicles:
             cell = (math.floor(vehicle.x_m), math.floor(vehicle.y_m))
@@ -136,6 +148,14 @@ class Encounters:
         self.count += len(begun)
         self._touching = now
         return begun
+
+    def _are_apart(self) -> bool:
+        """Return whether no two are near each other, as is usual; all pairs at once."""
+        if not FEW < len(self._vehicles) < MANY:
+            return False
+        at = np.array([complex(body.x_m, body.y_m) for _, body in self._vehicles])
+        away = np.abs(at[:, None] - at[None, :])
+        return int(np.count_nonzero(away < NEAR_M)) == len(at)  # each is near itself
 
     @staticmethod
     def _overlap(one: Vehicle, other: Vehicle) -> bool:
