@@ -52,6 +52,10 @@ TICK_S: Final = 0.25
 """How often the phases that wait for a time run when nothing else happens."""
 FOLLOW_S: Final = 0.05
 """The phases follow a change after this: changes that come together are followed once."""
+FOLLOW_LARGE_S: Final = 0.25
+WORKERS_SMALL_MAX: Final = 100
+"""With more people and robots something changes all the time, and each round looks at all that is
+open: then changes are gathered for longer."""
 CHANGED_S: Final = 0.2
 BEAT_S: Final = 2.0
 """So often pages hear at least that central is there, also when nothing changed."""
@@ -90,6 +94,8 @@ class Keeper:
         self._engine = engine
         self._bus = bus
         self._lane = lane
+        workers = len(floor.site.people) + len(floor.site.robots)
+        self._follow_s = FOLLOW_S if workers <= WORKERS_SMALL_MAX else FOLLOW_LARGE_S
         self._people = PeopleBoard()
         self._purchases = PurchaseSender()
         self._turns = make_turns(self._people, self._purchases)
@@ -192,7 +198,7 @@ class Keeper:
     def _follow_soon(self) -> None:
         if not self._follows:
             self._follows = True
-            self._lane.call_later(FOLLOW_S, self._run_phases)
+            self._lane.call_later(self._follow_s, self._run_phases)
 
     def _run_phases(self) -> None:
         """Run the phases whose turn it is, again and again until nobody finds anything to do."""

@@ -1,7 +1,8 @@
 """The fleet: jobs in, orders to robots out, progress told. Everything runs on one lane.
 
-A tick comes every TICK_S and after each batch of states: jobs move on by what robots reported, free
-robots get jobs, paths grow, what is safe is released and sent, then whoever asked is told.
+A tick comes every TICK_S and, with few robots, after each batch of states: jobs move on by what
+robots reported, free robots get jobs, paths grow, what is safe is released and sent, then whoever
+asked is told.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ from wire.vda5050.codec import WireError, decode
 from wire.vda5050.messages import Connection, State
 
 TICK_S: Final = 0.15
+ROBOTS_AT_ONCE_MAX: Final = 20
+"""With more robots states come all the time, and each tick looks at all robots: then only the
+ticks in time follow what states say."""
 ENDS_KEPT_S: Final = 30 * 86_400
 """No task waits for longer than a month to be told how its job ended."""
 LOST_AFTER: Final = 5
@@ -225,7 +229,9 @@ class Fleet:
                 self._follow_job(vehicle)
             else:
                 self._metrics.count("fleet_late_states")
-        self._tick()
+        self._rests_until_ns = 0
+        if len(self._vehicles) <= ROBOTS_AT_ONCE_MAX:
+            self._tick()
 
     def _handle_connections(self, batch: list[Incoming]) -> None:
         if self._stopped:
