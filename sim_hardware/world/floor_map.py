@@ -11,7 +11,9 @@ from typing import Final
 from wire.site import BinRow, Site, SiteError
 
 STARTS_KEPT_MAX: Final = 2_000
-"""Nodes from which all shortest ways are kept; the longest unused go first."""
+"""Nodes from which the shortest ways are kept; the longest unused go first."""
+Ways = dict[str, tuple[float, str]]
+"""By node the metres to it, and the node before it."""
 
 
 class FloorMap:
@@ -34,8 +36,8 @@ class FloorMap:
         self._lanes = {(edge.from_node, edge.to_node) for edge in site.edges}
         self._closed: Counter[tuple[str, str]] = Counter()
         self._blocked: Counter[str] = Counter()
-        self._open_ways: OrderedDict[str, dict[str, tuple[float, str]]] = OrderedDict()
-        self._ways: OrderedDict[str, dict[str, tuple[float, str]]] = OrderedDict()
+        self._open_ways: OrderedDict[str, _Search] = OrderedDict()
+        self._ways: OrderedDict[str, _Search] = OrderedDict()
 
     def knows(self, node_id: str) -> bool:
         """Return whether there is such a node."""
@@ -123,16 +125,16 @@ class FloorMap:
 
         Where no lane leads there at all one walks straight through.
         """
-        found = self._from(from_node).get(to_node)
+        found = self._from(from_node, to_node).get(to_node)
         if found is not None:
             return found[0]
-        if (self._closed or self._blocked) and to_node in self._plain(from_node):
+        if (self._closed or self._blocked) and to_node in self._plain(from_node, to_node):
             return math.inf
         return math.dist(self._at[from_node], self._at[to_node])
 
     def way(self, from_node: str, to_node: str) -> list[str]:
         """Return the nodes of the shortest way now, both ends among them; else only the ends."""
-        found = self._from(from_node)
+        found = self._from(from_node, to_node)
         if to_node not in found:
             return [from_node, to_node]
         nodes = [to_node]
@@ -148,37 +150,49 @@ class FloorMap:
         """Return the nodes to which a lane leads from here."""
         return [other for other, _ in self._next[node_id]]
 
-    def _from(self, start: str) -> dict[str, tuple[float, str]]:
+    def _from(self, start: str, goal: str) -> Ways:
+        """Return the ways from `start` now, that to `goal` among them where there is one."""
         if self._closed or self._blocked:
-            return self._kept(self._ways, start)
-        return self._plain(start)
+            return self._search(self._ways, start, goal)
+        return self._plain(start, goal)
 
-    def _plain(self, start: str) -> dict[str, tuple[float, str]]:
+    def _plain(self, start: str, goal: str) -> Ways:
         """Return the ways from `start` with all doors open and nothing around."""
-        return self._kept(self._open_ways, start)
+        return self._search(self._open_ways, start, goal)
 
-    def _kept(
-        self, ways: OrderedDict[str, dict[str, tuple[float, str]]], start: str
-    ) -> dict[str, tuple[float, str]]:
-        if start not in ways:
-            ways[start] = self._shortest(start, free=ways is self._open_ways)
-            if len(ways) > STARTS_KEPT_MAX:
-                ways.popitem(last=False)
-        ways.move_to_end(start)
-        return ways[start]
+    def _search(self, kept: OrderedDict[str, _Search], start: str, goal: str) -> Ways:
+        """Return the ways from `start` as far as they were looked for, now or before."""
+        search = kept.get(start)
+        if search is None:
+            search = kept[start] = _Search(start)
+            if len(kept) > STARTS_KEPT_MAX:
+                kept.popitem(last=False)
+        kept.move_to_end(start)
+        if goal not in search.found:
+            self._go_on(search, goal, free=kept is self._open_ways)
+        return search.found
 
-    def _shortest(self, start: str, *, free: bool) -> dict[str, tuple[float, str]]:
-        """Return the shortest ways from `start`: (metres, the node before) by node."""
-        found: dict[str, tuple[float, str]] = {}
-        heap = [(0.0, start, "")]
-        while heap:
+    def _go_on(self, search: _Search, goal: str, *, free: bool) -> None:
+        """Go on with a search until `goal` is found; most people walk to what is near."""
+        found, heap = search.found, search.heap
+        while heap and goal not in found:
             length_m, node, before = heapq.heappop(heap)
             if node in found:
                 continue
             found[node] = (length_m, before)
-            if not free and node != start and node in self._blocked:
+            if not free and node != search.start and node in self._blocked:
                 continue
             for other, step_m in self._next[node]:
                 if other not in found and (free or (node, other) not in self._closed):
                     heapq.heappush(heap, (length_m + step_m, other, node))
-        return found
+
+
+class _Search:
+    """A search for shortest ways from one node, as far as it went: it goes on where it stopped."""
+
+    __slots__ = ("found", "heap", "start")
+
+    def __init__(self, start: str) -> None:
+        self.start = start
+        self.found: Ways = {}
+        self.heap: list[tuple[float, str, str]] = [(0.0, start, "")]

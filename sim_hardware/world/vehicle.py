@@ -153,9 +153,10 @@ class Encounters:
         """Return whether no two are near each other, as is usual; all pairs at once."""
         if not FEW < len(self._vehicles) < MANY:
             return False
-        at = np.array([complex(body.x_m, body.y_m) for _, body in self._vehicles])
-        away = np.abs(at[:, None] - at[None, :])
-        return int(np.count_nonzero(away < NEAR_M)) == len(at)  # each is near itself
+        x_m = np.array([body.x_m for _, body in self._vehicles])
+        y_m = np.array([body.y_m for _, body in self._vehicles])
+        near = (np.subtract.outer(x_m, x_m) ** 2 + np.subtract.outer(y_m, y_m) ** 2) < NEAR_M**2
+        return int(np.count_nonzero(near)) == len(x_m)  # each is near itself
 
     @staticmethod
     def _overlap(one: Vehicle, other: Vehicle) -> bool:
