@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -48,6 +50,8 @@ PORTS: Final = Ports(broker=1883, desk=8000, pictures=8001)
 PERCENT: Final = 100.0
 VISITORS: Final = [GUEST_SCANNER, GUEST_CABLE_SCANNER]
 HISTORY_FILE: Final = "history.csv"
+MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it, for its owner only
+MEMORY_BYTES_MIN: Final = 2 * 1024**3
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,14 +199,25 @@ def checked(results: Sequence[Result]) -> list[Checked]:
     ]
 
 
+def memory_folder() -> Path | None:
+    """Return a folder in memory with room for runs; None: there is none, or TMPDIR says where.
+
+    Nothing of a run in virtual time has to outlive a loss of power, and every commit would wait for
+    the disk.
+    """
+    if "TMPDIR" in os.environ or not os.access(MEMORY_FOLDER, os.W_OK):
+        return None
+    return MEMORY_FOLDER if shutil.disk_usage(MEMORY_FOLDER).free >= MEMORY_BYTES_MIN else None
+
+
 @contextlib.contextmanager
-def run_folder(given: Path | None) -> Iterator[Path]:
-    """Yield the folder of a run."""
+def run_folder(given: Path | None, parent: Path | None = None) -> Iterator[Path]:
+    """Yield the folder of a run: the given one, or one of its own below `parent`."""
     if given is not None:
         given.mkdir(parents=True, exist_ok=True)
         yield given.resolve()
         return
-    with tempfile.TemporaryDirectory(prefix="stockhelm-sim-") as directory:
+    with tempfile.TemporaryDirectory(prefix="stockhelm-sim-", dir=parent) as directory:
         yield Path(directory)
 
 
@@ -224,7 +239,10 @@ def run_virtual(
     on_step: OnStep = lambda _at_s, _text: None,
 ) -> SimReport:
     """Run a scenario in virtual time (`mem` or `pty`); return what was found."""
-    with run_folder(options.directory) as directory, _trace_file(options.trace) as file:
+    with (
+        run_folder(options.directory, memory_folder()) as directory,
+        _trace_file(options.trace) as file,
+    ):
         demo = write_site(scenario, directory, base, options.seed, PORTS)
         run = _VirtualRun(scenario, demo, options, file, on_step)
         try:
