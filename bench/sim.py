@@ -7,11 +7,11 @@ from typing import Final
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import sim_generator
+from bench import sim_determinism, sim_generator, sim_speed
 from stockhelm.bench import Bench, Row
 
 Part = Callable[[Bench, Progress], list[Row]]
-PARTS: Final[tuple[Part, ...]] = (sim_generator.rows,)
+PARTS: Final[tuple[Part, ...]] = (sim_determinism.rows, sim_speed.rows, sim_generator.rows)
 """Each returns its rows and shows its progress; they run one after the other."""
 
 

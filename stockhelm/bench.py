@@ -68,6 +68,8 @@ class Bench:
     clock: Clock
     directory: Path
     """An empty folder of its own on the disk of the current directory."""
+    full: bool = False
+    """Whether long measurements are made whole; else a part of them, which their rows say."""
 
 
 class BenchModule(Protocol):
@@ -86,6 +88,11 @@ def at_most(
     return msgspec.structs.replace(plain, goal=goal, met=ours <= goal)
 
 
+def at_least(what: str, unit: str, ours: float, *, goal: float) -> Row:
+    """Return the row of a figure that shall reach `goal`."""
+    return msgspec.structs.replace(figure(what, unit, ours), goal=goal, met=ours >= goal)
+
+
 def figure(
     what: str, unit: str, ours: float, *, peer: float | None = None, peer_name: str | None = None
 ) -> Row:
@@ -97,11 +104,16 @@ def figure(
 
 
 def run_bench(
-    names: Sequence[str], json_path: Path | None = None, console: Console | None = None
+    names: Sequence[str],
+    json_path: Path | None = None,
+    console: Console | None = None,
+    *,
+    full: bool = False,
 ) -> int:
     """Run the named benches (all where none is named); return 0, or 1 where a goal was missed.
 
-    The file holds one report, or a list of them where several benches ran.
+    `full`: long measurements are made whole. The file holds one report, or a list of them where
+    several benches ran.
     """
     console = console or Console(highlight=False)
     reports = []
@@ -110,7 +122,8 @@ def run_bench(
             module = _module(name)
             console.print(f"bench {name}: {BENCHES[name]}")
             with _work_folder(name) as directory:
-                rows = module.run(Bench(console=console, clock=SystemClock(), directory=directory))
+                bench = Bench(console=console, clock=SystemClock(), directory=directory, full=full)
+                rows = module.run(bench)
             report = Report(bench=name, machine=machine(), versions=versions(), rows=rows)
             console.print(_table(report))
             reports.append(report)

@@ -330,8 +330,11 @@ def bench(
     ] = None,
     *,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the rows here.")] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Measure all of what takes long, not a part.")
+    ] = False,
 ) -> None:
     """Measure speed and quality beside peers, in one run."""
     from stockhelm.bench import run_bench
 
-    raise typer.Exit(run_bench(names or [], json_file))
+    raise typer.Exit(run_bench(names or [], json_file, full=full))
