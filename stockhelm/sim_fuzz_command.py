@@ -16,6 +16,8 @@ from stockhelm.sim_fuzz import Found, Limits, fuzz
 
 USAGE: Final = 2
 FAILED: Final = 1
+SAY_EVERY: Final = 20
+"""Runs between two words on how far it is, where no bar can be shown."""
 
 
 def fuzz_command(seed: int, first: int, limits: Limits, keep: Path | None, console: Console) -> int:
@@ -36,6 +38,8 @@ def fuzz_command(seed: int, first: int, limits: Limits, keep: Path | None, conso
             for found in fuzz(seed, first, limits, SystemClock()):
                 _count(tally, found)
                 bars.update(bar, description=_summary(tally))
+                if not console.is_terminal and tally["runs"] % SAY_EVERY == 0:
+                    console.print(f"  {_summary(tally)}", soft_wrap=True)
                 if found.breaches:
                     _tell(found, keep, bars.console)
     except ScenarioError as error:
