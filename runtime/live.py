@@ -117,6 +117,8 @@ class LiveLane:
         self._calls: deque[Callable[[], None]] = deque()
         self._timers: list[tuple[int, int, LiveTimer]] = []
         self._order = itertools.count()
+        self._is_running = False
+        self.calls_begun = 0
         self.changed = threading.Condition()
         self.closed = False
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -160,6 +162,11 @@ class LiveLane:
         period_ns = round(period_s * NS_PER_S)
         return self._add_timer(LiveTimer(call, period_ns), period_ns)
 
+    @property
+    def idle(self) -> bool:
+        """Return whether nothing runs and nothing is queued; timers may be due later."""
+        return not (self._is_running or self._calls)
+
     def close(self) -> None:
         """Stop after the call that is running; queued calls are dropped."""
         with self.changed:
@@ -176,6 +183,7 @@ class LiveLane:
     def _next(self) -> Callable[[], None] | None:
         """Wait for the next call, due timers first; None when the lane is closed."""
         with self.changed:
+            self._is_running = False
             while not self.closed:
                 now_ns = self._clock.monotonic_ns()
                 if self._timers and self._timers[0][0] <= now_ns:
@@ -185,12 +193,17 @@ class LiveLane:
                     if timer.period_ns:
                         due_ns = now_ns + timer.period_ns
                         heapq.heappush(self._timers, (due_ns, next(self._order), timer))
-                    return timer.call
+                    return self._begin(timer.call)
                 if self._calls:
-                    return self._calls.popleft()
+                    return self._begin(self._calls.popleft())
                 left_ns = self._timers[0][0] - now_ns if self._timers else None
                 self.changed.wait(None if left_ns is None else left_ns / self._wait_ns_per_s)
         return None
+
+    def _begin(self, call: Callable[[], None]) -> Callable[[], None]:
+        self._is_running = True
+        self.calls_begun += 1
+        return call
 
     def _run(self) -> None:
         try:
@@ -250,6 +263,14 @@ class LiveRuntime:
         bus = MqttBus(options, self._clock)
         self._buses.append(bus)
         return bus
+
+    @property
+    def idle(self) -> bool:
+        """Return whether every lane has done all that was queued for it."""
+        # Looked at twice: what one lane gave to another meanwhile has begun another call.
+        begun = sum(lane.calls_begun for lane in self._lanes)
+        all_idle = all(lane.idle for lane in self._lanes) and all(lane.idle for lane in self._lanes)
+        return all_idle and begun == sum(lane.calls_begun for lane in self._lanes)
 
     def request_stop(self) -> None:
         """Let `wait` return; may be called from a signal handler and from any thread."""

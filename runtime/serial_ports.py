@@ -132,7 +132,9 @@ class DevicePort:
                 raise PortLostError(f"{self._link}: write failed: {error}") from error
 
     def close(self) -> None:
-        """Pull the cable: the host's end hangs up and its path disappears."""
+        """Pull the cable: the host's end hangs up and its path disappears. Closed: do nothing."""
+        if self._closing:
+            return  # its handles may be somebody else's by now
         self._closing = True
         # Another device may have taken the path since.
         if self._link.is_symlink() and str(self._link.readlink()) == self._name:

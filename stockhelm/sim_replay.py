@@ -190,6 +190,7 @@ def _play(
         stage.set_utc(burst[0].utc_ns)
         for record in burst:
             if isinstance(record, Stopping):
+                stage.stopping()
                 subject.service.stop()
             stage.world.play(record)
         stage.settle()

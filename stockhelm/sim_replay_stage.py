@@ -22,6 +22,9 @@ UTC_STEP_NS_MIN: Final = 1_000_000
 READY_S_MAX: Final = 10.0
 DRAIN_S_MAX: Final = 60.0
 LOOK_S: Final = 0.05
+SETTLE_LOOK_S: Final = 0.002
+SETTLE_S_MAX: Final = 5.0
+"""A process that is not done with it by then gets the next thing nevertheless."""
 GRACE_S: Final = 2.0
 """What is under way in a process that was asked to stop has so long."""
 log = structlog.get_logger()
@@ -50,6 +53,9 @@ class Stage(Protocol):
 
     def finish(self, *, ended: bool) -> None:
         """Let it work off everything; `ended`: it ended well, so also what it had begun."""
+
+    def stopping(self) -> None:
+        """Let everything arrive: the process begins to stop, and then hears nobody."""
 
     def crash(self) -> str:
         """Return what the process died of, empty while it lives."""
@@ -99,6 +105,9 @@ class VirtualStage:
     def finish(self, *, ended: bool) -> None:
         """Let it work off everything; `ended`: it ended well, so also what it had begun."""
         self._base.run_for(GRACE_S if ended else 0.0)
+
+    def stopping(self) -> None:
+        """Do nothing: here everything arrives at once."""
 
     def crash(self) -> str:
         """Return nothing: here an error ends the replay itself."""
@@ -166,15 +175,31 @@ class LiveStage:
             self._clock.ahead_ns += step_ns
 
     def settle(self) -> None:
-        """Wait for nothing: a real process does it in its own time."""
+        """Wait until everything arrived and was worked off.
+
+        What came later may be the answer to what the process made of this: however busy this
+        machine is, it must not come before.
+        """
+        router, lines = self.world.router, self.world.lines
+        for _ in range(round(SETTLE_S_MAX / SETTLE_LOOK_S)):
+            if self.crash() or (
+                router.handed >= router.sent and lines.all_heard and self._product.idle
+            ):
+                return
+            pause(SETTLE_LOOK_S)
 
     def finish(self, *, ended: bool) -> None:  # noqa: ARG002 - live, what was begun ends either way
         """Wait until everything was handed on, and for what it begins."""
-        router = self.world.router
-        self._wait(
-            lambda: router.handed >= router.sent, DRAIN_S_MAX, "every message to be handed on"
-        )
+        self._drain()
         pause(GRACE_S)
+
+    def stopping(self) -> None:
+        """Let everything arrive; what was handed on later had arrived before, and is given as is.
+
+        A process that stops says goodbye to its broker.
+        """
+        self._drain()
+        self.world.router.carry_no_more()
 
     def crash(self) -> str:
         """Return what the process died of, empty while it lives."""
@@ -192,6 +217,12 @@ class LiveStage:
         self.end()
         self._player.close()
         self._broker.stop()
+
+    def _drain(self) -> None:
+        router = self.world.router
+        self._wait(
+            lambda: router.handed >= router.sent, DRAIN_S_MAX, "every message to be handed on"
+        )
 
     def _carry(self, topic: str, payload: bytes) -> None:
         self._wait(lambda: self._bus.publish(topic, payload), DRAIN_S_MAX, "room for a message")

@@ -210,6 +210,10 @@ class Router:
             else:
                 self._carry(f"{PREFIX}/{record.number}/{retained:d}/{at_ns}/{topic}", payload)
 
+    def carry_no_more(self) -> None:
+        """Hand on directly from now on."""
+        self._carry = None
+
     def link(self, record: Link) -> None:
         """Let a connection be up or down."""
         if record.number < len(self._buses):
@@ -312,9 +316,16 @@ class Lines:
         self._folder = folder
         self._opens = {path: deque(tries) for path, tries in contents.opens.items()}
         self._lock = threading.Lock()
-        self._devices: dict[int, Port] = {}
+        self._devices: dict[int, _Line] = {}
         self._early: dict[int, list[bytes]] = defaultdict(list)
         self._gone: set[int] = set()
+
+    @property
+    def all_heard(self) -> bool:
+        """Return whether the process was handed all that came on the lines it has open."""
+        with self._lock:
+            lines = list(self._devices.values())
+        return all(line.all_heard for line in lines)
 
     def open(
         self,
@@ -333,14 +344,14 @@ class Lines:
             if reason:
                 raise PortOpenError(reason)
             local = str(self._folder / f"line-{number}")
-            device = self._player.ports.create(local, self._lane, lambda _chunks: None)
-            port = self._ports.open(local, baud, lane, on_bytes, on_lost)
-            self._devices[number] = device
+            line = _Line(self._player.ports.create(local, self._lane, lambda _chunks: None))
+            line.host = self._ports.open(local, baud, lane, line.hearing(on_bytes), on_lost)
+            self._devices[number] = line
             for data in self._early.pop(number, ()):
-                device.write(data)
+                line.say(data)
             if number in self._gone:
-                device.close()
-            return port
+                line.unplug()
+            return line
 
     def create(
         self, path: str, lane: Lane, on_bytes: Callable[[list[tuple[bytes, int]]], None]
@@ -351,13 +362,13 @@ class Lines:
     def play(self, record: Chunks) -> None:
         """Let the device say what it said."""
         with self._lock:
-            device = self._devices.get(record.number)
-            if device is None:
+            line = self._devices.get(record.number)
+            if line is None:
                 self._early[record.number] += [data for data, _ in record.items]
                 return
         for data, _ in record.items:
             try:
-                device.write(data)
+                line.say(data)
             except PortLostError:
                 self.unheard_bytes += len(data)
 
@@ -365,9 +376,55 @@ class Lines:
         """Pull the cable."""
         with self._lock:
             self._gone.add(record.number)
-            device = self._devices.get(record.number)
-        if device is not None:
-            device.close()
+            line = self._devices.get(record.number)
+        if line is not None:
+            line.unplug()
+
+
+class _Line:
+    """One line that the process opened: its port, with the device at the other end."""
+
+    host: Port
+
+    def __init__(self, device: Port) -> None:
+        self._device = device
+        self._is_over = False
+        self._said_bytes = 0
+        self._heard_bytes = 0
+
+    @property
+    def all_heard(self) -> bool:
+        return self._is_over or self._heard_bytes >= self._said_bytes
+
+    def hearing(
+        self, on_bytes: Callable[[list[tuple[bytes, int]]], None]
+    ) -> Callable[[list[tuple[bytes, int]]], None]:
+        """Return `on_bytes`, with what it is handed counted."""
+
+        def heard(chunks: list[tuple[bytes, int]]) -> None:
+            on_bytes(chunks)
+            self._heard_bytes += sum(len(data) for data, _ in chunks)
+
+        return heard
+
+    def say(self, data: bytes) -> None:
+        """Let the device say something. Raises PortLostError."""
+        self._device.write(data)
+        self._said_bytes += len(data)
+
+    def unplug(self) -> None:
+        """Pull the cable."""
+        self._is_over = True
+        self._device.close()
+
+    def write(self, data: bytes) -> None:
+        """Write to the device. Raises PortLostError."""
+        self.host.write(data)
+
+    def close(self) -> None:
+        """Close the process's end."""
+        self._is_over = True
+        self.host.close()
 
 
 class Cameras:

@@ -17,13 +17,24 @@ from runtime.recording import Opened, Recording, RecordingError
 from sim_hardware.plant import Mode
 from sim_hardware.scenarios.text import parse_scenario
 from stockhelm.cli import app
+from stockhelm.sim_live import run_live
 from stockhelm.sim_replay import ReplayReport, replay
 from stockhelm.sim_run import RunOptions, run_virtual
 from tests.edge_world import MUG, PEN, article_label, bin_label, command_label, task
 from tests.recorded_edge import RecordedEdge
 
 PICK = (command_label("PICK"), bin_label("A-01"), article_label(MUG, 2))
-COMMANDS = ("RECEIVE", "PUTAWAY", "PICK", "COUNT", "UNDO", "CANCEL")
+SENSIBLE = (
+    PICK,
+    (command_label("PICK"), bin_label("A-02"), article_label(PEN, 1), command_label("UNDO")),
+    (command_label("RECEIVE"), bin_label("DOCK-1"), article_label(MUG, 3)),
+    (command_label("PUTAWAY"), bin_label("DOCK-1"), article_label(MUG, 2), bin_label("A-03")),
+)
+LABELS = (
+    *(command_label(name) for name in ("RECEIVE", "PUTAWAY", "PICK", "COUNT", "UNDO", "CANCEL")),
+    *(bin_label(name) for name in ("DOCK-1", "A-01", "A-02", "A-03")),
+    *(article_label(gtin, units) for gtin in (MUG, PEN) for units in (1, 2, 50)),
+)
 TASKS = (
     task("pick", 9, task_id="K1"),
     task("pick", 4, task_id="K2", gtin=PEN, from_place="bin:A-02", to_place="tote:O2"),
@@ -228,34 +239,62 @@ def test_whatever_happens_to_an_edge_its_replay_counts_the_same(seed: int) -> No
 
 def happen(edge: RecordedEdge, random: Random) -> None:
     """Let forty things happen, sensible and not, close together and far apart."""
-    labels = [command_label(name) for name in COMMANDS]
-    labels += [bin_label(name) for name in ("DOCK-1", "A-01", "A-02", "A-03")]
-    labels += [article_label(gtin, units) for gtin in (MUG, PEN) for units in (1, 2, 50)]
+    for person_id in ("P1", "P2"):
+        edge.central.tell_tasks(*TASKS, person_id=person_id)
     for _ in range(40):
-        match random.randrange(12):
-            case 0:
-                edge.central.tell_tasks(*random.sample(TASKS, 3), person_id="P1")
-                edge.central.tell_tasks(*random.sample(TASKS, 3), person_id="P2")
-            case 1:
-                edge.record_move(random.randint(1, 3), expires_in_s=random.choice((-1, 60)))
-            case 2:
-                edge.kill()
-                edge.run(random.random())
-                edge.start()
-            case 3:
-                edge.unplug()
-            case 4 | 5:
-                edge.plug()
-            case 6:
-                edge.base.broker.fail()
-                edge.run(random.random())
-                edge.base.broker.recover()
-            case 7 | 8:
-                line = random.choice(labels).encode() + b"\r\n"
-                edge.send(line[: random.choice((3, len(line), len(line)))])
-            case 9:
-                for text in PICK:
-                    edge.send(text.encode() + b"\r\n")
-            case _:
-                edge.scanner.scan(random.choice(labels))
+        (break_something if random.random() < 0.3 else work)(edge, random)
         edge.run(random.choice((0.0, 0.0, 0.01, 0.3, 2.0)))
+
+
+def work(edge: RecordedEdge, random: Random) -> None:
+    """Let somebody scan, or central tell something."""
+    match random.randrange(6):
+        case 0:
+            for person_id in ("P1", "P2"):
+                told = random.sample(TASKS, random.choice((0, 3, 3, 4)))
+                edge.central.tell_tasks(*told, person_id=person_id)
+        case 1:
+            edge.record_move(random.randint(1, 3), expires_in_s=random.choice((-1, 60)))
+        case 2 | 3:
+            for text in random.choice(SENSIBLE):
+                edge.send(text.encode() + b"\r\n")
+        case _:
+            for text in random.choice(SENSIBLE):
+                edge.scanner.scan(text)
+                edge.run(random.choice((0.0, 0.1)))
+
+
+def break_something(edge: RecordedEdge, random: Random) -> None:
+    """Let something go wrong."""
+    match random.randrange(6):
+        case 0:
+            edge.kill()
+            edge.run(random.random())
+            edge.start()
+        case 1:
+            edge.unplug()
+        case 2:
+            edge.plug()
+        case 3:
+            edge.base.broker.fail()
+            edge.run(random.random())
+            edge.base.broker.recover()
+        case 4:
+            line = random.choice(LABELS).encode() + b"\r\n"
+            edge.send(line[: random.choice((3, len(line)))])
+        case _:
+            edge.scanner.scan(random.choice(LABELS))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+def test_real_processes_that_were_killed_are_replayed_in_every_mode(tmp_path: Path) -> None:
+    scenario = parse_scenario(SCENARIO, "a.scn")
+    records = tmp_path / "records"
+    run_live(scenario, tmp_path, RunOptions(mode="live", seed=3, record=records))
+    modes: tuple[Mode, ...] = ("mem", "pty", "live")
+    for mode in modes:
+        report = replay(records, mode=mode, speed=4.0)
+        assert report.ok, report
+        lives = [(one.name, one.life) for one in report.processes]
+        assert {("edge-A", 1), ("edge-A", 2), ("central", 2)} <= set(lives)
