@@ -298,14 +298,18 @@ def _recorded_counts(recording: Recording, contents: Contents) -> tuple[Units | 
     header = recording.header
     if contents.ended:
         return {key: n for key, n in contents.counts.items() if n}, "the end of the recording"
-    after = recording.path.with_name(f"{header.name}-{header.life + 1:03}.db")
+    after = recording.path.with_name(f"{header.name}-{header.life + 1:03}{SUFFIX}")
     if after.is_file():
-        counts = _units(read_counts(header.kind, after))
-        return counts, f"{after.name}, with which its next life began"
-    if not recording.path.with_name(f"{header.name}-{header.life + 1:03}{SUFFIX}").exists():
-        kept = _kept_database(header)
-        if kept.is_file():
-            return _units(read_counts(header.kind, kept)), f"the recorded process's own {kept}"
+        later = Recording(after).header
+        copy = after.with_name(Path(later.database or "none").name)
+        # Another configuration is another process: two runs were recorded into one folder.
+        if later.config == header.config and copy.is_file():
+            counts = _units(read_counts(header.kind, copy))
+            return counts, f"{copy.name}, with which its next life began"
+        return None, f"nothing: it was killed, and {after.name} did not begin with its database"
+    kept = _kept_database(header)
+    if kept.is_file():
+        return _units(read_counts(header.kind, kept)), f"the recorded process's own {kept}"
     return None, "nothing: it was killed, and its database is not here"
 
 

@@ -156,6 +156,18 @@ def test_a_recording_stands_alone(edge: RecordedEdge, tmp_path: Path) -> None:
     assert replay(elsewhere).ok
 
 
+def test_a_killed_process_without_its_database_is_compared_with_nothing(
+    edge: RecordedEdge, tmp_path: Path
+) -> None:
+    pick(edge)
+    edge.kill()
+    (tmp_path / "edge").rename(tmp_path / "gone")
+    done = CliRunner().invoke(app, ["sim", "replay", str(edge.records)], terminal_width=200)
+    assert done.exit_code == 1
+    assert "not compared" in done.output
+    assert "it was killed, and its database is not here" in done.output
+
+
 def test_no_password_comes_into_a_recording(tmp_path: Path) -> None:
     edge = RecordedEdge(tmp_path / "edge", tmp_path / "records")
     edge.kill()
