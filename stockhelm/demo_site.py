@@ -110,6 +110,9 @@ class Shape:
     day_s: float = DAY_S
     stray_share: float = 0.03
     auto_units_max: int = 60
+    task_due_s: float = 120.0
+    proposal_expires_s: float = PolicyConfig().proposal_expires_s
+    base_nodes_max: int = FleetConfig().base_nodes_max
     visitors: bool = False
     """Whether the simulator holds the guests' scanners, for a scenario to scan with."""
     texts: Mapping[str, str] | None = None
@@ -354,9 +357,13 @@ def _central_config(demo: DemoSite, ports: Ports, shape: Shape) -> CentralConfig
             buy_review_d=1.0,
             count_every_s=20.0,
         ),
-        policy=PolicyConfig(auto_units_max=shape.auto_units_max, auto_buy_cents_max=500_000),
-        tasking=TaskingConfig(task_due_s=120.0, record_after_s=3.0),
-        fleet=FleetConfig(),
+        policy=PolicyConfig(
+            auto_units_max=shape.auto_units_max,
+            auto_buy_cents_max=500_000,
+            proposal_expires_s=shape.proposal_expires_s,
+        ),
+        tasking=TaskingConfig(task_due_s=shape.task_due_s, record_after_s=3.0),
+        fleet=FleetConfig(base_nodes_max=shape.base_nodes_max),
     )
 
 

@@ -146,6 +146,9 @@ def shape_of(scenario: Scenario, base: Path) -> Shape:
         day_s=scenario.day_s / scenario.speed,
         stray_share=site.option("stray") / PERCENT,
         auto_units_max=int(site.option("auto")),
+        task_due_s=site.option("due"),
+        proposal_expires_s=site.option("expires"),
+        base_nodes_max=int(site.option("ahead")),
         visitors=True,
         texts=texts,
     )

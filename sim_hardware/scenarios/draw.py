@@ -97,6 +97,9 @@ def _common(chance: Random, *, orders: int) -> list[str]:
         f"stray={chance.choice((0, 0, 3, 10, 30))}",
         f"auto={chance.choice((0, 12, 60, 60, 1_000))}",
         f"drones={int(chance.random() < DRONE_SHARE)}",
+        f"due={chance.choice((120, 120, 30, 12, 6))}",
+        f"expires={chance.choice((3_600, 3_600, 20, 5))}",
+        f"ahead={chance.choice((6, 6, 2, 3, 12))}",
     ]
 
 

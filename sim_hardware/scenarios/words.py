@@ -93,6 +93,9 @@ SITE_OPTIONS: Final[dict[str, Option]] = {
     "orders": Option(40, 0, 100_000, "customer orders on a usual day", whole=False),
     "stray": Option(3, 0, 100, "per cent of scans that first hit a label which is none of ours"),
     "auto": Option(60, 0, 1_000_000, "moves of at most so many units need no planner"),
+    "due": Option(120, 5, 86_400, "product seconds until a task is given to somebody else"),
+    "expires": Option(3_600, 2, 86_400, "product seconds until a proposal is let go"),
+    "ahead": Option(6, 2, 100, "nodes that a robot may own ahead of where it is"),
     "bins": Option(100, 50, 20_000, "bins of a `generated` site", kinds=GENERATED),
     "zones": Option(
         0, 0, 26, "zones of a `generated` site, each with its edge; 0: as fits", kinds=GENERATED
@@ -101,7 +104,7 @@ SITE_OPTIONS: Final[dict[str, Option]] = {
         0, 0, 500, "people of a `generated` site; 0: as fits its orders", kinds=GENERATED
     ),
 }
-"""Options of a SITE; of a folder only `orders`, `stray`, `auto`, `cameras` and `drones` matter."""
+"""Options of a SITE; of a folder all but `seed`, `skus`, `robots`."""
 PROMISES: Final = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9")
 """Promises of the product that a run can show; what each says is in docs/simulator.md."""
 
