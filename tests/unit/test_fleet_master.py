@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from central.config import FleetConfig
+from central.fleet import service
 from runtime.bus import BusOptions
 from tests.build_fleet import FleetWorld, grid_site, transport
 from wire.vda5050.codec import encode
@@ -51,6 +52,42 @@ def test_a_robot_picks_and_drops_and_everything_is_told() -> None:
     assert floor.vehicles["r1"].done == ["pick0/T1", "drop1/T1"]
     assert floor.vehicles["r1"].node == "N5-4"
     assert "acme/r1 costs" in floor.detail("T1", "assigned")
+
+
+def test_on_a_large_floor_states_are_followed_by_the_next_tick(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(service, "ROBOTS_AT_ONCE_MAX", 0)
+    floor = world(robots={"r1": "N0-0", "r2": "N5-0", "r3": "N0-4"})
+    floor.submit(*(transport(f"T{n}", "N3-2", "N5-4") for n in range(6)))
+    assert floor.run_until_ended(6)
+    assert set(floor.actions_done().values()) == {1}
+    assert len(floor.actions_done()) == 12
+
+
+def test_a_fleet_with_nothing_to_do_rests_until_somebody_says_something() -> None:
+    floor = world()
+
+    def ticks() -> int:
+        return floor.metrics.snapshot().latencies_ms["fleet_tick_ms"].count
+
+    floor.runtime.run_for(1.0)
+    before = ticks()
+    floor.runtime.run_for(15.0)
+    assert ticks() - before == 3  # it says where it stands each 5 s; there are 100 ticks in time
+    floor.submit(transport("T1", "N0-0", "N1-0"))
+    assert floor.run_until_ended(1)
+    assert floor.events("T1")[-1] == "done"
+
+
+def test_a_fleet_that_rests_notices_who_falls_silent() -> None:
+    floor = world(fleet_config=FleetConfig(silent_after_s=10))
+    floor.runtime.run_for(7.0)
+    floor.vehicles["r1"].dumb = True
+    floor.runtime.run_for(7.0)
+    assert floor.view("r1").available
+    floor.runtime.run_for(2.0)
+    assert floor.view("r1").detail.startswith("silent for")
 
 
 def test_a_stop_where_the_robot_stands_is_an_order_of_one_node() -> None:
