@@ -9,6 +9,7 @@ Field names and meanings: VDA 5050 version 2.0.0, chapters 6.6 to 6.15.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Final, TypedDict
 
 import msgspec
@@ -65,8 +66,14 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 def format_time(at_ns: int) -> str:
     """Return UTC nanoseconds as ISO 8601 with milliseconds: `2026-01-31T08:05:09.120Z`."""
-    at = _EPOCH + timedelta(milliseconds=at_ns // 1_000_000)
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+    seconds, ms = divmod(at_ns // 1_000_000, 1_000)
+    return f"{_format_second(seconds)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=8)
+def _format_second(at_s: int) -> str:
+    """Return UTC seconds as ISO 8601: most messages are written in the second of others."""
+    return (_EPOCH + timedelta(seconds=at_s)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def parse_time(text: str) -> int | None:
