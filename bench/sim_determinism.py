@@ -22,7 +22,7 @@ from stockhelm.sim_run import SimReport
 
 SCENARIO: Final = "untidy-network"
 """Faults on lines and in the network, people, robots, orders: much is left to chance in it."""
-RUNS: Final = 10
+RUNS: Final = 20
 RUNS_FULL: Final = 50
 MODES: Final[tuple[Mode, ...]] = ("mem", "pty")
 RUN_S_MAX: Final = 600.0

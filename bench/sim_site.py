@@ -5,6 +5,7 @@ The same parts as `stockhelm sim run`, without a scenario's player and without a
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -65,6 +66,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
 
     world_s: float
     real_s: float
+    cpu_s: float
+    """Of the processor: on a machine that others use too, less than the real seconds."""
     scans: int
     orders: int
     robot_actions: int
@@ -93,6 +96,7 @@ class BenchSite:
         """Let so many world seconds pass; return what happened in them."""
         time = self.floor.world.time
         begun_ns, begun_s, before = self._clock.monotonic_ns(), time.now_s, self._counts()
+        begun_cpu_s = _cpu_s()
         end_s = begun_s + world_s
         while time.now_s < end_s:
             self.base.run_until(lambda: time.now_s >= end_s, 1.0)
@@ -103,6 +107,7 @@ class BenchSite:
         return Done(
             world_s=time.now_s - begun_s,
             real_s=(self._clock.monotonic_ns() - begun_ns) / NS_PER_S,
+            cpu_s=_cpu_s() - begun_cpu_s,
             scans=scans, orders=orders, robot_actions=actions,
         )  # fmt: skip
 
@@ -133,6 +138,11 @@ class BenchSite:
             floor.customers.orders_created,
             sum(robot.actions_finished for robot in floor.robots.values()),
         )
+
+
+def _cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
 
 
 def _drop(_line: str) -> None:
