@@ -26,6 +26,8 @@ CALM_SHARE: Final = 0.6
 """Of long runs."""
 CALM_S: Final = 300
 """World and product seconds without a fault, at the end of a calm run."""
+DUE_S: Final = (120, 300)
+DUE_ROUGH_S: Final = (120, 30, 12, 6)
 SHORT_S: Final = (60, 80, 100, 120, 150)
 DRONE_SHARE: Final = 0.12
 OFTEN: Final = 0.4
@@ -53,6 +55,8 @@ def draw_world(chance: Random, title: str) -> World:
     run_s = 500 if is_calm else chance.choice((300, 450, 600) if is_long else SHORT_S)
     is_rough = chance.random() < ROUGH_SHARE
     site = _generated(chance) if chance.random() < GENERATED_SHARE else _demo(chance)
+    # Whose task is handed on while their beep is lost takes it for counted: books and world part.
+    site += f" due={chance.choice(DUE_ROUGH_S if is_rough else DUE_S)}"
     lines = [
         f"SCENARIO {title}",
         "# Drawn by chance: `stockhelm sim fuzz`.",
@@ -97,7 +101,6 @@ def _common(chance: Random, *, orders: int) -> list[str]:
         f"stray={chance.choice((0, 0, 3, 10, 30))}",
         f"auto={chance.choice((0, 12, 60, 60, 1_000))}",
         f"drones={int(chance.random() < DRONE_SHARE)}",
-        f"due={chance.choice((120, 120, 30, 12, 6))}",
         f"expires={chance.choice((3_600, 3_600, 20, 5))}",
         f"ahead={chance.choice((6, 6, 2, 3, 12))}",
     ]
