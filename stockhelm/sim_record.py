@@ -198,11 +198,14 @@ def _copy_database(database: Path, copy: Path) -> str:
             " recording: begin it on an empty data_dir"
         )
     try:
+        copy.touch(mode=0o640)  # as the recording itself: only its owner and group read it
         with (
             closing(sqlite3.connect(database, timeout=BUSY_S)) as source,
             closing(sqlite3.connect(copy)) as target,
         ):
             source.backup(target)
-    except sqlite3.Error as error:
+            # One file without a log beside it, so that it can be read where nothing may be written.
+            target.execute("PRAGMA journal_mode=DELETE")
+    except (OSError, sqlite3.Error) as error:
         raise RecordingError(f"{database}: cannot be copied to {copy}: {error}") from error
     return copy.name

@@ -57,7 +57,8 @@ class Live:
             from_place=f"bin:{row.bin_id}", to_place="tote:O1",
         )  # fmt: skip
         message = PersonTasks(person_id=person, tasks=(task,))
-        self.bus.publish(topics.PERSON_TASKS.of(site=SITE, person=person), encode(message))
+        topic = topics.PERSON_TASKS.of(site=SITE, person=person)
+        self.bus.publish(topic, encode(message), retain=topics.PERSON_TASKS.retain)
 
 
 @pytest.fixture

@@ -97,8 +97,11 @@ def test_lives_that_ended_by_kill_are_compared_with_what_they_left(
     edge.send(b"half a li")
     pick(edge)
     edge.kill()
+    there = sorted(edge.records.iterdir())
     report = replay(edge.records, mode=mode)
     assert report.ok
+    assert sorted(edge.records.iterdir()) == there, "a replay only reads"
+    assert {file.stat().st_mode & 0o007 for file in there} == {0}
     assert [one.ended for one in report.processes] == ["killed", "killed"]
     assert report.processes[0].compared_with.startswith("edge-A-002.db")
     assert report.processes[1].compared_with.endswith("data/edge.db")
