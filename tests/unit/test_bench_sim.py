@@ -57,6 +57,7 @@ def test_each_size_has_its_seconds_and_its_memory(
     assert list(bench.directory.iterdir()) == []
 
 
+@pytest.mark.soak
 def test_runs_with_other_hash_seeds_and_folders_leave_one_trace(
     bench: Bench, progress: Progress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
