@@ -19,13 +19,11 @@ from typing import Final
 import serial
 
 from runtime.ports import PortLostError, PortOpenError
-from runtime.serial_ports import LINK_ERRORS
+from runtime.serial_ports import LINK_ERRORS, TooManyHandlesError, open_serial
 
 REAL_WAIT_S_MAX: Final = 2.0
 SLICE_BYTES_MAX: Final = 1_024
 """Less than the kernel holds in one direction, so that a slice can always be written whole."""
-SELECT_HANDLES_MAX: Final = 1_024
-"""Handles from this number on cannot be waited for by pyserial, which uses select()."""
 
 
 class PtyError(RuntimeError):
@@ -65,14 +63,12 @@ class PtyCarrier:
     def open(self, baud: int) -> None:
         """Open the host's end by pyserial, exclusively; what nobody read is thrown away."""
         self._throw_away_unread()
-        opened = open_host(self._path, baud, self._timeout_s)
-        if opened.fd >= SELECT_HANDLES_MAX:
-            opened.close()
+        try:
+            self._serial = open_serial(self._path, baud, self._timeout_s, self._timeout_s)
+        except TooManyHandlesError as error:
             raise PtyError(
-                f"{self._path}: handle {opened.fd} cannot be waited for by pyserial: about 140"
-                " lines fit into one process, `lines=memory` takes any number"
-            )
-        self._serial = opened
+                f"{error}; about 140 lines fit into one process, `lines=memory` takes any number"
+            ) from error
 
     def close_host(self) -> None:
         """Close the host's end."""
@@ -176,21 +172,13 @@ class PtyCarriers:
     def refuse(self, path: str, baud: int) -> PortOpenError:
         """Return why pyserial cannot open `path`; a real device is refused, it knows no clock."""
         try:
-            open_host(path, baud, REAL_WAIT_S_MAX).close()
+            open_serial(path, baud, REAL_WAIT_S_MAX, REAL_WAIT_S_MAX).close()
         except PortOpenError as error:
             return error
         return PortOpenError(
             f"{path}: cannot be opened: expected a simulated device, under a virtual clock a real"
             " one cannot be waited for"
         )
-
-
-def open_host(path: str, baud: int, timeout_s: float) -> serial.Serial:
-    """Return the host's end, opened exclusively. Raises PortOpenError."""
-    try:
-        return serial.Serial(path, baud, timeout=timeout_s, write_timeout=timeout_s, exclusive=True)
-    except (*LINK_ERRORS, ValueError) as error:
-        raise PortOpenError(f"{path}: cannot be opened at {baud} baud: {error}") from error
 
 
 def _watch(handle: int, events: int) -> select.poll:

@@ -24,7 +24,30 @@ WRITE_TIMEOUT_S: Final = 1.0
 CHUNKS_MAX: Final = 1_000
 # What pyserial and the kernel are known to raise when a device goes away.
 LINK_ERRORS: Final = (serial.SerialException, OSError, TypeError, termios.error)
+SELECT_HANDLES_MAX: Final = 1_024
+"""Handles from this number on cannot be waited for by pyserial, which uses select()."""
 _Chunk = tuple[bytes, int]
+
+
+class TooManyHandlesError(PortOpenError):
+    """So much is open in this process that pyserial cannot wait for another port."""
+
+
+def open_serial(path: str, baud: int, read_s: float, write_s: float) -> serial.Serial:
+    """Return `path` opened exclusively by pyserial, its waits in seconds. Raises PortOpenError."""
+    try:
+        opened = serial.Serial(path, baud, timeout=read_s, write_timeout=write_s, exclusive=True)
+    except (*LINK_ERRORS, ValueError) as error:
+        raise PortOpenError(f"{path}: cannot be opened at {baud} baud: {error}") from error
+    # pyserial waits for the port and for two pipes of its own, by which a wait is ended early.
+    handle = max(opened.fd, opened.pipe_abort_read_r, opened.pipe_abort_write_r)
+    if handle >= SELECT_HANDLES_MAX:
+        opened.close()
+        raise TooManyHandlesError(
+            f"{path}: cannot be opened: it needs handle {handle}, pyserial can wait for those below"
+            f" {SELECT_HANDLES_MAX}: close other files, or use a second process"
+        )
+    return opened
 
 
 class HostPort:
@@ -38,16 +61,7 @@ class HostPort:
         inbox: Inbox[_Chunk],
         on_lost: Callable[[str], None],
     ) -> None:
-        try:
-            self._serial = serial.Serial(
-                path,
-                baud,
-                timeout=READ_TIMEOUT_S,
-                write_timeout=WRITE_TIMEOUT_S,
-                exclusive=True,
-            )
-        except (*LINK_ERRORS, ValueError) as error:
-            raise PortOpenError(f"{path}: cannot be opened at {baud} baud: {error}") from error
+        self._serial = open_serial(path, baud, READ_TIMEOUT_S, WRITE_TIMEOUT_S)
         self._path = path
         self._clock = clock
         self._inbox = inbox

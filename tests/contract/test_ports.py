@@ -14,6 +14,7 @@ import serial
 
 from runtime.ports import Port, PortLostError, PortOpenError
 from runtime.pty_lines import PtyCarrier, PtyError
+from runtime.serial_ports import SELECT_HANDLES_MAX, TooManyHandlesError, open_serial
 from runtime.virtual import VirtualRuntime
 from runtime.virtual_ports import UNREAD_BYTES_MAX
 from tests.contract.worlds import KINDS, LiveWorld, VirtualWorld, make_world
@@ -338,7 +339,11 @@ def test_a_killed_process_leaves_its_lines_and_no_handles(tmp_path: Path) -> Non
     assert not (tmp_path / "tty").exists()
 
 
-def test_too_many_lines_for_one_process_are_refused_with_the_limit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spare", [84, 85, 86, 87, 88, 89])
+def test_too_many_lines_for_one_process_are_refused_with_the_limit(
+    tmp_path: Path, spare: int
+) -> None:
+    # Each line takes several handles, so the limit falls on another one of them each time.
     world = make_world("pty")
     lane = world.runtime.lane("many")
     opened: list[str] = []
@@ -351,9 +356,31 @@ def test_too_many_lines_for_one_process_are_refused_with_the_limit(tmp_path: Pat
             opened.append(path)
 
     with contextlib.ExitStack() as held:
-        for _ in range(940):  # as if much else were open in this process
-            held.callback(os.close, os.open("/dev/null", os.O_RDONLY))
+        while True:  # as if much else were open in this process
+            handle = os.open("/dev/null", os.O_RDONLY)
+            held.callback(os.close, handle)
+            if handle >= SELECT_HANDLES_MAX - spare:
+                break
         with pytest.raises(PtyError, match="fit into one process"):
             open_on()
     assert len(opened) >= 5
     world.close()
+
+
+def test_a_port_that_pyserial_could_not_wait_for_is_refused_at_once() -> None:
+    master, slave = os.openpty()
+    name = os.ttyname(slave)
+    with contextlib.ExitStack() as held:
+        held.callback(os.close, master)
+        held.callback(os.close, slave)
+        while True:
+            handle = os.open("/dev/null", os.O_RDONLY)
+            held.callback(os.close, handle)
+            if handle >= SELECT_HANDLES_MAX - 3:  # room for the port, not for its two pipes
+                break
+        with pytest.raises(TooManyHandlesError, match="pyserial can wait for those below 1024"):
+            open_serial(name, 9_600, 1.0, 1.0)
+        open_now = len(list(Path("/proc/self/fd").iterdir()))
+        with pytest.raises(TooManyHandlesError):
+            open_serial(name, 9_600, 1.0, 1.0)
+        assert len(list(Path("/proc/self/fd").iterdir())) == open_now
