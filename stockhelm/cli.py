@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 import typer
@@ -21,12 +21,17 @@ from stockhelm.benches import BENCHES
 from stockhelm.sim_cli import add_sim_commands
 from wire.site import SiteError
 
+if TYPE_CHECKING:
+    from central.config import CentralConfig
+    from edge.config import EdgeConfig
+    from stockhelm.sim_record import Build, LiveBuild
+
 app = typer.Typer(
     help="Every bin true, every move explained: a warehouse controller.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-T = TypeVar("T", bound=msgspec.Struct)
+C = TypeVar("C", "EdgeConfig", "CentralConfig")
 ConfigFile = Annotated[Path, typer.Option("--config", help="TOML file of this process.")]
 MetricsFile = Annotated[
     Path | None, typer.Option("--metrics", help="Write the figures of the run here at the end.")
@@ -55,6 +60,18 @@ def _named(config: Path) -> Iterator[None]:
     except (ConfigError, SiteError, StartError) as error:
         text = str(error)
         raise StartError(text if str(config) in text else f"{config}: {text}") from error
+
+
+@contextmanager
+def _recorded(directory: Path | None, settings: C) -> Iterator[Callable[[Build[C]], LiveBuild]]:
+    """Yield what makes a recorded process of what builds one; without a folder an ordinary one."""
+    if directory is None:
+        yield lambda build: lambda runtime, metrics: build(runtime, metrics, settings)
+        return
+    from stockhelm.sim_record import recorded
+
+    with recorded(directory, settings) as recording:
+        yield recording
 
 
 def _version(asked: bool) -> None:
@@ -138,11 +155,10 @@ def edge_run(config: ConfigFile, metrics: MetricsFile = None, record: RecordTo =
     settings = load_config(config, EdgeConfig)
     from edge.agent import build_edge
     from runtime.service import run_service
-    from stockhelm.sim_record import recorded
 
     name = f"edge-{settings.edge_id}"
     folder = Path(settings.data_dir)
-    with _named(config), hold_folder(folder, name), recorded(record, settings) as recording:
+    with _named(config), hold_folder(folder, name), _recorded(record, settings) as recording:
         code = run_service(name, recording(build_edge), metrics_file=metrics)
     raise typer.Exit(code)
 
@@ -155,10 +171,9 @@ def central_run(config: ConfigFile, metrics: MetricsFile = None, record: RecordT
     settings = load_config(config, CentralConfig)
     from central.agent import build_central
     from runtime.service import run_service
-    from stockhelm.sim_record import recorded
 
     folder = Path(settings.data_dir)
-    with _named(config), hold_folder(folder, "central"), recorded(record, settings) as recording:
+    with _named(config), hold_folder(folder, "central"), _recorded(record, settings) as recording:
         code = run_service("central", recording(build_central), metrics_file=metrics)
     raise typer.Exit(code)
 

@@ -105,16 +105,11 @@ class _RecordedService:
 
 
 @contextlib.contextmanager
-def recorded(
-    directory: Path | None, config: Config
-) -> Iterator[Callable[[Build[Config]], LiveBuild]]:
-    """Yield what makes a recorded process of what builds one; without a folder an ordinary one.
+def recorded(directory: Path, config: Config) -> Iterator[Callable[[Build[Config]], LiveBuild]]:
+    """Yield what makes a recorded process of what builds one.
 
     Raises RecordingError where the folder cannot be written.
     """
-    if directory is None:
-        yield lambda build: lambda runtime, metrics: build(runtime, metrics, config)
-        return
     recording = ProcessRecording(directory, config, SystemClock())
     services: list[_RecordedService] = []
 
