@@ -24,8 +24,8 @@ from edge.scanning.core import Arrival, Floor
 from edge.scanning.intake import ScanIntake
 from edge.scanning.strangers import Strangers, answering_edge
 from edge.site import read_site
-from edge.vision.looks import Looks
-from edge.vision.service import VisionService
+from edge.vision.looks import WATCH_S, Looks
+from edge.vision.service import CameraStatus, VisionService
 from edge.writer import Writer
 from firmware_bridge.scanners.aim_line import (
     UNANSWERED_MAX,
@@ -140,9 +140,15 @@ class EdgeAgent:
         )
         self._vision_lane = runtime.lane("vision")
         self._vision = VisionService(
-            runtime, metrics, config, site, self._vision_lane, self._take_events
+            runtime, metrics, config, site, self._vision_lane, self._take_events,
+            self._tell_camera,
+        )  # fmt: skip
+        self._looks = Looks(
+            metrics, config, site, self._clock, self._take_events, self._tell_camera
         )
-        self._looks = Looks(metrics, config, site, self._clock, self._take_events)
+        # What stands at the broker of devices, for a broker that lost it: one table per lane.
+        self._told_of_lines: dict[str, bytes] = {}
+        self._told_of_cameras: dict[str, bytes] = {}
 
     def start(self) -> None:
         """Write the opening stock where this is the first start; open devices and the broker."""
@@ -154,11 +160,14 @@ class EdgeAgent:
             scanner.start()
         self._mission_lane.post(self._missions.start)
         self._vision_lane.post(self._vision.start)
+        if self._config.smart_cameras:
+            self._vision_lane.call_every(WATCH_S, self._looks.watch)
         self._bus.start()
 
     def stop(self) -> None:
         """Close devices, say that we are gone. What was answered is in the database."""
         self._vision_lane.post(self._vision.stop)
+        self._vision_lane.post(self._looks.stop)
         self._mission_lane.post(self._missions.stop)
         for scanner in self._scanners:
             self._io.post(scanner.stop)
@@ -199,6 +208,8 @@ class EdgeAgent:
     def _connected(self) -> None:
         self._announce_devices()
         self._bus.publish(self._status_topic(), self._status(online=True), retain=True)
+        self._io.post(partial(self._tell_again, self._told_of_lines))
+        self._vision_lane.post(partial(self._tell_again, self._told_of_cameras))
         self.outbox.connected()
 
     def _announce_devices(self) -> None:
@@ -267,8 +278,16 @@ class EdgeAgent:
             device_id=device_id, kind="scanner", online=line.online, boot_epoch=line.boot_epoch,
             changed_at_ns=self._clock.now_ns(), detail=line.detail[:_TEXT_MAX],
         )  # fmt: skip
+        self._told_of_lines[device_id] = encode(status)
+        self._tell_device(device_id, self._told_of_lines[device_id])
+
+    def _tell_device(self, device_id: str, status: bytes) -> None:
         topic = DEVICE_STATUS.of(site=self._config.site_id, device=device_id)
-        self._bus.publish(topic, encode(status), retain=True)
+        self._bus.publish(topic, status, retain=True)
+
+    def _tell_again(self, told: dict[str, bytes]) -> None:
+        for device_id, status in told.items():
+            self._tell_device(device_id, status)
 
     # --- scanners and others over MQTT ------------------------------------------------------
 
@@ -323,6 +342,15 @@ class EdgeAgent:
                 self._metrics.count("wire_refused", "person-tasks")
 
     # --- missions and cameras ---------------------------------------------------------------
+
+    def _tell_camera(self, camera: CameraStatus) -> None:
+        status = DeviceStatus(
+            device_id=camera.camera_id, kind="camera", online=camera.online,
+            boot_epoch=camera.boot_epoch, changed_at_ns=self._clock.now_ns(),
+            detail=camera.reason[:_TEXT_MAX],
+        )  # fmt: skip
+        self._told_of_cameras[camera.camera_id] = encode(status)
+        self._tell_device(camera.camera_id, self._told_of_cameras[camera.camera_id])
 
     def _fly(self, command: FlyMission) -> None:
         self._mission_lane.post(partial(self._missions.fly, command))

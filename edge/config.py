@@ -63,6 +63,8 @@ class SmartCameraConfig(Section, frozen=True, kw_only=True):
     """Unique in the site; a part of its topics."""
     repeat_s: Annotated[float, Meta(ge=1, le=86_400)] = 30.0
     """The same sighting is told again after this long."""
+    silent_after_s: Annotated[float, Meta(ge=1, le=86_400)] = 20.0
+    """After so long without a look it counts as gone; more than the time between its looks."""
 
 
 class DroneConfig(Section, frozen=True, kw_only=True):

@@ -33,12 +33,19 @@ class CameraStatus:
     camera_id: str
     online: bool
     reason: str
-    pictures: int
-    errors: int
+    boot_epoch: int
+    """As in the ids of its events; 0 where it has never been heard of."""
+    pictures: int = 0
+    errors: int = 0
+
+
+OnStatus = Callable[[CameraStatus], None]
 
 
 class VisionService:
-    """All fixed cameras of one edge agent. Everything happens on `lane`, `on_sightings` too.
+    """All fixed cameras of one edge agent. Everything happens on `lane`, what is told too.
+
+    `on_status` hears of a camera's first picture, of the first one that fails, and of the end.
 
     Decoding a picture takes tens of milliseconds: `lane` is to be nobody's who is in a hurry.
     """
@@ -51,6 +58,7 @@ class VisionService:
         site: Site,
         lane: Lane,
         on_sightings: Callable[[list[BinSighted]], None],
+        on_status: OnStatus = lambda _status: None,
     ) -> None:
         self._cameras: list[_Camera] = []
         if not config.cameras:
@@ -59,9 +67,12 @@ class VisionService:
         log.info("cameras are read", by=decoder.note)
         reader = Reader(gln=config.gln, bins=site.edge_bins(config.edge_id), articles=site.articles)
         self._cameras = [
-            _Camera(runtime, metrics, camera, lane, decoder, reader, on_sightings)
+            _Camera(
+                runtime, metrics, camera, lane, decoder, reader, on_sightings,
+                on_status=on_status,
+            )
             for camera in config.cameras
-        ]
+        ]  # fmt: skip
 
     def start(self) -> None:
         """Begin to take pictures."""
@@ -90,6 +101,8 @@ class _Camera:
         decoder: Decoder,
         reader: Reader,
         tell: Callable[[list[BinSighted]], None],
+        *,
+        on_status: OnStatus,
     ) -> None:
         self._config = config
         self._clock = runtime.clock
@@ -98,6 +111,7 @@ class _Camera:
         self._decoder = decoder
         self._reader = reader
         self._tell = tell
+        self._on_status = on_status
         self._news = News(repeat_ns=round(config.repeat_s * NS_PER_S), settle_looks=SETTLE_LOOKS)
         self._source = runtime.frames.open(config.url, lane)
         self._boot_epoch = runtime.clock.now_ns() // _NS_PER_US
@@ -105,6 +119,7 @@ class _Camera:
         self._asked_at_ns = 0
         self._retry_s = config.period_s
         self._reason = "no picture yet"
+        self._told_online: bool | None = None
         self._pictures = 0
         self._errors = 0
         self._stopped = True
@@ -118,6 +133,7 @@ class _Camera:
         """Ask no more."""
         self._stopped = True
         self._source.close()
+        self._set("its edge agent ended")
 
     def status(self) -> CameraStatus:
         """Return how the camera does."""
@@ -125,9 +141,23 @@ class _Camera:
             camera_id=self._config.camera_id,
             online=not self._reason,
             reason=self._reason,
+            boot_epoch=self._boot_epoch,
             pictures=self._pictures,
             errors=self._errors,
         )
+
+    def _set(self, reason: str) -> None:
+        """Keep why there is no picture (empty: there is), and tell where that is news."""
+        self._reason = reason
+        online = not reason
+        if online is self._told_online:
+            return
+        self._told_online = online
+        if online:
+            log.info("camera reached", camera=self._config.camera_id)
+        else:
+            log.warning("camera gives no picture", camera=self._config.camera_id, reason=reason)
+        self._on_status(self.status())
 
     def _ask(self) -> None:
         if self._stopped:
@@ -149,9 +179,8 @@ class _Camera:
         self._metrics.latency("vision_decode_ms", took_ns / _NS_PER_MS)
         self._metrics.count("vision_pictures", self._config.camera_id)
         self._pictures += 1
-        if self._reason:
-            log.info("camera reached", camera=self._config.camera_id)
-        self._reason, self._retry_s = "", self._config.period_s
+        self._retry_s = self._config.period_s
+        self._set("")
         look = self._reader.look(codes)
         for reason, count in look.ignored.items():
             self._metrics.count("vision_ignored", reason, count)
@@ -167,10 +196,7 @@ class _Camera:
             return
         self._errors += 1
         self._metrics.count("vision_errors", self._config.camera_id)
-        if not self._reason or self._errors == 1:
-            log.warning("camera gives no picture; trying on", camera=self._config.camera_id,
-                        reason=reason)  # fmt: skip
-        self._reason = reason
+        self._set(reason)
         self._lane.call_later(self._retry_s, self._ask)
         self._retry_s = min(2 * self._retry_s, max(RETRY_S_MAX, self._config.period_s))
 

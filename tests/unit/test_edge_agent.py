@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from edge.agent import build_edge
-from edge.config import EdgeConfig, ScannerConfig
+from edge.config import CameraConfig, EdgeConfig, ScannerConfig, SmartCameraConfig
 from edge.counting.store import why_not_to_be_kept
 from edge.counting.verify import verify_counts
 from runtime.bus import BusOptions, Incoming
@@ -382,6 +382,34 @@ def test_birth_and_death_of_edge_and_scanners_stand_at_the_broker(tmp_path: Path
     agent_bus.drop()
     world.run()
     assert [s.online for s in told] == [True, False], "the last will tells it"
+
+
+def test_a_broker_that_lost_all_it_knew_is_told_again_how_devices_are(tmp_path: Path) -> None:
+    own = ScannerConfig(device_id="serial-1", person_id="P1", path="/dev/s1")
+    camera = CameraConfig(camera_id="camera-1", url="http://camera/1")
+    smart = SmartCameraConfig(camera_id="smart-1", silent_after_s=5)
+    world = EdgeWorld(tmp_path, own, cameras=(camera,), smart_cameras=(smart,))
+    SerialDevice(world.runtime, "/dev/s1")
+    world.start()
+    world.run(10)
+    world.runtime.broker.fail()
+    world.run(1)
+    world.runtime.broker.recover()
+    world.run(10)
+    told: list[DeviceStatus] = []
+
+    def hear(messages: list[Incoming]) -> None:
+        told.extend(decode(message.payload, DeviceStatus) for message in messages)
+
+    late = world.runtime.bus(BusOptions(client_id="late"))
+    late.subscribe(DEVICE_STATUS.any(site=SITE), world.runtime.lane("late"), hear)
+    late.start()
+    world.run(1)
+    assert sorted((s.device_id, s.kind, s.online, s.detail) for s in told) == [
+        ("camera-1", "camera", False, "http://camera/1: no picture: no such camera"),
+        ("serial-1", "scanner", True, ""),
+        ("smart-1", "camera", False, "no look for 5 s"),
+    ]
 
 
 def test_a_wrong_location_number_stops_the_start_and_is_named(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from edge.config import EdgeConfig, SmartCameraConfig
-from edge.vision.looks import Looks
+from edge.vision.looks import WATCH_S, Looks
+from edge.vision.service import CameraStatus
 from runtime.bus import Incoming
 from runtime.config import ConfigError
 from runtime.metrics import Metrics
@@ -96,6 +97,38 @@ def test_dark_it_says_nothing_and_then_counts_anew(tmp_path: Path) -> None:
     assert looks(bench)[before].seq == 1
     assert looks(bench)[before].boot_epoch > looks(bench)[0].boot_epoch
     assert told
+
+
+def test_a_camera_that_is_silent_for_too_long_counts_as_gone(tmp_path: Path) -> None:
+    bench, _ = looking(tmp_path)
+    told: list[CameraStatus] = []
+    config = EdgeConfig(
+        site_id=SITE, edge_id="A", site_dir=".", data_dir=".", gln=GLN,
+        smart_cameras=(
+            SmartCameraConfig(camera_id=CAMERA, silent_after_s=5),
+            SmartCameraConfig(camera_id="never-there", silent_after_s=8),
+        ),
+    )  # fmt: skip
+    lane = bench.runtime.lane("vision")
+    stage = Looks(
+        Metrics(), config, bench.site, bench.runtime.clock, lambda _told: None, told.append
+    )
+    bench.bus.subscribe(topics.CAMERA_LOOK.any(site=SITE), lane, stage.handle)
+    lane.call_every(WATCH_S, stage.watch)
+    bench.runtime.run_for(4)
+    assert [(s.camera_id, s.online, s.reason) for s in told] == [(CAMERA, True, "")]
+    assert told[0].boot_epoch == looks(bench)[0].boot_epoch
+    bench.floor.smart_cameras[CAMERA].power_off()
+    bench.runtime.run_for(20)
+    assert [(s.camera_id, s.online, s.reason) for s in told[1:]] == [
+        ("never-there", False, "no look for 8 s"),
+        (CAMERA, False, "no look for 5 s"),
+    ]
+    bench.floor.smart_cameras[CAMERA].power_on()
+    bench.runtime.run_for(20)
+    assert [(s.camera_id, s.online) for s in told[3:]] == [(CAMERA, True)]
+    stage.stop()
+    assert [(s.camera_id, s.online) for s in told[4:]] == [(CAMERA, False)]
 
 
 def test_a_repeated_or_older_look_changes_nothing(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from edge.config import CameraConfig, EdgeConfig
-from edge.vision.service import VisionService
+from edge.vision.service import CameraStatus, VisionService
 from runtime.metrics import Metrics
 from runtime.virtual import VirtualRuntime
 from sim_hardware.config import SimCamera
@@ -28,6 +28,7 @@ class Watch:
         self.runtime = VirtualRuntime(1)
         self.metrics = Metrics()
         self.told: list[BinSighted] = []
+        self.statuses: list[CameraStatus] = []
         config = SimCamera(camera_id="camera-1", url=URL, bins=BINS)
         self.camera = FixedCamera(self.runtime, self.runtime.lane("sim"), self.rack, config, GLN)
         if camera:
@@ -37,8 +38,9 @@ class Watch:
             cameras=(CameraConfig(camera_id="camera-1", url=URL, period_s=2, repeat_s=30),),
         )  # fmt: skip
         self.service = VisionService(
-            self.runtime, self.metrics, edge, site, self.runtime.lane("vision"), self.told.extend
-        )
+            self.runtime, self.metrics, edge, site, self.runtime.lane("vision"), self.told.extend,
+            self.statuses.append,
+        )  # fmt: skip
         self.service.start()
 
     def serve(self, render: Callable[[], bytes]) -> None:
@@ -145,6 +147,26 @@ def test_a_camera_that_sends_rubbish_is_an_error_and_recovers(broken: bytes, rea
     watch.runtime.run_for(10)
     assert watch.service.status()[0].online
     assert len(watch.told) == 2
+
+
+def test_who_looks_after_cameras_hears_once_of_each_change() -> None:
+    watch = Watch(camera=False)
+    watch.runtime.run_for(20)
+    watch.camera.start()
+    watch.runtime.run_for(60)
+    watch.camera.power_off()
+    watch.runtime.run_for(60)
+    watch.camera.power_on()
+    watch.runtime.run_for(60)
+    watch.service.stop()
+    assert [(s.camera_id, s.online) for s in watch.statuses] == [
+        ("camera-1", online) for online in (False, True, False, True, False)
+    ]
+    reasons = [s.reason for s in watch.statuses]
+    assert "no such camera" in reasons[0]
+    assert reasons[1] == reasons[3] == ""
+    assert reasons[2]
+    assert reasons[4] == "its edge agent ended"
 
 
 def test_after_stop_no_picture_is_asked_for() -> None:
