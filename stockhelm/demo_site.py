@@ -24,7 +24,13 @@ from central.config import (
     TaskingConfig,
 )
 from edge.config import BrokerConfig as EdgeBroker
-from edge.config import CameraConfig, DroneConfig, EdgeConfig, ScannerConfig
+from edge.config import (
+    CameraConfig,
+    DroneConfig,
+    EdgeConfig,
+    ScannerConfig,
+    SmartCameraConfig,
+)
 from runtime.config import to_toml
 from sim_hardware.config import (
     SimBroker,
@@ -36,7 +42,7 @@ from sim_hardware.config import (
 )
 from sim_hardware.world.generate import generate_site
 from stockhelm.broker import BrokerConfig
-from wire.site import PersonRow, Site, parse_site, write_rows
+from wire.site import BinRow, PersonRow, Site, parse_site, write_rows
 
 SITE_ID: Final = "FC1"
 GLN: Final = "9521321000018"
@@ -105,6 +111,8 @@ class Shape:
     """Articles; None: as many as the generator likes."""
     robots: int = 6
     cameras: int = 1
+    smart_cameras: int = 0
+    """Cameras that decode by themselves."""
     drones: int = 1
     orders_per_day: float = SimOrders().orders_per_day
     day_s: float = DAY_S
@@ -304,6 +312,20 @@ def _camera_bins(demo: DemoSite) -> tuple[str, tuple[str, ...]]:
     return first.edge_id, tuple(f.bin_id for f in row[:CAMERA_BINS])
 
 
+def _smart_looks(demo: DemoSite, shape: Shape) -> dict[str, list[BinRow]]:
+    """Return what each smart camera looks at: some pick faces side by side; the zones in turn."""
+    rows = demo.site.bins.values()
+    faces = [[r for r in rows if r.kind == "pick" and r.edge_id == e] for e in demo.edges]
+    owned = [own for own in faces if own]
+    found = {}
+    for number in range(shape.smart_cameras if owned else 0):
+        own = owned[number % len(owned)]
+        first = number // len(owned) * CAMERA_BINS
+        seen = own[first : first + CAMERA_BINS] or own[:CAMERA_BINS]
+        found[f"smart-{number + 1}"] = seen
+    return found
+
+
 def _drone_port(demo: DemoSite) -> str:
     return str(demo.directory / "ports" / "drone-1")
 
@@ -335,6 +357,11 @@ def _edge_config(
         broker=EdgeBroker(port=ports.broker),
         scanners=tuple(scanners[edge_id]),
         cameras=(camera,) if edge_id == camera_edge else (),
+        smart_cameras=tuple(
+            SmartCameraConfig(camera_id=camera)
+            for camera, rows in _smart_looks(demo, shape).items()
+            if rows[0].edge_id == edge_id
+        ),
         drones=(drone,) if edge_id == drone_edge else (),
     )
 
@@ -406,16 +433,23 @@ def _sim_config(
             for s in row
             if s.device_id != GUEST_SCANNER or shape.visitors
         ),
-        cameras=_sim_cameras(demo, ports) if shape.cameras else (),
+        cameras=_sim_cameras(demo, ports, shape),
         drones=_sim_drones(demo, ports) if shape.drones else (),
         orders=orders,
         stray_scan_share=shape.stray_share,
     )
 
 
-def _sim_cameras(demo: DemoSite, ports: Ports) -> tuple[SimCamera, ...]:
-    _, bins = _camera_bins(demo)
-    return (SimCamera(camera_id="camera-1", url=_picture_url(ports, "camera-1"), bins=bins),)
+def _sim_cameras(demo: DemoSite, ports: Ports, shape: Shape) -> tuple[SimCamera, ...]:
+    found = [
+        SimCamera(camera_id=name, bins=tuple(row.bin_id for row in rows), level="sighting")
+        for name, rows in _smart_looks(demo, shape).items()
+    ]
+    if shape.cameras:
+        _, bins = _camera_bins(demo)
+        url = _picture_url(ports, "camera-1")
+        found.insert(0, SimCamera(camera_id="camera-1", url=url, bins=bins))
+    return tuple(found)
 
 
 def _sim_drones(demo: DemoSite, ports: Ports) -> tuple[SimDrone, ...]:

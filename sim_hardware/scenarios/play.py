@@ -83,6 +83,8 @@ class Player:
         """Plan everything; call on the floor's lane before the world moves, or post it there."""
         if any(_is_on_a_promise(step) for step in self._scenario.steps):
             self._witness.start()
+        if any(_is_on_a_device(step) for step in self._scenario.steps):
+            self._witness.listen_to_devices()
         if _wants_a_planner(self._scenario):
             self._floor.hire_planner(self._proposals_waiting)
         timed = [step for step in self._scenario.steps if step.at_s is not None]
@@ -245,6 +247,10 @@ class Player:
 
 def _is_on_a_promise(step: Step) -> bool:
     return isinstance(step.action, Expect) and "promise" in step.action.given
+
+
+def _is_on_a_device(step: Step) -> bool:
+    return isinstance(step.action, Expect) and "device" in step.action.given
 
 
 def _wants_a_planner(scenario: Scenario) -> bool:
