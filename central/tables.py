@@ -134,6 +134,17 @@ task = Table(
     Index("task_target", "to_place", "gtin"),
 )  # fmt: skip
 
+task_end = Table(
+    "task_end", metadata,
+    Column("task_id", String(40), primary_key=True),
+    Column("person_id", String(40), primary_key=True),
+    Column("end", String(20), nullable=False, index=True),
+    # done, withdrawn, handed_on (somebody else has it), passed (somebody else did it)
+    Column("at_ns", _Ns, nullable=False),
+    Index("task_end_person", "person_id", "at_ns"),
+)  # fmt: skip
+"""How tasks left people's lists: their screens say it, whatever became of the beep."""
+
 reservation = Table(
     "reservation", metadata,
     Column("task_id", String(40), primary_key=True),

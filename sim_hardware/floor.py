@@ -440,7 +440,7 @@ class SimulatedFloor:
                 continue
             person = self._people.get(message.person_id)
             if person is not None:
-                person.show(message.tasks)
+                person.show(message)
 
 
 def build_floor(runtime: Runtime, config: SimConfig, metrics: Metrics) -> SimulatedFloor:

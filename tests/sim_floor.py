@@ -17,7 +17,7 @@ from sim_hardware.floor import SimulatedFloor, build_floor
 from sim_hardware.world.generate import MANUFACTURER, generate_site
 from wire import topics
 from wire.codec import decode, encode
-from wire.messages import DeviceScan, PersonTask, PersonTasks, ScanFeedback
+from wire.messages import DeviceScan, EndedTask, PersonTask, PersonTasks, ScanFeedback
 from wire.site import Site, parse_site
 from wire.vda5050.codec import parameters
 from wire.vda5050.messages import Action, Edge, InstantActions, Node, Order, State, header
@@ -65,9 +65,11 @@ class Bench:
         """Return what was said on one topic."""
         return [payload for name, payload in self.said if name == of_topic]
 
-    def give_tasks(self, person: str, *tasks: PersonTask) -> None:
+    def give_tasks(
+        self, person: str, *tasks: PersonTask, ended: tuple[EndedTask, ...] = ()
+    ) -> None:
         """Put tasks on a person's screen."""
-        message = PersonTasks(person_id=person, tasks=tasks)
+        message = PersonTasks(person_id=person, tasks=tasks, ended=ended)
         wanted = topics.PERSON_TASKS.of(site=SITE, person=person)
         self.bus.publish(wanted, encode(message), retain=True)
 

@@ -37,6 +37,7 @@ class Code(enum.StrEnum):
     WRONG_BIN = "wrong_bin"
     WRONG_ITEM = "wrong_item"
     TOO_MANY = "too_many"
+    ALREADY = "already"
     NOT_ENOUGH = "not_enough"
     NOTHING_TO_UNDO = "nothing_to_undo"
     # the device
@@ -89,6 +90,10 @@ CODE_MEANINGS: Final[dict[Code, tuple[str, str]]] = {
     Code.WRONG_BIN: ("nothing is asked for at this bin", "go where the text says"),
     Code.WRONG_ITEM: ("this article is not asked for here", "take the one that the text names"),
     Code.TOO_MANY: ("more units than the task has left", "scan as many as the text says"),
+    Code.ALREADY: (
+        "what this scanner booked last, once more, and that is more than is left",
+        "nothing: the scan before was taken, only its beep was lost",
+    ),
     Code.NOT_ENOUGH: ("the book has fewer units there", "count the bin with SH-COUNT"),
     Code.NOTHING_TO_UNDO: ("no movement since the last command", "nothing"),
     Code.OUT_OF_ORDER: (

@@ -17,6 +17,7 @@ SCAN_TEXT_MAX = 512
 EVENTS_PER_BATCH_MAX = 100
 EDGE_DEVICES_MAX = 1_000
 BINS_PER_LOOK_MAX = 64
+ENDED_TASKS_MAX = 10
 
 # `\Z`, not `$`: that would let a line end after the text through.
 Name = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z")]
@@ -316,6 +317,18 @@ class PersonTask(msgspec.Struct, frozen=True, kw_only=True):
     """Already in the ledger when this was said: an edge that has booked more knows of it."""
 
 
+class EndedTask(msgspec.Struct, frozen=True, kw_only=True):
+    """How a task left a person's list."""
+
+    task_id: Name
+    """Unique."""
+    end: Name
+    """`done`; `handed_on`: it was due, and somebody else has it or did it; `withdrawn`: nobody is
+    asked any more."""
+    own_units: Count = 0
+    """What this person's scans moved for it, as far as the ledger knew when this was said."""
+
+
 class PersonTasks(Message, frozen=True, kw_only=True):
     """All open tasks of one person, first one first (retained: the newest replaces the older)."""
 
@@ -323,6 +336,11 @@ class PersonTasks(Message, frozen=True, kw_only=True):
     """Whose list."""
     tasks: Annotated[tuple[PersonTask, ...], Meta(max_length=50)]
     """First one first; empty: nothing to do."""
+    ended: Annotated[tuple[EndedTask, ...], Meta(max_length=ENDED_TASKS_MAX)] = ()
+    """The last tasks that left the list, each once, the newest first."""
+    handed_on: Annotated[tuple[PersonTask, ...], Meta(max_length=ENDED_TASKS_MAX)] = ()
+    """Of those, the ones that wait for somebody else now: nothing to begin, but goods that are in
+    this person's hands already are still counted when they are scanned."""
 
 
 # --- shop, suppliers, planners ----------------------------------------------------------------

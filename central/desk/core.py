@@ -136,7 +136,7 @@ class BinMarks:
         return bins_frame(list(self.held.values()), full=True)
 
 
-def why_it_waits(*, status: str, worker_kind: str, worker: str, detail: str) -> str:
+def why_it_waits(*, status: str, worker_kind: str, worker: str, detail: str, tries: int = 1) -> str:
     """Return the sentence that says what a task waits for; `detail` where central wrote one."""
     if detail:
         return detail
@@ -147,7 +147,8 @@ def why_it_waits(*, status: str, worker_kind: str, worker: str, detail: str) -> 
             return "Waits for the drone."
         return f"On the list of {worker}." if worker else "Waits for a person with this role."
     if status == "assigned":
-        return f"{worker or 'The worker'} has it next."
+        again = f" Given out {tries} times: it was due." if tries > 1 else ""
+        return f"{worker or 'The worker'} has it next.{again}"
     return ""
 
 

@@ -234,6 +234,7 @@ class Queries:
                 worker_kind=row["worker_kind"],
                 worker=worker,
                 detail=row["detail"],
+                tries=row["tries"] if row["worker_kind"] == "person" else 1,
             ),
             created_at_ms=_ms(row["created_at_ns"]),
             due_at_ms=_ms(row["due_at_ns"]),

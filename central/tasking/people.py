@@ -10,6 +10,7 @@ from sqlalchemy import Row, select
 
 from central.ledger.reservations import OPEN_STATUSES
 from central.tables import task
+from central.tasking.ends import ended_of, handed_on, note_handed_on
 from central.tasking.round import Round, change_task, end_task
 from wire.messages import PersonTask, PersonTasks
 from wire.site import PersonRow
@@ -20,12 +21,16 @@ LIST_MAX: Final = 50
 """As many as a message holds; the rest comes up when these are done."""
 
 
+Lists = tuple[list[Row[Any]], list[Row[Any]]]
+"""Rows of the tasks that one person has, and of those that somebody else has now."""
+
+
 class PeopleBoard:
     """Gives open tasks to people and publishes what changed. Remembers only what it sent last."""
 
     def __init__(self) -> None:
-        self._sent: dict[str, tuple[PersonTask, ...]] = {}
-        self._sent_rows: dict[str, list[Row[Any]]] = {}
+        self._sent: dict[str, PersonTasks] = {}
+        self._sent_rows: dict[str, Lists] = {}
         """What the lists were made from: most are as they were, and need not be made."""
         self._seen: tuple[Round, list[Row[Any]]] | None = None
         """What `assign` read and did not change, for `publish` in the same round."""
@@ -69,22 +74,25 @@ class PeopleBoard:
         for row in rows:
             if row.worker_id:
                 lists[row.worker_id].append(row)
+        gone = handed_on(work.conn)
         for person_id in work.floor.site.people:
-            own = lists.get(person_id, [])[:LIST_MAX]
+            own = lists.get(person_id, [])[:LIST_MAX], gone.get(person_id, [])
             if self._sent_rows.get(person_id) == own:
                 continue
-            tasks = tuple(_person_task(row) for row in own)
-            work.effects.calls.append(self._note_sent(person_id, tasks, own))
-            if self._sent.get(person_id) != tasks:
-                message = PersonTasks(person_id=person_id, tasks=tasks)
+            message = PersonTasks(
+                person_id=person_id,
+                tasks=tuple(map(_person_task, own[0])),
+                ended=ended_of(work.conn, person_id),
+                handed_on=tuple(map(_person_task, own[1])),
+            )
+            work.effects.calls.append(self._note_sent(message, own))
+            if self._sent.get(person_id) != message:
                 work.publish(PERSON_TASKS, message, person=person_id)
 
-    def _note_sent(
-        self, person_id: str, tasks: tuple[PersonTask, ...], rows: list[Row[Any]]
-    ) -> Callable[[], None]:
+    def _note_sent(self, message: PersonTasks, rows: Lists) -> Callable[[], None]:
         def note() -> None:
-            self._sent[person_id] = tasks
-            self._sent_rows[person_id] = rows
+            self._sent[message.person_id] = message
+            self._sent_rows[message.person_id] = rows
 
         return note
 
@@ -150,6 +158,7 @@ def hand_on(work: Round, row: Row[Any]) -> None:
     most = work.config.tasking.open_tasks_per_person_max
     if load[person] >= most:
         person = row.worker_id
+    note_handed_on(work.conn, row, person, at_ns=work.now_ns)
     change_task(
         work,
         row.task_id,

@@ -15,6 +15,7 @@ from central.fleet.jobs import TransportJob
 from central.ledger.reservations import release, reserve
 from central.store import next_numbers
 from central.tables import task
+from central.tasking.ends import note_end
 from central.tasking.floor import Floor
 from runtime.clock import NS_PER_S
 from runtime.metrics import Metrics
@@ -126,6 +127,8 @@ def end_task(work: Round, row: TaskRow, status: str, detail: str = "") -> None:
     if detail:
         columns["detail"] = detail
     change_task(work, row.task_id, **columns)
+    if row.worker_kind == "person":
+        note_end(work.conn, row, is_done=status == "done", at_ns=work.now_ns)
     work.count(f"tasks_{status}", row.kind)
     if status == "failed":
         log.warning("task failed", task=row.task_id, kind=row.kind, why=detail)

@@ -48,6 +48,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     gtin: str = ""
     units: int = 0
     last: LastMove | None = None
+    is_fresh: bool = False
+    """Whether nothing was taken since `last` was booked: only then the same scan is that again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,9 @@ class Work:
 
     person_id: str
     tasks: Sequence[PersonTask]
+    handed_on: Sequence[PersonTask]
+    """Tasks that were this person's and are somebody else's now. Nobody is sent to them, but what
+    is in this person's hands already counts: goods that moved are never refused for their name."""
     done_units: Callable[[str], int]
     """Units already booked for a task of this id."""
     book_units: Callable[[str, str], int]
@@ -162,7 +167,7 @@ def _undo(state: Session, arrival: Arrival, work: Work) -> Step:
         ok=True, code=Code.UNDONE, sound=Sound.GOOD, event=event,
         text=f"{last.units} x {last.gtin} are back at {last.from_place}",
     )  # fmt: skip
-    return msgspec.structs.replace(state, last=None), outcome
+    return msgspec.structs.replace(state, last=None, is_fresh=False), outcome
 
 
 def _bin(state: Session, bin_id: BinId, arrival: Arrival, floor: Floor, work: Work) -> Step:
@@ -175,8 +180,8 @@ def _bin(state: Session, bin_id: BinId, arrival: Arrival, floor: Floor, work: Wo
     if state.mode != COUNT:
         refused = _not_at_bin(state.mode, bin_id, work)
         if refused:
-            return state, refused
-    here = msgspec.structs.replace(state, bin_id=bin_id, gtin="", units=0)
+            return state, _already(state, bin_id, work) or refused
+    here = msgspec.structs.replace(state, bin_id=bin_id, gtin="", units=0, is_fresh=False)
     return here, _tick(f"{state.mode} at {bin_id}: scan the article")
 
 
@@ -203,12 +208,12 @@ def _article(
         return state, _refuse(Code.MALFORMED, "count 0: only SH-COUNT takes it")
     task = _task_for(state.mode, state.bin_id, label, floor, work)
     if isinstance(task, Outcome):
-        return state, task
+        return state, _already(state, state.bin_id, work, label) or task
     from_place = task.from_place
     if state.mode != RECEIVE and work.book_units(from_place, label.gtin) < label.units:
         return state, _not_enough(from_place, label.gtin, label.units, work)
     if state.mode == PUTAWAY:
-        held = msgspec.structs.replace(state, gtin=label.gtin, units=label.units)
+        held = msgspec.structs.replace(state, gtin=label.gtin, units=label.units, is_fresh=False)
         name = floor.article_name[label.gtin]
         return held, _tick(f"{label.units} x {name}: scan {bin_of(task.to_place) or 'the bin'}")
     return _book(state, task, label, arrival, work)
@@ -242,7 +247,7 @@ def _book(
         gtin=label.gtin, units=label.units, from_place=task.from_place, to_place=task.to_place,
         task_id=task.task_id,
     )  # fmt: skip
-    return msgspec.structs.replace(state, last=last), outcome
+    return msgspec.structs.replace(state, last=last, is_fresh=True), outcome
 
 
 def _count(
@@ -253,7 +258,7 @@ def _count(
     task = next(
         (
             task
-            for task in work.tasks
+            for task in (*work.tasks, *work.handed_on)
             if task.kind == COUNT
             and place in {task.from_place, task.to_place}
             and task.gtin in {"", label.gtin}
@@ -283,7 +288,8 @@ def _task_for(
     """Return the open task that this scan does, or the refusal that says what to do instead."""
     of_mode = _open_tasks(mode, work)
     if not of_mode:
-        done = [task for task in work.tasks if task.kind == mode and task.gtin == label.gtin]
+        known = (*work.tasks, *work.handed_on)
+        done = [task for task in known if task.kind == mode and task.gtin == label.gtin]
         if done:
             return _refuse(Code.TOO_MANY, f"all units of {label.gtin} are done already")
         return _refuse(Code.NO_TASK, f"no {mode} task is open for {work.person_id}")
@@ -325,8 +331,28 @@ def _wrong_item(
     return _refuse(Code.WRONG_ITEM, f"{name} is not asked for: {_next_step(mode, work)}")
 
 
+def _already(
+    state: Session, bin_id: str, work: Work, label: ArticleLabel | None = None
+) -> Outcome | None:
+    """Return the answer to a refused scan that repeats what was booked last: its beep was lost.
+
+    `label`: the article, where that is what books; None: the bin, as at the end of a putaway.
+    """
+    last = state.last
+    if last is None or not state.is_fresh or (state.mode == PUTAWAY) != (label is None):
+        return None
+    if label is not None and (label.gtin, label.units) != (last.gtin, last.units):
+        return None
+    if bin_location(bin_id) != (last.from_place if state.mode == PICK else last.to_place):
+        return None
+    moved = f"{last.units} x {last.gtin} from {last.from_place} to {last.to_place}"
+    return _refuse(Code.ALREADY, f"{moved} is booked already, once: {_next_step(state.mode, work)}")
+
+
 def _open_tasks(mode: str, work: Work) -> list[PersonTask]:
-    return [task for task in work.tasks if task.kind == mode and _left(task, work) > 0]
+    """Return what may be scanned for: this person's own tasks first."""
+    known = (*work.tasks, *work.handed_on)
+    return [task for task in known if task.kind == mode and _left(task, work) > 0]
 
 
 def _left(task: PersonTask, work: Work) -> int:
@@ -341,10 +367,10 @@ def _task_bin(task: PersonTask) -> str:
 
 
 def _next_step(mode: str, work: Work) -> str:
-    tasks = _open_tasks(mode, work)
-    if not tasks:
+    tasks = (task for task in work.tasks if task.kind == mode and _left(task, work) > 0)
+    task = next(tasks, None)
+    if task is None:
         return "nothing is asked for"
-    task = tasks[0]
     return f"{_left(task, work)} x {task.gtin} at {_task_bin(task)}"
 
 

@@ -11,7 +11,7 @@ from edge.scanning.gs1 import read_label
 from edge.writer import Writer
 from runtime.metrics import Metrics
 from wire.answers import Code, Sound
-from wire.messages import PersonTask, PersonTasks, ScanFeedback
+from wire.messages import PersonTasks, ScanFeedback
 
 _TEXT_MAX = 400
 _NS_PER_MS = 1_000_000
@@ -35,11 +35,11 @@ class ScanIntake:
         self._person_of = person_of
         self._writer = writer
         self._journal_rows_max = journal_rows_max
-        self._tasks: dict[str, tuple[PersonTask, ...]] = {}
+        self._told: dict[str, PersonTasks] = {}
 
     def set_tasks(self, told: PersonTasks) -> None:
         """Replace a person's open tasks."""
-        self._tasks[told.person_id] = told.tasks
+        self._told[told.person_id] = told
 
     def take(self, arrival: Arrival, answer: Answer) -> None:
         """Handle one scan; `answer` is called on the store lane once it is durable or refused."""
@@ -57,8 +57,10 @@ class ScanIntake:
     def work_for(self, device_id: str, tx: Transaction) -> Work:
         """Return what a scan of this device is checked against inside `tx`."""
         person_id = self._person_of[device_id]
+        told = self._told.get(person_id)
         return Work(
-            person_id=person_id, tasks=self._tasks.get(person_id, ()),
+            person_id=person_id, tasks=told.tasks if told else (),
+            handed_on=told.handed_on if told else (),
             done_units=tx.done_units, book_units=tx.book_units,
         )  # fmt: skip
 

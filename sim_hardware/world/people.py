@@ -4,9 +4,11 @@ A person's work is written as a script that yields what takes time: a pause, or 
 answer. What a person physically did before a bad beep they undo. When no beep comes at all:
 
 * A scan that only says where one is (a command card, a bin's label) is simply scanned again.
-* A scan that counts units is first looked up on the screen: is the task gone from it, or less left
-  to do, then it was counted. If nothing changed there, it is scanned again. The books refuse the
-  second scan of a task that is done, and then the screen decides once more.
+* A scan that counts units is first looked up on the screen: does it say that so much was done, or
+  that the task ended with it, then it was counted. A task that is gone without that says nothing:
+  somebody else may have it now. Then it is scanned again. The edge books it, says that it has it
+  already, or refuses it; in that last case the screen decides once more. What neither beep nor
+  screen took goes back to where it was.
 
 What people do wrong, and how often, stands in `world/errors.py`.
 """
@@ -27,8 +29,9 @@ from sim_hardware.devices.scanner import Answer, Scanner
 from sim_hardware.world.errors import ErrorRates, Grab, Slip, Slips
 from sim_hardware.world.schedule import WorldCall
 from sim_hardware.world.world import World
+from wire.answers import Code
 from wire.ids import bin_of
-from wire.messages import PersonTask
+from wire.messages import EndedTask, PersonTask, PersonTasks
 from wire.site import BinRow, PersonRow
 
 WALK_MPS: Final = 1.2
@@ -125,8 +128,11 @@ class Person:
         self._hands = f"person:{row.person_id}"
         self._mode = ""
         self._screen: tuple[PersonTask, ...] = ()
+        self._ended: tuple[EndedTask, ...] = ()
         self._finished: set[str] = set()
         self._done_units: dict[str, int] = {}
+        self._own_units: Counter[str] = Counter()
+        """By task: what this person knows to be counted of their own scans."""
         self._tries: Counter[str] = Counter()
         self._not_before_s: dict[str, float] = {}
         self._held: list[Held] = []
@@ -165,15 +171,19 @@ class Person:
             left_m -= step_m
         return floor.position(way[-1])
 
-    def show(self, tasks: tuple[PersonTask, ...]) -> None:
-        """Put these tasks on the person's screen."""
-        self._screen = tasks
-        listed = {task.task_id for task in tasks}
+    def show(self, told: PersonTasks) -> None:
+        """Put these tasks on the person's screen, and what became of those before."""
+        self._screen, self._ended = told.tasks, told.ended
+        listed = {task.task_id for task in told.tasks}
         self._finished &= listed
         remembered: tuple[dict[str, Any], ...] = (self._done_units, self._tries, self._not_before_s)
         for memory in remembered:
             for task_id in [t for t in memory if t not in listed]:
                 del memory[task_id]
+        known = listed | {ended.task_id for ended in told.ended}
+        known |= {self._task.task_id} if self._task else set()
+        for task_id in [t for t in self._own_units if t not in known]:
+            del self._own_units[task_id]
         self._wake(REACTION_S)
 
     # --- what comes next ---------------------------------------------------------------------
@@ -277,12 +287,18 @@ class Person:
     def _is_listed(self, task: PersonTask) -> bool:
         return any(listed.task_id == task.task_id for listed in self._screen)
 
-    def _is_counted(self, task: PersonTask) -> bool:
-        """Return whether the screen shows that more was done than when the task was begun."""
+    def _is_counted(self, task: PersonTask, units: int) -> bool:
+        """Return whether the screen says that these `units` more were done, or the count was."""
         for listed in self._screen:
             if listed.task_id == task.task_id:
-                return listed.done_units > self._done_so_far(task)
-        return True
+                more = listed.done_units - self._done_so_far(task)
+                return task.kind != "count" and more >= units
+        for ended in self._ended:
+            if ended.task_id == task.task_id:
+                if task.kind == "count":
+                    return ended.end == "done"
+                return ended.own_units >= self._own_units[task.task_id] + units
+        return False
 
     # --- the work ----------------------------------------------------------------------------
 
@@ -350,7 +366,8 @@ class Person:
             self._touch(place)
         for gtin, taken, from_place in grab.moves:
             self._move(gtin, taken, from_place=from_place, to_place=to_place)
-        if grab.scans and not (yield from self._confirm(scan_text.article(task.gtin, units), task)):
+        text = scan_text.article(task.gtin, units)
+        if grab.scans and not (yield from self._confirm(text, task, units)):
             for gtin, taken, from_place in grab.moves:
                 self._move(gtin, taken, from_place=to_place, to_place=from_place)
             self.touched_bins.clear()
@@ -387,7 +404,8 @@ class Person:
             yield from self._walk(goal.node_id)
             self._touch(task.to_place)
             self._move(task.gtin, taken, from_place=self._hands, to_place=grab.to_place)
-            booked = booked or (yield from self._confirm(self._bin_label(goal.bin_id), task))
+            label = self._bin_label(goal.bin_id)
+            booked = booked or (yield from self._confirm(label, task, units))
             if not booked:
                 self._move(task.gtin, taken, from_place=grab.to_place, to_place=self._hands)
         if booked and grab.slip is not None:
@@ -412,7 +430,7 @@ class Person:
             units = found.get(gtin, 0)
             yield self._handle(units)
             said = self.slips.miscounted(units)
-            if not (yield from self._confirm(scan_text.article(gtin, said), task)):
+            if not (yield from self._confirm(scan_text.article(gtin, said), task, said)):
                 return Outcome.REFUSED
             if said != units:
                 text = f"{said} x {gtin} counted at {row.bin_id}, {units} are there"
@@ -449,6 +467,7 @@ class Person:
 
     def _note_done(self, task: PersonTask, units: int) -> None:
         self._done_units[task.task_id] = self._done_so_far(task) + units
+        self._own_units[task.task_id] += units
         self.touched_bins.clear()
 
     def _handle(self, units: int) -> Pause:
@@ -487,17 +506,17 @@ class Person:
                 return answer.ok
         return False
 
-    def _confirm(self, text: str, task: PersonTask) -> Step:
+    def _confirm(self, text: str, task: PersonTask, units: int) -> Step:
         """Scan something that counts; return whether the books have it."""
         for attempt in range(RESCANS_MAX):
             answer = yield from self._aim(text)
-            if answer is not None and answer.ok:
+            if answer is not None and (answer.ok or (attempt and answer.code == Code.ALREADY)):
                 return True
             if answer is not None and attempt == 0:
                 return False
             # No beep, or a refusal after one was missed: the screen tells what was counted.
             yield Pause(LOOK_REAL_S * self._world.time.speed)
-            if self._is_counted(task):
+            if self._is_counted(task, units):
                 return True
             if answer is not None:
                 return False

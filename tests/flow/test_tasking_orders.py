@@ -161,6 +161,60 @@ def test_an_overdue_pick_is_handed_on_and_fails_in_the_end(world: CentralWorld) 
     assert [r.task_id for r in world.rows(select(t.reservation))] == [anew.task_id]
 
 
+def _told(world: CentralWorld, person_id: str) -> m.PersonTasks:
+    topic = topics.PERSON_TASKS.of(site=SITE, person=person_id)
+    seen: list[Incoming] = []
+    bus = world.shared.bus(f"screen of {person_id} at {world.shared.now_ns()}".replace(" ", "-"))
+    bus.subscribe(topic, world.rt.lane("screen"), seen.extend)
+    bus.start()
+    world.rt.run_for(0.1)
+    return decode(seen[-1].payload, m.PersonTasks)
+
+
+def test_lists_say_how_a_task_left_them_also_after_a_restart(world: CentralWorld) -> None:
+    for person in world.people.values():
+        person.idle = True
+    world.order("O1", (PEN, 5))
+    world.rt.run_for(1.0)
+    (row,) = world.tasks("pick")
+    first, edge = row.worker_id, world.edges["B"]
+    edge.move(PEN, 2, row.from_place, row.to_place, task_id=row.task_id, person_id=first)
+    world.rt.run_for(60.0)
+    other = next(p for p in ("bob", "cid") if p != first)
+    told = _told(world, first)
+    assert told.tasks == ()
+    assert told.ended == (m.EndedTask(task_id=row.task_id, end="handed_on", own_units=2),)
+    assert [(x.task_id, x.units, x.done_units) for x in told.handed_on] == [(row.task_id, 3, 2)]
+    assert _told(world, other).ended == ()
+    edge.move(PEN, 3, row.from_place, row.to_place, task_id=row.task_id, person_id=other)
+    world.rt.run_for(1.0)
+    assert _told(world, other).ended == (m.EndedTask(task_id=row.task_id, end="done", own_units=3),)
+    world.kill()
+    world.begin()
+    world.rt.run_for(1.0)
+    told = _told(world, first)
+    assert told.ended == (m.EndedTask(task_id=row.task_id, end="handed_on", own_units=2),)
+    assert told.handed_on == ()
+
+
+def test_a_task_that_comes_back_is_no_longer_one_that_left_and_then_it_is_withdrawn(
+    world: CentralWorld,
+) -> None:
+    for person in world.people.values():
+        person.idle = True
+    world.order("O1", (PEN, 2))
+    world.rt.run_for(1.0)
+    (row,) = world.tasks("pick")
+    world.rt.run_for(120.0)
+    back = _told(world, row.worker_id)
+    assert ([x.task_id for x in back.tasks], back.ended) == ([row.task_id], ())
+    world.rt.run_for(61.0)
+    for person_id in ("bob", "cid"):
+        told = _told(world, person_id)
+        assert told.ended == (m.EndedTask(task_id=row.task_id, end="withdrawn"),)
+        assert told.handed_on == ()
+
+
 def test_what_was_picked_before_a_task_failed_is_not_picked_again(world: CentralWorld) -> None:
     for person in world.people.values():
         person.idle = True

@@ -85,6 +85,13 @@ def test_a_task_says_why_it_waits(
     assert said == text
 
 
+def test_a_task_that_was_handed_on_says_so() -> None:
+    said = core.why_it_waits(
+        status="assigned", worker_kind="person", worker="Bob", detail="", tries=2
+    )
+    assert said == "Bob has it next. Given out 2 times: it was due."
+
+
 def test_an_event_reads_as_a_sentence() -> None:
     mug = ArticleRef(gtin="1", sku="M", name="Mug")
 

@@ -30,6 +30,7 @@ class Shift:
 
     def __init__(self, *tasks: PersonTask, **books: int) -> None:
         self.tasks = list(tasks)
+        self.handed_on: list[PersonTask] = []
         self.books: Counter[tuple[str, str]] = Counter()
         self.books["bin:A-01", MUG] = 20
         self.books["bin:DOCK-1", MUG] = books.get("dock", 20)
@@ -42,7 +43,8 @@ class Shift:
         for text in texts:
             self.seq += 1
             work = Work(
-                person_id="P1", tasks=self.tasks, done_units=lambda t: self.done[t],
+                person_id="P1", tasks=self.tasks, handed_on=self.handed_on,
+                done_units=lambda t: self.done[t],
                 book_units=lambda place, gtin: self.books[place, gtin],
             )  # fmt: skip
             arrival = Arrival(scan=scan(text, seq=self.seq), received_at_ns=self.seq)
@@ -190,5 +192,53 @@ def test_a_list_that_knows_less_than_the_journal_does_not_ask_twice() -> None:
     shift = Shift(PICK)
     shift.scan(command_label("PICK"), bin_label("A-01"), article_label(units=3))
     shift.tasks = [task(units=2, done_units=3)]  # central has seen the three
-    assert shift.scan(article_label(units=3)).code == "too_many"
+    assert shift.scan(article_label(units=4)).code == "too_many"
+    assert shift.scan(article_label(units=3)).code == "already"
     assert shift.scan(article_label(units=2)).sound == "done"
+
+
+def test_goods_in_hand_are_counted_though_the_task_is_somebody_elses_now() -> None:
+    shift = Shift(PICK)
+    shift.scan(command_label("PICK"), bin_label("A-01"))
+    shift.tasks, shift.handed_on = [], [PICK]
+    assert shift.scan(article_label(units=5)).code == "booked"
+    assert shift.moves() == [(PICK.from_place, PICK.to_place, 5)]
+    assert shift.events[-1].task_id == "T1"
+    shift.session = Session()
+    again = shift.scan(command_label("PICK"), bin_label("A-01"))
+    assert (again.code, again.ok) == ("no_task", False), "once: whoever has it now is refused"
+
+
+def test_nobody_is_sent_to_a_task_that_was_handed_on() -> None:
+    shift = Shift()
+    shift.handed_on = [PICK]
+    assert shift.scan(command_label("PICK")).text == "pick: nothing is asked for"
+
+
+@pytest.mark.parametrize("left", ["listed", "handed on", "gone"])
+def test_the_same_scan_again_is_told_from_one_too_many(left: str) -> None:
+    shift = Shift(PICK)
+    shift.scan(command_label("PICK"), bin_label("A-01"), article_label(units=5))
+    shift.tasks = [PICK] if left == "listed" else []
+    shift.handed_on = [PICK] if left == "handed on" else []
+    again = shift.scan(article_label(units=5))
+    assert (again.code, again.ok) == ("already", False)
+    assert shift.scan(article_label(units=4)).code in ("too_many", "no_task")
+    assert len(shift.events) == 1
+
+
+def test_the_same_units_of_another_task_are_no_repetition() -> None:
+    shift = Shift(PICK, task("pick", task_id="T2", order_id="O2", to_place="tote:O2"))
+    shift.scan(command_label("PICK"), bin_label("A-01"), article_label(units=5))
+    shift.scan(bin_label("A-01"))
+    shift.tasks = []
+    assert shift.scan(article_label(units=5)).code == "no_task"
+
+
+def test_the_last_scan_of_a_putaway_again_is_booked_already() -> None:
+    shift = Shift(PUTAWAY)
+    shift.scan(command_label("PUTAWAY"), bin_label("DOCK-1"), article_label(units=5))
+    goal = bin_label(PUTAWAY.to_place.removeprefix("bin:"))
+    assert shift.scan(goal).code == "booked"
+    assert shift.scan(goal).code == "already"
+    assert len(shift.events) == 1

@@ -12,7 +12,7 @@ from sim_hardware.config import SimScanner
 from tests.sim_floor import GLN, SITE, Bench, Reader, make_bench
 from wire import topics
 from wire.codec import decode
-from wire.messages import DeviceScan, DeviceStatus, PersonTask
+from wire.messages import DeviceScan, DeviceStatus, EndedTask, PersonTask
 from wire.site import OpeningRow
 
 SERIAL, MQTT = "p3", "p5"
@@ -100,8 +100,13 @@ def test_a_bin_is_in_flight_from_the_hand_to_the_beep(bench: Bench) -> None:
     assert bench.units(f"person:{SERIAL}", row.gtin) == 3
 
 
+def scanned(reader: Reader) -> int:
+    """Return how often the serial person scanned an article."""
+    return len([text for text in texts(reader, SERIAL) if text.startswith("]C101")])
+
+
 @pytest.mark.parametrize("some_left", [False, True])
-def test_no_beep_and_the_task_is_gone_or_less_means_counted(
+def test_no_beep_and_the_task_is_done_or_less_means_counted(
     bench: Bench, *, some_left: bool
 ) -> None:
     reader, row = Reader(bench, refuse("]C101", "silence")), face(bench)
@@ -110,9 +115,10 @@ def test_no_beep_and_the_task_is_gone_or_less_means_counted(
     bench.give_tasks(SERIAL, pick(row))
     bench.runtime.run_until(lambda: bool(bench.floor.truth().in_flight_bins), 20)
     bench.runtime.run_for(1)
-    bench.give_tasks(SERIAL, *left)  # the books had it: only the beep was lost
-    bench.runtime.run_for(4)
-    assert [t for t in texts(reader, SERIAL) if t.startswith("]C101")] == [f"]C101{row.gtin}303"]
+    done = () if some_left else (EndedTask(task_id="T1", end="done", own_units=3),)
+    bench.give_tasks(SERIAL, *left, ended=done)  # the books had it: only the beep was lost
+    bench.runtime.run_for(4 if some_left else 8)
+    assert scanned(reader) == 1
     assert bench.units(f"person:{SERIAL}", row.gtin) + bench.units("tote:O1", row.gtin) == 3
 
 
@@ -141,10 +147,33 @@ def test_a_refused_second_scan_of_a_counted_task_is_settled_by_the_screen(bench:
     reader, row = Reader(bench, verdict), face(bench)
     bench.give_tasks(SERIAL, pick(row))
     bench.runtime.run_until(lambda: not answers, 30)
-    bench.give_tasks(SERIAL)
+    bench.give_tasks(SERIAL, ended=(EndedTask(task_id="T1", end="done", own_units=3),))
     bench.runtime.run_for(30)
-    assert len([t for t in texts(reader, SERIAL) if t.startswith("]C101")]) == 2
+    assert scanned(reader) == 2
     assert bench.units("tote:O1", row.gtin) == 3
+    assert bench.floor.truth().in_flight_bins == []
+
+
+@pytest.mark.parametrize("end", ["handed_on", "withdrawn", "done", ""])
+@pytest.mark.parametrize("second", ["ok", "already: 3 are booked", "no_task: nobody asks for it"])
+def test_no_beep_and_the_task_is_gone_uncounted_means_scan_again_and_then_the_edge_decides(
+    bench: Bench, end: str, second: str
+) -> None:
+    answers: list[str | None] = ["silence", None if second == "ok" else second]
+
+    def verdict(_device: str, text: str) -> str | None:
+        return answers.pop(0) if answers and text.startswith("]C101") else None
+
+    reader, row = Reader(bench, verdict), face(bench)
+    bench.give_tasks(SERIAL, pick(row))
+    bench.runtime.run_until(lambda: len(answers) == 1, 20)
+    gone = (EndedTask(task_id="T1", end=end),) if end else ()  # done: with another one's scan
+    bench.give_tasks(SERIAL, ended=gone)
+    bench.runtime.run_for(30)
+    assert scanned(reader) == 2
+    kept = 0 if second.startswith("no_task") else 3
+    assert bench.units("tote:O1", row.gtin) == kept
+    assert bench.units(f"bin:{row.bin_id}", row.gtin) == row.units - kept
     assert bench.floor.truth().in_flight_bins == []
 
 
