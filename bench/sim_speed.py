@@ -23,7 +23,8 @@ from bench.sim_site import BenchSite, Done, Load
 from sim_hardware.world.warehouse.spec import LINES_PER_PERSON, Wish, mean_of
 from stockhelm.bench import Bench, BenchError, Row, at_least, at_most, figure
 from stockhelm.dies_with_parent import with_parent
-from stockhelm.sim_run import memory_folder, run_folder
+from stockhelm.sim_run import run_folder
+from stockhelm.work_folder import memory_folder
 
 PEOPLE: Final = 1_000
 LINES_WEIGHTS: Final = (*(0.0,) * 5, *(1.0,) * 9)

@@ -18,6 +18,7 @@ from runtime.errors import StartError
 from runtime.one_at_a_time import hold_folder
 from sim_hardware.plant import Mode
 from stockhelm.benches import BENCHES
+from stockhelm.ending import end_with
 from stockhelm.sim_cli import add_sim_commands
 from wire.site import SiteError
 
@@ -229,11 +230,10 @@ def sim_replay(
     ] = 1.0,
     report: Annotated[Path | None, typer.Option(help="Write what was found here as JSON.")] = None,
 ) -> None:
-    """Run recorded processes again on what they were handed. Code 0: the counts are equal."""
+    """Run recorded processes again on what they were handed. Code 0: all counts are equal."""
     from stockhelm.sim_replay_command import replay_command
 
-    console = Console(highlight=False)
-    raise typer.Exit(replay_command(directory, mode, speed, report, console))
+    end_with(lambda console: replay_command(directory, mode, speed, report, console))
 
 
 @sim_app.command("generate")

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from sim_hardware.plant import Mode
+from stockhelm.ending import end_with
 
 SEED_HELP = "Decides all chance of the run (the site's own seed stands in its SITE line)."
 
@@ -49,14 +49,14 @@ def run(
         scenario=scenario, mode=mode, seed=seed, report=report, trace=trace, directory=directory,
         record=record,
     )  # fmt: skip
-    raise typer.Exit(run_command(command, Console(highlight=False)))
+    end_with(lambda console: run_command(command, console))
 
 
 def list_all() -> None:
     """Name the scenarios that come with stockhelm."""
     from stockhelm.sim_command import list_command
 
-    raise typer.Exit(list_command(Console(highlight=False)))
+    end_with(list_command)
 
 
 def check(
@@ -65,27 +65,30 @@ def check(
     """Say what is wrong in scenarios, with file, line and the fix, without running them."""
     from stockhelm.sim_command import check_command
 
-    raise typer.Exit(check_command(scenarios, Console(highlight=False)))
+    end_with(lambda console: check_command(scenarios, console))
 
 
 def faults(kind: Annotated[str, typer.Argument(help="One kind, in full.")] = "") -> None:
     """Print every kind of fault: what it happens to, its values and what it does."""
     from stockhelm.sim_command import faults_command
 
-    raise typer.Exit(faults_command(kind, Console(highlight=False)))
+    end_with(lambda console: faults_command(kind, console))
 
 
 def shrink(
     scenario: Annotated[str, typer.Argument(help="A file or name whose run fails.")],
     *,
     seed: Annotated[int, typer.Option(help=SEED_HELP)] = 7,
-    output: Annotated[Path | None, typer.Option(help="Write the small scenario here.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Write the small scenario here (default: NAME.small.scn beside it)."),
+    ] = None,
     runs: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many runs.")] = 200,
 ) -> None:
     """Make a failing scenario as short as it can be and still fail the same way; print it."""
     from stockhelm.sim_command import shrink_command
 
-    raise typer.Exit(shrink_command(scenario, seed, output, runs, Console(highlight=False)))
+    end_with(lambda console: shrink_command(scenario, seed, output, runs, console))
 
 
 def fuzz(
@@ -101,4 +104,4 @@ def fuzz(
     from stockhelm.sim_fuzz_command import fuzz_command
 
     limits = Limits(runs_max=runs, seconds_max=seconds)
-    raise typer.Exit(fuzz_command(seed, first, limits, keep, Console(highlight=False)))
+    end_with(lambda console: fuzz_command(seed, first, limits, keep, console))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,23 +10,23 @@ from typing import Final
 
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
 from rich.table import Table
 
+from runtime.errors import StartError
 from sim_hardware.faults.kinds import KINDS
 from sim_hardware.plant import Mode
-from sim_hardware.scenarios.model import SEED_DEFAULT, ScenarioError
-from sim_hardware.scenarios.words import near
+from sim_hardware.scenarios.model import SEED_DEFAULT, Scenario, ScenarioError
+from sim_hardware.wording import many, meant, time_text
 from stockhelm.broker import BrokerError
+from stockhelm.ending import FAILED, STOPPED, STOPPED_TEXT, USAGE
 from stockhelm.processes import ProcessError
-from stockhelm.sim_library import find_scenario, library_names, read_scenario
+from stockhelm.sim_library import ENDING, LIBRARY, find_scenario, library_names, read_scenario
 from stockhelm.sim_live import run_live
+from stockhelm.sim_progress import shown_progress
 from stockhelm.sim_run import Progress, RunOptions, SimReport, check_scenario, run_virtual
-from stockhelm.sim_shrink import Shrunk, shrink
+from stockhelm.sim_shrink import Shrunk, moved, shrink
 
-USAGE: Final = 2
-FAILED: Final = 1
+SMALL_FILES_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,18 +53,18 @@ def run_command(command: RunCommand, console: Console) -> int:
         scenario = read_scenario(path)
         _check_files(command)
         console.print(f"{scenario.title}: {command.mode}, seed {command.seed}")
-        with _bars(console) as bars:
-            bar = bars.add_task("the processes start", total=scenario.run_s, speed="")
+        with shown_progress(console, "the processes start") as shown:
 
             def show(progress: Progress) -> None:
                 factor = progress.world_s / max(progress.real_s, 1e-6)
-                bars.update(
-                    bar, completed=progress.world_s, description=progress.phase,
-                    speed=f"{progress.world_s:.0f} s of the world, {factor:.0f} x real time",
+                shown.show(
+                    f"{progress.phase}: {progress.world_s:.0f} of {scenario.run_s:.0f} s,"
+                    f" {factor:.0f} x real time",
+                    progress.world_s, scenario.run_s,
                 )  # fmt: skip
 
             def say(at_s: float, text: str) -> None:
-                bars.console.print(f"  {at_s:8.2f} s  {text}", highlight=False, markup=False)
+                console.print(f"  {at_s:8.2f} s  {text}", highlight=False, markup=False)
 
             run = run_live if command.mode == "live" else run_virtual
             report = run(
@@ -74,7 +75,7 @@ def run_command(command: RunCommand, console: Console) -> int:
                 ),
                 on_progress=show, on_step=say,
             )  # fmt: skip
-    except (ScenarioError, RunError, BrokerError, ProcessError) as error:
+    except (ScenarioError, RunError, BrokerError, ProcessError, StartError) as error:
         console.print(str(error), highlight=False, markup=False, soft_wrap=True)
         return USAGE
     if command.report is not None:
@@ -106,15 +107,17 @@ def _check_files(command: RunCommand) -> None:
     if command.trace is not None and command.mode == "live":
         raise RunError("--trace: only in virtual time (mem, pty), where it is the same every time")
     folder = command.directory
-    if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_free = not any(folder.iterdir())
+    except OSError as error:
+        raise RunError(
+            f"--directory {folder}: expected an empty folder: {error.strerror}"
+        ) from error
+    if not is_free:
         raise RunError(f"--directory {folder}: expected an empty folder, or one that is not there")
-
-
-def _bars(console: Console) -> Bars:
-    return Bars(
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[speed]}"),
-        TimeElapsedColumn(), console=console, transient=True,
-    )  # fmt: skip
 
 
 def _show(report: SimReport, console: Console) -> None:
@@ -146,7 +149,7 @@ def list_command(console: Console) -> int:
     table.add_column("what it shows")
     for name in library_names():
         scenario = read_scenario(find_scenario(name))
-        table.add_row(name, f"{scenario.run_s:g} s", f"{scenario.title}: {scenario.about}")
+        table.add_row(name, time_text(scenario.run_s), f"{scenario.title}: {scenario.about}")
     console.print(table)
     return 0
 
@@ -163,14 +166,19 @@ def check_command(names: list[str], console: Console) -> int:
             console.print(str(error), highlight=False, markup=False, soft_wrap=True)
             code = USAGE
         else:
-            console.print(f"{name}: {scenario.title}: {len(scenario.steps)} steps, nothing wrong")
+            steps = many(len(scenario.steps), "step")
+            console.print(
+                f"{name}: {scenario.title}: {steps}, nothing wrong", markup=False, soft_wrap=True
+            )
     return code
 
 
 def faults_command(kind: str, console: Console) -> int:
     """Print the kinds of faults, or one of them in full; return 0, or 2 for an unknown one."""
     if kind and kind not in KINDS:
-        console.print(f"unknown fault {kind!r}{near(kind, KINDS)}; `stockhelm sim faults`")
+        console.print(
+            f"unknown fault {kind!r}{meant(kind, KINDS)} `stockhelm sim faults` names all"
+        )
         return USAGE
     table = Table(show_edge=False)
     table.add_column("FAULT", no_wrap=True)
@@ -194,34 +202,79 @@ def faults_command(kind: str, console: Console) -> int:
 def shrink_command(
     name: str, seed: int, output: Path | None, runs_max: int, console: Console
 ) -> int:
-    """Shrink a failing scenario and print it; return 0, 1 where it does not fail, 2 for misuse."""
+    """Shrink a failing scenario, print and write it; return 0, or 1 where it does not fail.
+
+    2 where it cannot be run or written, 130 where a person stopped it.
+    """
     try:
         path = find_scenario(name)
         scenario = read_scenario(path)
-        with console.status("the first run") as status:
+        place = _place_of_small(path, output)
+        with shown_progress(console, "the first run") as shown:
+            so_far = "the first run"
 
             def show(shrunk: Shrunk) -> None:
-                status.update(
-                    f"{shrunk.runs} runs, {len(shrunk.scenario.steps)} steps,"
-                    f" {shrunk.scenario.run_s:g} s left"
-                )
+                nonlocal so_far
+                so_far = f"{many(shrunk.runs, 'run')}, {_size(shrunk.scenario)} left"
+                shown.show(so_far)
 
-            found = shrink(scenario, path.parent, seed, runs_max=runs_max, on_run=show)
-    except ScenarioError as error:
+            def run_on(progress: Progress) -> None:
+                shown.show(so_far, progress.world_s, progress.run_s)
+
+            found = shrink(
+                scenario, path.parent, seed, runs_max=runs_max, on_run=show, on_progress=run_on
+            )
+    except (ScenarioError, RunError) as error:
         console.print(str(error), highlight=False, markup=False, soft_wrap=True)
         return USAGE
     if found is None:
         console.print(f"{name}: everything holds with seed {seed}: nothing to shrink")
         return FAILED
-    console.print(found.scenario.text, highlight=False, markup=False, soft_wrap=True, end="")
+    _tell_shrunk(found, _size(scenario), console)
+    text = moved(found.scenario, path.parent, place.parent)
+    try:
+        place.write_text(text, encoding="utf-8")
+    except OSError as error:
+        console.print(f"{place}: cannot be written: {error.strerror}", markup=False, soft_wrap=True)
+        return USAGE
+    seed_words = "" if seed == SEED_DEFAULT else f" --seed {seed}"
+    again = f"again: stockhelm sim run {shlex.quote(str(place))}{seed_words}"
+    console.print(again, highlight=False, markup=False, soft_wrap=True)
+    return STOPPED if found.stopped else 0
+
+
+def _size(scenario: Scenario) -> str:
+    return f"{many(len(scenario.steps), 'step')}, {time_text(scenario.run_s)}"
+
+
+def _tell_shrunk(found: Shrunk, before: str, console: Console) -> None:
+    if found.stopped:
+        console.print(f"{STOPPED_TEXT}: this is the smallest until then")
+    text = found.scenario.text
+    console.print(text, highlight=False, markup=False, soft_wrap=True, end="")
     console.print(
-        f"# {found.runs} runs: {len(scenario.steps)} steps and {scenario.run_s:g} s became"
-        f" {len(found.scenario.steps)} and {found.scenario.run_s:g} s; still fails: {found.fails}",
+        f"# {many(found.runs, 'run')}: {before} became {_size(found.scenario)};"
+        f" still fails: {found.fails}",
         highlight=False, markup=False, soft_wrap=True,
     )  # fmt: skip
+
+
+def _place_of_small(path: Path, output: Path | None) -> Path:
+    """Return the file for what is left of a scenario: the given one, or a new one beside it.
+
+    One of the library is written into the current folder. Raises RunError where it cannot be.
+    """
     if output is not None:
-        output.write_text(found.scenario.text, encoding="utf-8")
-    seed_words = "" if seed == SEED_DEFAULT else f" --seed {seed}"
-    again = shlex.quote(str(output)) if output else "FILE"
-    console.print(f"again: stockhelm sim run {again}{seed_words}", highlight=False, soft_wrap=True)
-    return 0
+        if output.is_dir() or not os.access(output.parent, os.W_OK):
+            raise RunError(f"--output {output}: expected a file in a folder that can be written")
+        return output
+    beside = path.parent
+    folder = Path() if beside == LIBRARY or not os.access(beside, os.W_OK) else beside
+    for number in range(1, SMALL_FILES_MAX + 1):
+        place = folder / f"{path.stem}.small{'' if number == 1 else f'-{number}'}{ENDING}"
+        if not place.exists():
+            return place
+    raise RunError(
+        f"{place}: {SMALL_FILES_MAX} such files are there already: remove some, or name another"
+        " file with --output"
+    )

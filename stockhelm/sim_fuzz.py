@@ -6,7 +6,6 @@ Run `number` under a seed depends on these two alone: any one of them can be had
 from __future__ import annotations
 
 import itertools
-import tempfile
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from sim_hardware.scenarios.model import Scenario, ScenarioError
 from sim_hardware.scenarios.text import parse_scenario
 from stockhelm.sim_promises import PROMISES
 from stockhelm.sim_run import PORTS, VISITORS, RunOptions, SimReport, run_virtual, write_site
+from stockhelm.work_folder import work_folder
 
 TWICE_EVERY: Final = 8
 """Every so many runs one is made twice, and the traces are compared."""
@@ -78,8 +78,8 @@ def draw(fuzz_seed: int, number: int) -> Drawn:
     seed = chance.randrange(SEED_MAX)
     world = draw_world(chance, f"Fuzz {fuzz_seed} number {number}")
     head = parse_scenario(world.text, "fuzz")
-    with tempfile.TemporaryDirectory(prefix="stockhelm-fuzz-") as directory:
-        demo = write_site(head, Path(directory), Path(directory), seed, PORTS)
+    with work_folder("fuzz") as directory:
+        demo = write_site(head, directory, directory, seed, PORTS)
         config = load_config(demo.config("sim"), SimConfig)
     steps = draw_steps(chance, world, demo.site, config, VISITORS)
     scenario = parse_scenario(world.text + steps, f"fuzz-{fuzz_seed}-{number}")

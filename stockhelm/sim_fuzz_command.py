@@ -12,16 +12,18 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from runtime.clock import SystemClock
 from sim_hardware.scenarios.model import SEED_DEFAULT, Scenario, ScenarioError
+from stockhelm.ending import FAILED, STOPPED, STOPPED_TEXT, USAGE
 from stockhelm.sim_fuzz import Found, Limits, fuzz
 
-USAGE: Final = 2
-FAILED: Final = 1
 SAY_EVERY: Final = 20
 """Runs between two words on how far it is, where no bar can be shown."""
 
 
 def fuzz_command(seed: int, first: int, limits: Limits, keep: Path | None, console: Console) -> int:
-    """Draw and run; return 0, 1 where something did not hold, 2 where nothing could be run."""
+    """Draw and run; return 0, 1 where something did not hold, 2 where nothing could be run.
+
+    Stopped by a person it returns 130, or 1 where something had not held until then.
+    """
     if keep is not None:
         try:
             keep.mkdir(parents=True, exist_ok=True)
@@ -29,6 +31,7 @@ def fuzz_command(seed: int, first: int, limits: Limits, keep: Path | None, conso
             console.print(f"--keep {keep}: {error.strerror}", highlight=False, markup=False)
             return USAGE
     tally: Counter[str] = Counter()
+    ended = 0
     try:
         with Progress(
             SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
@@ -46,9 +49,10 @@ def fuzz_command(seed: int, first: int, limits: Limits, keep: Path | None, conso
         console.print(str(error), highlight=False, markup=False, soft_wrap=True)
         return USAGE
     except KeyboardInterrupt:
-        console.print("stopped by hand")
+        console.print(STOPPED_TEXT)
+        ended = STOPPED
     console.print(f"seed {seed}: {_summary(tally)}", highlight=False, soft_wrap=True)
-    return FAILED if tally["failed"] else 0
+    return FAILED if tally["failed"] else ended
 
 
 def _count(tally: Counter[str], found: Found) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Final
 
 import sim_hardware.scenarios
-from sim_hardware.scenarios.model import Scenario, ScenarioError
-from sim_hardware.scenarios.text import parse_scenario
-from sim_hardware.scenarios.words import near
+from sim_hardware.scenarios.model import Scenario, ScenarioError, refusal
+from sim_hardware.scenarios.text import read_text
+from sim_hardware.wording import meant
+from stockhelm.sim_run import check_scenario
 
 ENDING: Final = ".scn"
 LIBRARY: Final = Path(sim_hardware.scenarios.__file__).parent / "library"
@@ -29,17 +30,29 @@ def find_scenario(name: str) -> Path:
         return stored
     raise ScenarioError(
         f"{name}: no such file, and no scenario of that name comes with stockhelm"
-        f"{near(name, library_names())}; `stockhelm sim list` names all"
+        f"{meant(name, library_names())}; `stockhelm sim list` names all"
     )
 
 
 def read_scenario(path: Path) -> Scenario:
-    """Return the scenario in a file. Raises ScenarioError with each line that is wrong."""
+    """Return the scenario in a file. Raises ScenarioError with each line that is wrong.
+
+    Where lines cannot be read, the names in the others are looked up on the site all the same.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError(f"{path}: cannot be read as text: {error}") from error
-    return parse_scenario(text, shown(path))
+    reading = read_text(text, shown(path))
+    if not reading.mistakes:
+        return reading.scenario
+    mistakes = [*reading.mistakes]
+    if reading.has_site:
+        try:
+            check_scenario(reading.scenario, path.parent)
+        except ScenarioError as error:
+            mistakes += error.mistakes
+    raise refusal(reading.scenario.file, mistakes)
 
 
 def shown(path: Path) -> str:

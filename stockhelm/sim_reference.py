@@ -11,6 +11,7 @@ from sim_hardware.scenarios import words as w
 from sim_hardware.scenarios.checks import checks_markdown
 from sim_hardware.scenarios.deeds import deeds_markdown
 from sim_hardware.scenarios.names import sections
+from sim_hardware.wording import number_text
 from stockhelm.sim_promises import PROMISES
 
 MODES: Final = 3
@@ -30,10 +31,16 @@ def _scans() -> str:
 
 def _site() -> str:
     rows = (
-        (f"`{name}`", f"{o.default:g}", f"{o.min:g} to {o.max:g}", o.text)
+        (f"`{name}`", number_text(o.default), _range(o), o.text)
         for name, o in w.SITE_OPTIONS.items()
     )
     return w.table(("option", "default", "range", "meaning"), rows)
+
+
+def _range(option: w.Option) -> str:
+    most = number_text(option.generated_max)
+    generated = f"; generated: {most}" if option.generated_max else ""
+    return f"{number_text(option.min)} to {number_text(option.max)}{generated}"
 
 
 def _settings() -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-import tempfile
+import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 from sqlalchemy import Engine
@@ -20,21 +20,29 @@ from edge.config import EdgeConfig
 from edge.counting.core import deltas
 from edge.counting.store import FILE_NAME, decode_event
 from runtime.clock import NS_PER_S, SystemClock
-from runtime.config import parse_config
+from runtime.config import ConfigError, parse_config
+from runtime.errors import StartError
 from runtime.metrics import Metrics
 from runtime.recording import SUFFIX, Header, Recording, RecordingError, Stopping
 from runtime.service import Service
 from sim_hardware.plant import Mode
+from stockhelm.broker import BrokerError
 from stockhelm.sim_record import BUSY_S, read_counts
-from stockhelm.sim_replay_stage import Stage, make_stage
+from stockhelm.sim_replay_stage import CrashError, Stage, make_stage
 from stockhelm.sim_replay_world import Contents, bursts, read_contents
+from stockhelm.work_folder import work_folder
+from wire.site import SiteError
 
 IN_FLIGHT_MAX: Final = 5_000
 """So many movements may have been handed to a killed process and not be in its books."""
 DIFFERENCES_SHOWN_MAX: Final = 1_000
 CENTRAL_FILE: Final = "central.db"
 TELL_EVERY_S: Final = 0.2
+FRAMES_SHOWN: Final = 3
+NO_END: Final = "its recording has no end"
+"""The process was killed, or runs still, or could not write on: a recording cannot tell."""
 Units = dict[tuple[str, str], int]
+Outcome = Literal["equal", "differs", "not compared", "crashed", "not replayed"]
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,24 +58,26 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     """What the replay of one recording found."""
 
     file: str
-    name: str
-    life: int
-    equal: bool
-    ended: str
-    """`well`, or `killed`: it has no counts of its own."""
-    torn: str
+    outcome: Outcome
+    reason: str = ""
+    """Why it was not compared, not replayed or what it crashed of."""
+    name: str = ""
+    life: int = 0
+    has_end: bool = False
+    """Whether the process ended well and wrote its counts; else it has none of its own."""
+    torn: str = ""
     """What was cut off at the end, and where; empty: nothing."""
-    compared_with: str
-    counts: int
-    differences: list[Difference]
-    in_flight: int
-    """Movements of the replay that the killed process had been handed and had not written."""
-    messages: int
-    line_bytes: int
-    pictures: int
-    notes: list[str]
-    recorded_s: float
-    real_s: float
+    compared_with: str = ""
+    counts: int = 0
+    differences: list[Difference] = []
+    in_flight: int = 0
+    """Movements of the replay that a process without an end was handed and had not written."""
+    messages: int = 0
+    line_bytes: int = 0
+    pictures: int = 0
+    notes: list[str] = []
+    recorded_s: float = 0.0
+    real_s: float = 0.0
 
 
 class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +100,7 @@ class ReplayProgress:
 
 
 OnProgress = Callable[[ReplayProgress], None]
+OnDone = Callable[[Replayed], None]
 
 
 class Subject(Protocol):
@@ -113,22 +124,34 @@ def replay(
     mode: Mode = "mem",
     speed: float = 1.0,
     on_progress: OnProgress = lambda _progress: None,
+    on_done: OnDone = lambda _replayed: None,
 ) -> ReplayReport:
-    """Replay all recordings of a folder, one after the other. Raises RecordingError."""
-    recordings = find_recordings(directory)
-    found = [
-        replay_one(recording, mode=mode, speed=speed, on_progress=on_progress)
-        for recording in recordings
-    ]
-    return ReplayReport(
-        directory=str(directory), mode=mode, ok=all(one.equal for one in found), processes=found
-    )
+    """Replay all recordings of a folder, one after the other, also where one of them cannot be.
+
+    Raises RecordingError where there is none, BrokerError where live there is no broker.
+    """
+    found: list[Replayed] = []
+    for path in find_recordings(directory):
+        found.append(_try_one(path, mode, speed, on_progress))
+        on_done(found[-1])
+    ok = all(one.outcome == "equal" for one in found)
+    return ReplayReport(directory=str(directory), mode=mode, ok=ok, processes=found)
 
 
-def find_recordings(directory: Path) -> list[Recording]:
+def recorded_s(directory: Path) -> float:
+    """Return how long the recordings of a folder are together. Raises RecordingError."""
+    total_ns = 0
+    for path in find_recordings(directory):
+        # What cannot be read takes no time, and has its line in the replay.
+        with contextlib.suppress(RecordingError):
+            total_ns += read_contents(Recording(path)).length_ns
+    return total_ns / NS_PER_S
+
+
+def find_recordings(directory: Path) -> list[Path]:
     """Return the recordings in a folder, or the one of a file. Raises RecordingError."""
     if directory.is_file():
-        return [Recording(directory)]
+        return [directory]
     if not directory.is_dir():
         raise RecordingError(f"{directory}: expected a folder with recordings, or one of them")
     paths = sorted(directory.glob(f"*{SUFFIX}"))
@@ -136,18 +159,45 @@ def find_recordings(directory: Path) -> list[Recording]:
         raise RecordingError(
             f"{directory}: expected recordings (*{SUFFIX}) as `--record {directory}` makes them"
         )
-    return [Recording(path) for path in paths]
+    return paths
+
+
+def _try_one(path: Path, mode: Mode, speed: float, on_progress: OnProgress) -> Replayed:
+    """Replay one recording; return what was found, also where it cannot be replayed."""
+    header = None
+    try:
+        recording = Recording(path)
+        header = recording.header
+        return replay_one(recording, mode=mode, speed=speed, on_progress=on_progress)
+    except BrokerError:  # that is this machine's affair, and the next one's too
+        raise
+    except (ConfigError, SiteError, StartError) as error:
+        outcome: Outcome = "not replayed"
+        reason = str(error).removeprefix(f"{path}: ")
+    except Exception as error:  # noqa: BLE001 - the top of a replayed process: it may crash
+        outcome = "crashed"
+        reason = str(error) if isinstance(error, CrashError) else _crash(error)
+    name, life = (header.name, header.life) if header else ("", 0)
+    return Replayed(file=path.name, outcome=outcome, reason=reason, name=name, life=life)
+
+
+def _crash(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)[-FRAMES_SHOWN:]
+    where = ", ".join(f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in frames)
+    return f"{type(error).__name__}: {error} (in {where})"
 
 
 def replay_one(
     recording: Recording, *, mode: Mode, speed: float, on_progress: OnProgress
 ) -> Replayed:
-    """Replay one recording; return what was found. Raises RecordingError."""
+    """Replay one recording; return what was found.
+
+    Raises RecordingError, CrashError, and in virtual time whatever the process ends by.
+    """
     real = SystemClock()
     begun_ns = real.monotonic_ns()
     header, contents = recording.header, read_contents(recording)
-    with tempfile.TemporaryDirectory(prefix="stockhelm-replay-") as name:
-        folder = Path(name)
+    with work_folder("replay") as folder:
         stage = make_stage(mode, header, contents, folder / "lines", speed)
         try:
             subject = _make_subject(recording, stage, folder)
@@ -155,7 +205,7 @@ def replay_one(
                 _play(recording, contents, stage, subject, on_progress)
                 stage.end()
                 recorded, source = _recorded_counts(recording, contents)
-                judged = _judge(subject, recorded, killed=not contents.ended)
+                judged = _judge(subject, recorded, has_end=contents.ended)
             finally:
                 stage.end()
                 subject.close()
@@ -163,14 +213,20 @@ def replay_one(
             stage.close()
         notes = _notes(stage, contents)
     return Replayed(
-        file=recording.path.name, name=header.name, life=header.life,
-        equal=recorded is not None and not judged.differences,
-        ended="well" if contents.ended else "killed", torn=contents.torn, compared_with=source,
-        counts=judged.counts, differences=judged.differences[:DIFFERENCES_SHOWN_MAX],
+        file=recording.path.name, name=header.name, life=header.life, outcome=_outcome(judged),
+        reason="" if recorded is not None else source, has_end=contents.ended, torn=contents.torn,
+        compared_with=source if recorded is not None else "", counts=judged.counts,
+        differences=judged.differences[:DIFFERENCES_SHOWN_MAX],
         in_flight=judged.in_flight, messages=contents.messages, line_bytes=contents.line_bytes,
         pictures=contents.pictures, notes=notes, recorded_s=contents.length_ns / NS_PER_S,
         real_s=(real.monotonic_ns() - begun_ns) / NS_PER_S,
     )  # fmt: skip
+
+
+def _outcome(judged: _Judged) -> Outcome:
+    if not judged.is_compared:
+        return "not compared"
+    return "differs" if judged.differences else "equal"
 
 
 def _play(
@@ -195,7 +251,7 @@ def _play(
             stage.world.play(record)
         stage.settle()
         if stage.crash():
-            raise RecordingError(f"{recording.path}: the replayed process ended: {stage.crash()}")
+            raise CrashError(stage.crash())
         if real.monotonic_ns() >= tell_at_ns:
             tell_at_ns = real.monotonic_ns() + round(TELL_EVERY_S * NS_PER_S)
             at_s, of_s = burst[0].at_ns / NS_PER_S, contents.length_ns / NS_PER_S
@@ -249,7 +305,7 @@ class _Central:
 
     def last_movements(self) -> Iterator[list[tuple[str, str, int]]]:
         query = "SELECT from_place, to_place, gtin, units FROM movement ORDER BY id DESC"
-        with closing(sqlite3.connect(self._database, timeout=BUSY_S)) as db:
+        with contextlib.closing(sqlite3.connect(self._database, timeout=BUSY_S)) as db:
             for from_place, to_place, gtin, units in db.execute(query):
                 yield [(from_place, gtin, -units), (to_place, gtin, units)]
 
@@ -288,13 +344,14 @@ def _make_subject(recording: Recording, stage: Stage, folder: Path) -> Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Judged:
+    is_compared: bool
     counts: int
     differences: list[Difference]
     in_flight: int
 
 
 def _recorded_counts(recording: Recording, contents: Contents) -> tuple[Units | None, str]:
-    """Return the counts that the recorded process came to, and where they stand; None: nowhere."""
+    """Return the counts that the recorded process came to and where they stand; None: why not."""
     header = recording.header
     if contents.ended:
         return {key: n for key, n in contents.counts.items() if n}, "the end of the recording"
@@ -306,11 +363,11 @@ def _recorded_counts(recording: Recording, contents: Contents) -> tuple[Units | 
         if later.config == header.config and copy.is_file():
             counts = _units(read_counts(header.kind, copy))
             return counts, f"{copy.name}, with which its next life began"
-        return None, f"nothing: it was killed, and {after.name} did not begin with its database"
+        return None, f"{NO_END}, and {after.name} did not begin with its database"
     kept = _kept_database(header)
     if kept.is_file():
         return _units(read_counts(header.kind, kept)), f"the recorded process's own {kept}"
-    return None, "nothing: it was killed, and its database is not here"
+    return None, f"{NO_END}, and its database is not here"
 
 
 def _kept_database(header: Header) -> Path:
@@ -322,15 +379,15 @@ def _kept_database(header: Header) -> Path:
     return Path(url.removeprefix("sqlite:///"))
 
 
-def _judge(subject: Subject, recorded: Units | None, *, killed: bool) -> _Judged:
-    """Compare; what a killed process had been handed and not written yet is taken back before."""
+def _judge(subject: Subject, recorded: Units | None, *, has_end: bool) -> _Judged:
+    """Compare; what a process without an end had not written yet is taken back before."""
     replayed = subject.counts()
     if recorded is None:
-        return _Judged(counts=len(replayed), differences=[], in_flight=0)
+        return _Judged(is_compared=False, counts=len(replayed), differences=[], in_flight=0)
     left = _minus(replayed, recorded)
     taken_back = dict(left)
     in_flight = 0
-    if killed and left:
+    if left and not has_end:
         for number, changes in enumerate(subject.last_movements(), start=1):
             if number > IN_FLIGHT_MAX:
                 break
@@ -346,7 +403,9 @@ def _judge(subject: Subject, recorded: Units | None, *, killed: bool) -> _Judged
         )
         for place, gtin in sorted(left)
     ]  # fmt: skip
-    return _Judged(counts=len(recorded), differences=differences, in_flight=in_flight)
+    return _Judged(
+        is_compared=True, counts=len(recorded), differences=differences, in_flight=in_flight
+    )
 
 
 def _minus(these: Mapping[tuple[str, str], int], those: Mapping[tuple[str, str], int]) -> Units:

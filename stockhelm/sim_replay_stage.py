@@ -30,6 +30,10 @@ GRACE_S: Final = 2.0
 log = structlog.get_logger()
 
 
+class CrashError(Exception):
+    """The replayed process ended by an error of its own; the text says which."""
+
+
 class Stage(Protocol):
     """Where a process is replayed. All calls are made on one thread."""
 
@@ -232,7 +236,7 @@ class LiveStage:
             if reached():
                 return
             if self.crash():
-                raise RecordingError(f"the replayed process ended: {self.crash()}")
+                raise CrashError(self.crash())
             pause(LOOK_S)
         raise RecordingError(f"live: expected {what} within {seconds_max:g} s")
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +19,8 @@ from sim_hardware.config import SimConfig
 from sim_hardware.floor import SimulatedFloor, build_floor
 from sim_hardware.plant import Mode
 from sim_hardware.scenarios.checks import Result
-from sim_hardware.scenarios.model import SEED_DEFAULT, Scenario, ScenarioError, SiteSpec
-from sim_hardware.scenarios.names import apply_settings, check_names
+from sim_hardware.scenarios.model import SEED_DEFAULT, Mistake, Scenario, SiteSpec, refusal
+from sim_hardware.scenarios.names import apply_settings, wrong_names
 from sim_hardware.scenarios.play import Player
 from sim_hardware.world.warehouse.files import warehouse_texts
 from sim_hardware.world.warehouse.generate import generate_warehouse
@@ -39,6 +36,7 @@ from stockhelm.demo_site import (
 from stockhelm.sim_books import SiteBooks
 from stockhelm.sim_plant_virtual import VirtualPlant
 from stockhelm.sim_trace import Trace, TracedRuntime
+from stockhelm.work_folder import memory_folder, work_folder
 from wire.site import FILES, SiteError
 
 LOOK_EVERY_S: Final = 0.5
@@ -50,8 +48,6 @@ PORTS: Final = Ports(broker=1883, desk=8000, pictures=8001)
 PERCENT: Final = 100.0
 VISITORS: Final = [GUEST_SCANNER, GUEST_CABLE_SCANNER]
 HISTORY_FILE: Final = "history.csv"
-MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it, for its owner only
-MEMORY_BYTES_MIN: Final = 2 * 1024**3
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +116,7 @@ OnStep = Callable[[float, str], None]
 def shape_of(scenario: Scenario, base: Path) -> Shape:
     """Return the site's shape. Raises ScenarioError where the folder it names is none."""
     site = scenario.site
-    at = f"{scenario.file}:{site.line}"
+    line = site.line or 1
     texts = None
     if site.kind == "folder":
         folder = base / site.folder
@@ -130,17 +126,20 @@ def shape_of(scenario: Scenario, base: Path) -> Shape:
             if (folder / name).is_file()
         }
         if not texts:
-            raise ScenarioError(f"{at}: {folder}: expected a folder with bins.csv and articles.csv")
+            wrong = f"{folder}: expected a folder with bins.csv and articles.csv"
+            raise refusal(scenario.file, [Mistake(line, wrong)])
     elif site.kind == "generated":
         try:
             texts = _generated(site)
         except WarehouseError as error:
-            raise ScenarioError(f"{at}: no such warehouse: {error}") from error
+            wrong = f"no such warehouse: {error}"
+            raise refusal(scenario.file, [Mistake(line, wrong)]) from error
     return Shape(
         site_seed=int(site.option("seed")),
         skus=int(site.option("skus")),
         robots=int(site.option("robots")),
         cameras=int(site.option("cameras")),
+        smart_cameras=int(site.option("smart")),
         drones=int(site.option("drones")),
         orders_per_day=site.option("orders"),
         day_s=scenario.day_s / scenario.speed,
@@ -173,25 +172,34 @@ def write_site(
 ) -> DemoSite:
     """Write a scenario's site and configurations; return where they lie.
 
-    Raises ScenarioError where a name in the scenario is not there, or its world cannot be.
+    Raises ScenarioError where names in the scenario are not there, or its world cannot be.
     """
-    at = f"{scenario.file}:{scenario.site.line}"
+    mistakes: list[Mistake] = []
+
+    def change(config: SimConfig) -> SimConfig:
+        changed, wrong = apply_settings(scenario, config)
+        mistakes.extend(wrong)
+        return changed
+
     try:
         demo = write_demo(
             directory, seed=seed, speed=scenario.speed, ports=ports, sales=None,
-            shape=shape_of(scenario, base),
-            change_sim=lambda config: apply_settings(scenario, config),
+            shape=shape_of(scenario, base), change_sim=change,
         )  # fmt: skip
     except SiteError as error:
-        raise ScenarioError(f"{at}: {scenario.site.folder}: {error}") from error
-    check_names(scenario, demo.site, load_config(demo.config("sim"), SimConfig), VISITORS)
+        mistakes.append(Mistake(scenario.site.line or 1, f"{scenario.site.folder}: {error}"))
+        raise refusal(scenario.file, mistakes) from error
+    config = load_config(demo.config("sim"), SimConfig)
+    mistakes += wrong_names(scenario, demo.site, config, VISITORS)
+    if mistakes:
+        raise refusal(scenario.file, mistakes)
     return demo
 
 
 def check_scenario(scenario: Scenario, base: Path) -> None:
     """Raise ScenarioError where this scenario could not be run."""
-    with tempfile.TemporaryDirectory(prefix="stockhelm-check-") as directory:
-        write_site(scenario, Path(directory), base, SEED_DEFAULT, PORTS)
+    with work_folder("check") as directory:
+        write_site(scenario, directory, base, SEED_DEFAULT, PORTS)
 
 
 def checked(results: Sequence[Result]) -> list[Checked]:
@@ -202,17 +210,6 @@ def checked(results: Sequence[Result]) -> list[Checked]:
     ]
 
 
-def memory_folder() -> Path | None:
-    """Return a folder in memory with room for runs; None: there is none, or TMPDIR says where.
-
-    Nothing of a run in virtual time has to outlive a loss of power, and every commit would wait for
-    the disk.
-    """
-    if "TMPDIR" in os.environ or not os.access(MEMORY_FOLDER, os.W_OK):
-        return None
-    return MEMORY_FOLDER if shutil.disk_usage(MEMORY_FOLDER).free >= MEMORY_BYTES_MIN else None
-
-
 @contextlib.contextmanager
 def run_folder(given: Path | None, parent: Path | None = None) -> Iterator[Path]:
     """Yield the folder of a run: the given one, or one of its own below `parent`."""
@@ -220,8 +217,8 @@ def run_folder(given: Path | None, parent: Path | None = None) -> Iterator[Path]
         given.mkdir(parents=True, exist_ok=True)
         yield given.resolve()
         return
-    with tempfile.TemporaryDirectory(prefix="stockhelm-sim-", dir=parent) as directory:
-        yield Path(directory)
+    with work_folder("sim", parent) as directory:
+        yield directory
 
 
 @contextlib.contextmanager

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from sim_hardware.scenarios.model import Expect, Scenario, ScenarioError
 from sim_hardware.scenarios.text import parse_scenario
-from stockhelm.sim_run import RunOptions, SimReport, run_virtual
+from stockhelm.sim_run import OnProgress, RunOptions, SimReport, run_virtual
 
 RUN_S_MIN: Final = 5.0
 SHARES: Final = (0.25, 0.5, 0.75, 0.9)
@@ -24,6 +26,8 @@ class Shrunk:
     runs: int
     fails: str
     """What fails: an expectation as written, or what could not be done."""
+    stopped: bool = False
+    """Whether a person stopped it: it may be made smaller still."""
 
 
 class _OutOfRunsError(Exception):
@@ -37,23 +41,53 @@ def shrink(
     *,
     runs_max: int,
     on_run: Callable[[Shrunk], None] = lambda _: None,
+    on_progress: OnProgress = lambda _: None,
 ) -> Shrunk | None:
     """Return the shortest scenario found that fails as this one does; None where it does not fail.
 
-    Lines are left out in halves, quarters, ... down to single lines, then the run is shortened. At
-    most `runs_max` runs.
+    Comments go, but those of the title; lines are left out in halves, quarters, ... down to single
+    lines, then the run is shortened. At most `runs_max` runs. Stopped by a person after the first
+    run, it returns the shortest until then.
     """
-    first = run_virtual(scenario, base, RunOptions(seed=seed))
+    first = run_virtual(scenario, base, RunOptions(seed=seed), on_progress=on_progress)
     if first.ok:
         return None
-    search = _Search(scenario, base, seed, runs_max, _failure(first), on_run)
+    search = _Search(scenario, base, seed, runs_max, _failure(first), on_run, on_progress)
+    stopped = False
     try:
+        search.leave_out_comments()
         search.leave_out_lines()
         search.shorten()
         search.leave_out_lines()
     except _OutOfRunsError:
         pass
-    return search.state()
+    except KeyboardInterrupt:
+        stopped = True
+    return replace(search.state(), stopped=stopped)
+
+
+def moved(scenario: Scenario, base: Path, folder: Path) -> str:
+    """Return the text of a scenario in `base` for a file in `folder`: its site is found there."""
+    site = scenario.site
+    if site.kind != "folder" or Path(site.folder).is_absolute():
+        return scenario.text
+    path = os.path.relpath(base / site.folder, folder)
+    lines = scenario.text.splitlines()
+    named = re.compile(r'(SITE\s+folder\s+)("[^"]*"|\S+)')
+    lines[site.line - 1] = named.sub(lambda m: f'{m[1]}"{path}"', lines[site.line - 1], count=1)
+    return "\n".join(lines) + "\n"
+
+
+def _without_comments(text: str) -> str:
+    """Return a text without comments and empty lines of their own, but for the title's."""
+    kept: list[str] = []
+    is_title = False
+    for line in text.splitlines():
+        stripped = line.strip()
+        is_title = stripped.startswith("SCENARIO") or (is_title and stripped.startswith("#"))
+        if is_title or (stripped and not stripped.startswith("#")):
+            kept.append(line)
+    return "\n".join(kept) + "\n"
 
 
 def _failure(report: SimReport) -> str:
@@ -83,6 +117,7 @@ class _Search:
         runs_max: int,
         failure: str,
         on_run: Callable[[Shrunk], None],
+        on_progress: OnProgress,
     ) -> None:
         self._best = scenario
         self._base = base
@@ -90,11 +125,21 @@ class _Search:
         self._runs_max = runs_max
         self._failure = failure
         self._on_run = on_run
+        self._on_progress = on_progress
         self._runs = 1
 
     def state(self) -> Shrunk:
         """Return the best so far."""
         return Shrunk(scenario=self._best, runs=self._runs, fails=self._failure)
+
+    def leave_out_comments(self) -> None:
+        """Leave out comments, which tell of lines that will be gone.
+
+        Tried as everything is: chance may depend on the number of a line.
+        """
+        text = _without_comments(self._best.text)
+        if text != self._best.text:
+            self._try(text)
 
     def leave_out_lines(self) -> None:
         """Leave out as many lines as can be, in ever smaller parts (ddmin, complements only)."""
@@ -117,7 +162,7 @@ class _Search:
             changed = any(self._fails_for(self._best.run_s * share) for share in SHARES)
 
     def _spare_lines(self) -> list[int]:
-        """Return the lines that do something and are not what must go on failing, and comments."""
+        """Return the lines that do or set something and are not what must go on failing."""
         kept = {
             step.line
             for step in self._best.steps
@@ -146,7 +191,8 @@ class _Search:
         try:
             scenario = parse_scenario(text, self._best.file)
             self._runs += 1
-            report = run_virtual(scenario, self._base, RunOptions(seed=self._seed))
+            options = RunOptions(seed=self._seed)
+            report = run_virtual(scenario, self._base, options, on_progress=self._on_progress)
         except ScenarioError:
             return False  # an END lost its FAULT
         same = any(

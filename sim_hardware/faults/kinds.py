@@ -14,11 +14,9 @@ from sim_hardware.faults.model import (
     Parameter,
     Stage,
     Values,
-    one,
-    some,
-    suggest,
 )
 from sim_hardware.faults.targets import NAMES
+from sim_hardware.wording import instead, near, one, some, there_is
 from wire.site import Site
 
 __all__ = [
@@ -43,21 +41,20 @@ KINDS: Final[Mapping[str, FaultKind]] = {
 
 
 def check_fault(
-    kind: str, target: str, values: Given, site: Site, config: SimConfig
+    kind: str, target: str, values: Given, site: Site, config: SimConfig, *, word: str = "FAULT"
 ) -> tuple[FaultKind, Values]:
-    """Return the kind and its values. Raises FaultError where this fault cannot be."""
+    """Return the kind and its values. Raises FaultError where this fault cannot be.
+
+    `word` is what the line that asks for it begins with, for what an error says to write.
+    """
     found = KINDS.get(kind)
     if found is None:
         raise FaultError(
-            f"fault {kind!r}: there is no such kind{suggest(kind, KINDS)}; expected one of: "
-            + ", ".join(KINDS)
+            f"fault {kind!r}: there is no such kind{instead(kind, KINDS, text=', '.join(KINDS))}"
         )
     names = NAMES[found.target](site, config)
     if target not in names:
-        raise FaultError(
-            f"{kind} {target!r}: expected {one(found.target)} of this site{suggest(target, names)};"
-            f" there is: {some(names)}"
-        )
+        raise FaultError(_no_target(found, target, names, word))
     read = found.read(values)
     for name, parameter in found.parameters.items():
         if parameter.name_of and read.word(name):
@@ -65,9 +62,25 @@ def check_fault(
             if read.word(name) not in named:
                 raise FaultError(
                     f"{kind}: {name}={read.word(name)}: expected {one(parameter.name_of)} of this"
-                    f" site{suggest(read.word(name), named)}; there is: {some(named)}"
+                    f" site{there_is(read.word(name), named)}"
                 )
     return found, read
+
+
+def _no_target(found: FaultKind, target: str, names: tuple[str, ...], word: str) -> str:
+    """Return what is wrong with a target that there is not, and what to write in its place."""
+    line = f"{word} {found.name}"
+    if not names:
+        return f"{line} {target}: this site has no {found.target} that it could happen to"
+    is_only_one = len(names) == 1
+    guess = names[0] if is_only_one else near(target, names)
+    if not target:
+        rest = "" if is_only_one else f" ({one(found.target)}; there is: {some(names)})"
+        return f"{line}: what it happens to is missing; write: {line} {names[0]}{rest}"
+    what = f"{line} {target}: expected {one(found.target)} of this site"
+    if guess:
+        return f"{what}; did you mean {line} {guess}? There is: {some(names)}"
+    return f"{what}; there is: {some(names)}"
 
 
 def begin_fault(stage: Stage, kind: str, target: str, values: Given) -> Callable[[], None]:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Final, Literal
 
 from runtime.lanes import Lane
 from runtime.seeds import Random
 from sim_hardware.floor import SimulatedFloor
 from sim_hardware.plant import Mode, Plant
+from sim_hardware.wording import instead, meant, number_text, time_text
 
 Group = Literal["wire", "world", "process"]
 Given = Mapping[str, str | float]
 """Values as written in a scenario (`share=5 %`), or as numbers in the parameter's own unit."""
 EVERYWHERE: Final[tuple[Mode, ...]] = ("mem", "pty", "live")
+PERCENT: Final = 100.0
 _NUMBER: Final = re.compile(r"^\s*([+-]?[0-9]+(?:\.[0-9]+)?)\s*([^\s0-9]*)\s*$")
-NAMES_SHOWN_MAX: Final = 12
 _IN_UNIT: Final[dict[str, dict[str, float]]] = {
     "share": {"": 1.0, "%": 0.01},
-    "s": {"": 1.0, "s": 1.0, "ms": 0.001, "min": 60.0, "h": 3_600.0},
+    "s": {"": 1.0, "s": 1.0, "ms": 0.001, "min": 60.0, "h": 3_600.0, "d": 86_400.0},
     "d": {"": 1.0, "d": 1.0, "day": 1.0, "days": 1.0},
     "m": {"": 1.0, "m": 1.0, "cm": 0.01},
     "m/s": {"": 1.0, "m/s": 1.0},
@@ -62,13 +62,31 @@ class Parameter:
             word = str(given)
             if word not in self.words:
                 raise FaultError(
-                    f"{name}={word}: expected {' or '.join(self.words)}{suggest(word, self.words)}"
+                    f"{name}={word}: expected {' or '.join(self.words)}{meant(word, self.words)}"
                 )
             return word
         number = given if isinstance(given, float | int) else self._parse(name, given)
         if not self.min <= number <= self.max:
-            raise FaultError(f"{name}={given}: expected {self.min:g} to {self.max:g} {self.unit}")
+            raise FaultError(
+                f"{name}={given}: expected {self._range()}{self._per_cent(name, given)}"
+            )
         return float(number)
+
+    def _range(self) -> str:
+        if self.unit == "s":
+            return f"{time_text(self.min)} to {time_text(self.max)}"
+        low, high = number_text(self.min), number_text(self.max)
+        if self.unit == "share":
+            percent = f"{number_text(self.min * PERCENT)} % to {number_text(self.max * PERCENT)} %"
+            return f"{low} to {high}, or {percent}"
+        return f"{low} to {high} {self.unit}"
+
+    def _per_cent(self, name: str, given: str | float) -> str:
+        """Return what to write where per cent were meant and a share was given."""
+        if self.unit != "share" or not (found := _NUMBER.match(str(given))) or found[2]:
+            return ""
+        is_meant = self.min <= float(found[1]) / PERCENT <= self.max
+        return f"; for {found[1]} % write {name}={found[1]} %" if is_meant else ""
 
     def _parse(self, name: str, given: str) -> float:
         found = _NUMBER.match(given)
@@ -153,8 +171,8 @@ class FaultKind:
             if name not in self.parameters:
                 known = ", ".join(self.parameters) or "none"
                 raise FaultError(
-                    f"{self.name} has no value {name!r}: expected {known}"
-                    f"{suggest(name, self.parameters)}"
+                    f"{self.name} has no value {name!r}"
+                    + instead(name, self.parameters, lead="expected", text=known)
                 )
         return Values(
             {
@@ -162,21 +180,3 @@ class FaultKind:
                 for name, parameter in self.parameters.items()
             }
         )
-
-
-def suggest(came: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
-    """Return `; did you mean x?` where a known name is near, else nothing."""
-    near = get_close_matches(came, list(known), 1)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
-def some(names: tuple[str, ...]) -> str:
-    """Return the first names of many, for an error's text."""
-    shown = ", ".join(names[:NAMES_SHOWN_MAX]) or "none"
-    more = len(names) - NAMES_SHOWN_MAX
-    return f"{shown} and {more} more" if more > 0 else shown
-
-
-def one(what: str) -> str:
-    """Return `a scanner`, `an article`."""
-    return f"{'an' if what[0] in 'aeiom' else 'a'} {what}"

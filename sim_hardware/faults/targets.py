@@ -119,7 +119,7 @@ NAMES: Final[Mapping[str, Callable[[Site, SimConfig], Names]]] = {
     "person": _people,
     "bin": lambda site, _: tuple(site.bins),
     "article": _articles,
-    "goods": lambda site, config: (EVERYTHING, *_articles(site, config)),
+    "article or all": lambda site, config: (EVERYTHING, *_articles(site, config)),
     "supplier": lambda site, _: tuple(site.suppliers),
     "site": lambda _site, _config: (WHOLE_SITE,),
 }

@@ -108,7 +108,7 @@ KINDS: Final = (
         begin=_wrong_pallet,
     ),
     FaultKind(
-        name="demand-surge", group="world", target="goods",
+        name="demand-surge", group="world", target="article or all",
         text="it is ordered many times as much",
         parameters={"factor": Parameter("times", 5.0, 0.0, 1_000.0, "of what is usual")},
         begin=_surge,

@@ -12,6 +12,7 @@ from sim_hardware.plant import Plant
 from sim_hardware.scenarios.model import Expect, Step
 from sim_hardware.scenarios.witness import Seen
 from sim_hardware.scenarios.words import table
+from sim_hardware.wording import some
 from wire.ids import bin_location
 
 COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
@@ -240,7 +241,20 @@ def _all_robots_worked(view: View, _: Given) -> Said:
         serial for serial in view.floor.robots
         if serial not in view.truth.robots_used or not view.truth.robots_used[serial].actions
     ]  # fmt: skip
-    return Said(holds=not idle, found=f"idle: {', '.join(idle)}" if idle else "all worked")
+    return Said(holds=not idle, found=f"idle: {some(idle)}" if idle else "all worked")
+
+
+def _robots_worked(view: View, _: Given) -> float:
+    return sum(1 for use in view.truth.robots_used.values() if use.actions)
+
+
+def _device_is(view: View, given: Given) -> Said:
+    said = view.seen.devices.get(given["device"])
+    if said is None:
+        return Said(holds=False, found="nothing was said of it")
+    found = "online" if said.online else "offline"
+    why = f": {said.detail}" if said.detail else ""
+    return Said(holds=found == given["reach"], found=f"{found}{why}")
 
 
 def _physical(view: View, given: Given) -> float:
@@ -376,6 +390,14 @@ FORMS: Final[dict[str, Form]] = {
         Form(
             pattern="all robots worked", example="all robots worked", sentence=_all_robots_worked,
             text="every one picked or dropped something",
+        ),
+        Form(
+            pattern="robots worked", example="robots worked >= 400", number=_robots_worked,
+            text="robots that picked or dropped something",
+        ),
+        Form(
+            pattern="device {device} is {reach}", example="device camera-1 is offline",
+            text="what the planners' page is told of a scanner or camera", sentence=_device_is,
         ),
         Form(
             pattern="drone missions", example="drone missions >= 1", text="missions flown",

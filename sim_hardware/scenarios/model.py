@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 RUN_S_MAX: Final = 30 * 86_400.0
 STEPS_MAX: Final = 10_000
+MISTAKES_SHOWN_MAX: Final = 20
 SEED_DEFAULT: Final = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """What is wrong with one line, and the fix."""
+
+    line: int
+    text: str
 
 
 class ScenarioError(ValueError):
     """A scenario cannot be played; each line of the text says file, line, what and the fix."""
+
+    def __init__(self, text: str, mistakes: tuple[Mistake, ...] = ()) -> None:
+        super().__init__(text)
+        self.mistakes = mistakes
+        """Each of them, where they are of single lines."""
+
+
+def refusal(file: str, mistakes: Iterable[Mistake]) -> ScenarioError:
+    """Return the error that names mistakes, in the order of their lines."""
+    found = sorted(mistakes, key=lambda mistake: mistake.line)
+    said = [f"{file}:{mistake.line}: {mistake.text}" for mistake in found]
+    more = len(said) - MISTAKES_SHOWN_MAX
+    text = "\n".join(said[:MISTAKES_SHOWN_MAX]) + (f"\nand {more} more" if more > 0 else "")
+    return ScenarioError(text, tuple(found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

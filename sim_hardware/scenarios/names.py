@@ -6,7 +6,7 @@ import functools
 import types
 import typing
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -20,34 +20,33 @@ from sim_hardware.scenarios.model import (
     Expect,
     FaultOff,
     FaultOn,
+    Mistake,
     Scan,
     Scenario,
-    ScenarioError,
     Setting,
     Step,
 )
+from sim_hardware.wording import some, there_is
 from wire.site import Site
 
 NOT_SET: Final = ("broker", "scanners", "cameras", "drones")
 """Sections that the site makes, not the scenario."""
 ROBOT_RADIUS_M: Final = 0.3
-ERRORS_MAX: Final = 20
 RACK_KINDS: Final = ("reserve", "pick")
 
 
-def check_names(scenario: Scenario, site: Site, config: SimConfig, visitors: list[str]) -> None:
-    """Raise ScenarioError with each name that is not on the site, and each impossible thing.
+def wrong_names(
+    scenario: Scenario, site: Site, config: SimConfig, visitors: list[str]
+) -> Iterator[Mistake]:
+    """Yield each name that is not on the site, and each thing that cannot be in its world.
 
     `visitors` are the scanners that nobody works with.
     """
-    errors = [*_impossible(scenario, site)]
+    for wrong in _impossible(scenario, site):
+        yield Mistake(scenario.site.line or 1, wrong)
     for step in scenario.steps:
-        errors += [
-            f"{scenario.file}:{step.line}: {e}" for e in _wrong(step, site, config, visitors)
-        ]
-    errors += [f"{scenario.file}:{line}: {e}" for line, e in _ends_without_begin(scenario)]
-    if errors:
-        raise ScenarioError("\n".join(errors[:ERRORS_MAX]))
+        for wrong in _wrong(step, site, config, visitors):
+            yield Mistake(step.line, wrong)
 
 
 def _wrong(step: Step, site: Site, config: SimConfig, visitors: list[str]) -> Iterator[str]:
@@ -61,7 +60,7 @@ def _wrong(step: Step, site: Site, config: SimConfig, visitors: list[str]) -> It
                 yield str(error)
         case FaultOff() as fault:
             try:
-                check_fault(fault.kind, fault.target, {}, site, config)
+                check_fault(fault.kind, fault.target, {}, site, config, word="END")
             except FaultError as error:
                 yield str(error)
         case Deed() | Expect() as sentence:
@@ -77,7 +76,7 @@ def _wrong_scan(scan: Scan, site: Site, config: SimConfig, visitors: list[str]) 
         if scan.device in NAMES["scanner"](site, config):
             yield (
                 f"{scan.device} is in the hands of somebody who works with it; expected a visitor's"
-                f" scanner: {w.some(visitors)}"
+                f" scanner: {some(visitors)}"
             )
         else:
             yield unknown("scanner", scan.device, visitors)
@@ -91,28 +90,14 @@ def _wrong_scan(scan: Scan, site: Site, config: SimConfig, visitors: list[str]) 
         )
 
 
-def unknown(what: str, came: str, known: typing.Iterable[str]) -> str:
+def unknown(what: str, came: str, known: Iterable[str]) -> str:
     """Return the error's text for a name that there is not."""
-    names = list(known)
-    return f'unknown {what} "{came}"; there is: {w.some(names)}{w.near(came, names)}'
-
-
-def _ends_without_begin(scenario: Scenario) -> Iterator[tuple[int, str]]:
-    open_faults: Counter[tuple[str, str]] = Counter()
-    timed = [step for step in scenario.steps if step.at_s is not None]
-    for step in sorted(timed, key=lambda s: (s.at_s or 0.0, s.line)):
-        match step.action:
-            case FaultOn(kind=kind, target=target):
-                open_faults[kind, target] += 1
-            case FaultOff(kind=kind, target=target):
-                if not open_faults[kind, target]:
-                    yield step.line, f"END {kind} {target}: expected an earlier FAULT of that name"
-                open_faults[kind, target] -= 1
+    return f'unknown {what} "{came}"{there_is(came, known)}'
 
 
 def _impossible(scenario: Scenario, site: Site) -> Iterator[str]:
-    """Yield what cannot be in a physical world, with the file and line of the site."""
-    at = f"{scenario.file}:{scenario.site.line or 1}: {scenario.site.folder or 'site'}"
+    """Yield what cannot be in a physical world, with the file and line of the site's folder."""
+    at = scenario.site.folder or "site"
     racks = [row for row in site.bins.values() if row.kind in RACK_KINDS]
     standing: dict[str, str] = {}
     for line, robot in enumerate(site.robots, start=2):
@@ -155,33 +140,56 @@ def sections() -> dict[str, tuple[type[Section], bool]]:
     return found
 
 
-def apply_settings(scenario: Scenario, config: SimConfig) -> SimConfig:
-    """Return `config` as the scenario's WITH lines want it. Raises ScenarioError."""
+def apply_settings(scenario: Scenario, config: SimConfig) -> tuple[SimConfig, list[Mistake]]:
+    """Return `config` as the scenario's WITH lines want it, and what is wrong with the others."""
+    mistakes: list[Mistake] = []
     for setting in scenario.settings:
-        config = _apply(scenario.file, setting, config)
-    return config
+        try:
+            config = _apply(setting, config)
+        except _SettingError as error:
+            mistakes.append(Mistake(setting.line, str(error)))
+    return config, mistakes
 
 
-def _apply(file: str, setting: Setting, config: SimConfig) -> SimConfig:
-    at = f"{file}:{setting.line}"
+class _SettingError(Exception):
+    """What is wrong with one WITH line."""
+
+
+def _apply(setting: Setting, config: SimConfig) -> SimConfig:
     found = sections().get(setting.section)
     if found is None:
-        raise ScenarioError(f"{at}: {unknown('section', setting.section, sections())}")
+        raise _SettingError(unknown("section", setting.section, sections()))
     kind, is_list = found
     fields = kind.__struct_fields__
     for key in setting.values:
         if key not in fields:
-            raise ScenarioError(f"{at}: WITH {setting.section}: {unknown('value', key, fields)}")
-    given = {key: _plain(kind, key, value) for key, value in setting.values.items()}
-    before = getattr(config, setting.section)
-    if not is_list:
-        given = {**msgspec.to_builtins(before), **given}
+            raise _SettingError(f"WITH {setting.section}: {unknown('value', key, fields)}")
+    before = {} if is_list else msgspec.to_builtins(getattr(config, setting.section))
     try:
-        section = msgspec.convert(given, kind, strict=False)
+        section = _read(kind, before, setting.values)
     except msgspec.ValidationError as error:
-        raise ScenarioError(f"{at}: WITH {setting.section}: {error}") from error
-    changed: Any = (*before, section) if is_list else section
+        percent = _per_cent_meant(kind, before, setting.values)
+        raise _SettingError(f"WITH {setting.section}: {error}{percent}") from error
+    changed: Any = (*getattr(config, setting.section), section) if is_list else section
     return msgspec.structs.replace(config, **{setting.section: changed})
+
+
+def _read(kind: type[Section], before: dict[str, Any], values: Mapping[str, str]) -> Section:
+    """Return a section with these values in it. Raises msgspec.ValidationError."""
+    given = {key: _plain(kind, key, value) for key, value in values.items()}
+    return msgspec.convert({**before, **given}, kind, strict=False)
+
+
+def _per_cent_meant(kind: type[Section], before: dict[str, Any], values: Mapping[str, str]) -> str:
+    """Return what to write where numbers over 1 would do as per cent, which were meant then."""
+    over = {key: value for key, value in values.items() if w.is_number(value) and float(value) > 1}
+    percent = {key: f"{value} %" for key, value in over.items()}
+    try:
+        _read(kind, before, {**values, **percent})
+    except msgspec.ValidationError:
+        return ""
+    written = " ".join(f"{key}={value}" for key, value in percent.items())
+    return f"; for per cent write {written}" if written else ""
 
 
 def _plain(kind: type[Section], key: str, value: str) -> Any:

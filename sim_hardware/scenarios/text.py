@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from sim_hardware.faults.kinds import KINDS
 from sim_hardware.scenarios import words as w
-from sim_hardware.scenarios.checks import COMPARE, FORMS
+from sim_hardware.scenarios.checks import COMPARE, FORMS, Form
 from sim_hardware.scenarios.deeds import DEEDS
 from sim_hardware.scenarios.model import (
     RUN_S_MAX,
@@ -19,17 +20,19 @@ from sim_hardware.scenarios.model import (
     Expect,
     FaultOff,
     FaultOn,
+    Mistake,
     Scan,
     Scenario,
     ScenarioError,
     Setting,
     SiteSpec,
     Step,
+    refusal,
 )
+from sim_hardware.wording import instead, near, number_text, time_text
 
 DAY_S_DEFAULT: Final = 600.0
 SPEED_MAX: Final = 100.0
-ERRORS_MAX: Final = 20
 TEXT_BYTES_MAX: Final = 1_000_000
 _WORD: Final = re.compile(r'"[^"]*"?|\S+')
 _RAW_BYTES_MAX: Final = 512
@@ -53,35 +56,56 @@ class _Draft:
     steps: list[Step] = field(default_factory=list)
     seen: dict[str, int] = field(default_factory=dict)
     describes: bool = False
+    unread: list[str] = field(default_factory=list)
+    """Lines with a mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a text says, as far as it can be read."""
+
+    scenario: Scenario
+    """Of the lines that can be read."""
+    mistakes: tuple[Mistake, ...]
+    has_site: bool
+    """Whether it is known where the scenario happens, so that names can be looked up there."""
 
 
 def parse_scenario(text: str, file: str) -> Scenario:
-    """Return the scenario in `text`; `file` stands in errors.
+    """Return the scenario in `text`; `file` stands in errors. Raises ScenarioError.
 
-    Names of bins, devices ... are not looked up here: see `names.check_names`.
+    Names of bins, devices ... are not looked up here: see `names.wrong_names`.
     """
+    reading = read_text(text, file)
+    if reading.mistakes:
+        raise refusal(file, reading.mistakes)
+    return reading.scenario
+
+
+def read_text(text: str, file: str) -> Reading:
+    """Return what can be read of `text`, and what is wrong with the other lines."""
     if len(text) > TEXT_BYTES_MAX:
-        raise ScenarioError(f"{file}: over {TEXT_BYTES_MAX} characters")
+        raise ScenarioError(
+            f"{file}: over {number_text(TEXT_BYTES_MAX)} characters: expected a shorter scenario"
+        )
     draft = _Draft()
-    errors: list[str] = []
+    mistakes: list[Mistake] = []
     for number, line in enumerate(text.splitlines(), start=1):
         try:
             _read_line(draft, number, line)
         except _LineError as error:
-            errors.append(f"{file}:{number}: {error}")
-    errors += [f"{file}:{line}: {what}" for line, what in _whole(draft)]
-    if errors:
-        more = len(errors) - ERRORS_MAX
-        raise ScenarioError(
-            "\n".join(errors[:ERRORS_MAX]) + (f"\nand {more} more" if more > 0 else "")
-        )
+            mistakes.append(Mistake(number, str(error)))
+            draft.unread.append(line)
+    mistakes += [Mistake(*wrong) for wrong in (*_whole(draft), *_ends_without_begin(draft))]
     options = {name: option.default for name, option in w.SITE_OPTIONS.items()}
-    return Scenario(
+    scenario = Scenario(
         file=file, title=draft.title, about=" ".join(draft.about),
         site=draft.site or SiteSpec(options=options), settings=tuple(draft.settings),
         day_s=draft.day_s, speed=draft.speed, run_s=draft.run_s, steps=tuple(draft.steps),
         text=text,
     )  # fmt: skip
+    has_site = draft.site is not None or "SITE" not in draft.seen
+    return Reading(scenario, tuple(mistakes), has_site)
 
 
 def _whole(draft: _Draft) -> Iterable[tuple[int, str]]:
@@ -90,18 +114,37 @@ def _whole(draft: _Draft) -> Iterable[tuple[int, str]]:
         yield 1, "expected a line `SCENARIO title`"
     if "RUN" not in draft.seen:
         yield 1, "expected a line `RUN 10 min`: how long the world runs"
-        return
     for step in draft.steps:
-        if step.at_s is not None and step.at_s > draft.run_s:
+        if draft.run_s and step.at_s is not None and step.at_s > draft.run_s:
             yield (
                 step.line,
                 (
-                    f"AT {step.at_s:g} s is after the end: the run is over at {draft.run_s:g} s"
-                    f" (RUN in line {draft.seen['RUN']}); expected an earlier time, or a longer RUN"
+                    f"AT {time_text(step.at_s)} is after the end: the run is over at"
+                    f" {time_text(draft.run_s)} (RUN in line {draft.seen['RUN']}); expected an"
+                    " earlier time, or a longer RUN"
                 ),
             )
     if len(draft.steps) > STEPS_MAX:
-        yield draft.steps[STEPS_MAX].line, f"over {STEPS_MAX} steps"
+        yield draft.steps[STEPS_MAX].line, f"over {number_text(STEPS_MAX)} steps"
+
+
+def _ends_without_begin(draft: _Draft) -> Iterable[tuple[int, str]]:
+    """Yield each END without a fault that lasts then.
+
+    Not where a line that cannot be read names the kind or the target: that may be the fault.
+    """
+    lasting: Counter[tuple[str, str]] = Counter()
+    timed = [step for step in draft.steps if step.at_s is not None]
+    for step in sorted(timed, key=lambda s: (s.at_s or 0.0, s.line)):
+        match step.action:
+            case FaultOn(kind=kind, target=target):
+                lasting[kind, target] += 1
+            case FaultOff(kind=kind, target=target):
+                if not lasting[kind, target] and not any(
+                    name in line.split() for line in draft.unread for name in (kind, target)
+                ):
+                    yield step.line, f"END {kind} {target}: expected an earlier FAULT of that name"
+                lasting[kind, target] -= 1
 
 
 def _read_line(draft: _Draft, number: int, line: str) -> None:
@@ -116,6 +159,8 @@ def _read_line(draft: _Draft, number: int, line: str) -> None:
     word = words[0]
     read = _DIRECTIVES.get(word)
     if read is None:
+        if word in _ACTIONS:
+            raise _LineError(f"{word}: expected when before it; write: AT 0:30 {' '.join(words)}")
         raise _LineError(_unknown("word", word, _DIRECTIVES))
     if word not in ("AT", "EXPECT", "WITH"):
         if word in draft.seen:
@@ -146,8 +191,7 @@ def _without_comment(line: str) -> str:
 
 def _unknown(what: str, came: str, known: Iterable[str]) -> str:
     names = list(known)
-    listed = ", ".join(names)
-    return f'unknown {what} "{came}"; expected one of {listed}{w.near(came, names)}'
+    return f'unknown {what} "{came}"{instead(came, names, text=", ".join(names))}'
 
 
 # --- directives -----------------------------------------------------------------------------------
@@ -177,13 +221,14 @@ def _site(draft: _Draft, number: int, words: list[str], _line: str) -> None:
             raise _LineError(_unknown("option", name, w.SITE_OPTIONS))
         if kind not in option.kinds:
             raise _LineError(f"{name}=: expected only after SITE {' or '.join(option.kinds)}")
-        number_text = value.removesuffix("%").strip()
-        if not w.is_number(number_text) or (option.whole and "." in number_text):
+        digits = value.removesuffix("%").strip()
+        if not w.is_number(digits) or (option.whole and "." in digits):
             whole = "a whole number" if option.whole else "a number"
             raise _LineError(f"{name}={value}: expected {whole}")
-        if not option.min <= float(number_text) <= option.max:
-            raise _LineError(f"{name}={value}: expected {option.min:g} to {option.max:g}")
-        options[name] = float(number_text)
+        if not option.min <= float(digits) <= option.most(kind):
+            low, high = number_text(option.min), number_text(option.most(kind))
+            raise _LineError(f"{name}={value}: expected {low} to {high}")
+        options[name] = float(digits)
     kinds: tuple[Literal["demo", "generated", "folder"], ...] = ("demo", "generated", "folder")
     draft.site = SiteSpec(
         line=number, kind=kinds[w.SITE_KINDS.index(kind)], folder=folder, options=options
@@ -219,7 +264,8 @@ def _duration(what: str, words: list[str], max_s: float) -> float:
         came = " ".join(words) or "nothing"
         raise _LineError(f"{what} {came}: expected a time such as 30 s, 2.5 min or 1:30")
     if not 0 < found <= max_s:
-        raise _LineError(f"{what} {' '.join(words)}: expected more than 0 and at most {max_s:g} s")
+        most = time_text(max_s)
+        raise _LineError(f"{what} {' '.join(words)}: expected more than 0 and at most {most}")
     return found
 
 
@@ -300,8 +346,9 @@ def _nothing_more(words: list[str], expected: str = "the end of the line") -> No
 
 
 def _fault_target(words: list[str]) -> tuple[str, str]:
-    if len(words) < 2:  # noqa: PLR2004 - kind and target
-        raise _LineError("expected a kind of fault and what it happens to")
+    """Return kind and target; which targets there are the site says, also where one is missing."""
+    if not words:
+        raise _LineError("expected a kind of fault (`stockhelm sim faults`), then its target")
     if words[0] not in KINDS:
         raise _LineError(_unknown("fault", words[0], KINDS))
     return words[0], " ".join(words[1:])
@@ -324,8 +371,9 @@ def _end(words: list[str]) -> FaultOff:
 
 
 def _do(words: list[str]) -> Deed:
-    found = _sentence("deed", words, DEEDS)
-    return Deed(form=found[0], given=found[1])
+    pattern, given, taken = _sentence("deed", words, DEEDS)
+    _nothing_more(words[taken:])
+    return Deed(form=pattern, given=given)
 
 
 def _expect(words: list[str]) -> Expect:
@@ -335,42 +383,57 @@ def _expect(words: list[str]) -> Expect:
         within_s = _duration("WITHIN", words[at + 1 :], RUN_S_MAX)
         words = words[:at]
     sign_at = next((i for i, word in enumerate(words) if word in COMPARE), len(words))
-    pattern, given = _sentence("expectation", words[:sign_at], FORMS)
-    form, after = FORMS[pattern], words[sign_at:]
+    pattern, given, taken = _sentence("expectation", words[:sign_at], FORMS)
+    form, after = FORMS[pattern], words[taken:]
     if form.sentence is not None:
         _nothing_more(after)
         return Expect(form=pattern, given=given, within_s=within_s)
     value = " ".join(after[1:]).removesuffix(form.unit).strip() if form.unit else "".join(after[1:])
-    if not after or not w.is_number(value):
-        unit = f" {form.unit}" if form.unit else ""
-        came = " ".join(after) or "nothing"
-        raise _LineError(
-            f"EXPECT {' '.join(words[:sign_at])}: expected {' '.join(COMPARE)} and a number{unit}"
-            f" after it, got {came}"
-        )
+    if not after or after[0] not in COMPARE or not w.is_number(value):
+        raise _LineError(_no_comparison(form, " ".join(words[:taken]), " ".join(after)))
     return Expect(
         form=pattern, given=given, compare=after[0], value=float(value), within_s=within_s
     )
 
 
+def _no_comparison(form: Form, said: str, after: str) -> str:
+    """Return what is wrong with what follows a sentence, and the line that was meant."""
+    unit = f" {form.unit}" if form.unit else ""
+    number = re.search(r"-?\d+(\.\d+)?", after)
+    signs = [sign for sign in COMPARE if after.startswith(sign)]
+    sign = max(signs, key=len, default=">=")
+    meant = f"EXPECT {said} {sign} {number[0]}{unit}" if number else f"EXPECT {form.example}"
+    return (
+        f"EXPECT {said}: expected one of {' '.join(COMPARE)} and a number{unit} after it, got"
+        f" {after or 'nothing'}; write: {meant}"
+    )
+
+
 def _sentence(
     what: str, words: list[str], patterns: Mapping[str, object]
-) -> tuple[str, dict[str, str]]:
-    """Return the pattern that these words say, and what stands in its slots."""
-    found = [(p, given) for p in patterns if (given := w.match(p, words)) is not None]
-    found.sort(key=lambda one: len(one[1]))
-    if not found:
-        heads = {" ".join(x for x in p.split() if "{" not in x): p for p in patterns}
-        said = " ".join(words)
-        raise _LineError(
-            f'unknown {what} "{said}"; expected one of: {"; ".join(patterns)}'
-            + (w.near(said, list(patterns)) or w.near(words[0] if words else "", heads))
-        )
-    pattern, given = found[0]
+) -> tuple[str, dict[str, str], int]:
+    """Return the pattern that most of these words say, what stands in its slots, how many."""
+    for taken in range(len(words), 0, -1):
+        found = [(p, given) for p in patterns if (given := w.match(p, words[:taken])) is not None]
+        if found:
+            pattern, given = min(found, key=lambda one: len(one[1]))
+            break
+    else:
+        raise _LineError(_unknown_sentence(what, words, patterns))
     for name, value in given.items():
         if name in w.NUMBER_SLOTS and not (value.isascii() and value.isdigit()):
             raise _LineError(f'"{value}": expected {w.SLOTS[name].text}')
-    return pattern, given
+    return pattern, given, taken
+
+
+def _unknown_sentence(what: str, words: list[str], patterns: Mapping[str, object]) -> str:
+    heads = {" ".join(x for x in p.split() if "{" not in x): p for p in patterns}
+    said = " ".join(words)
+    guess = near(said, patterns) or heads.get(near(words[0] if words else "", heads), "")
+    listed = "; ".join(patterns)
+    if guess:
+        return f'unknown {what} "{said}"; did you mean {guess}? Expected one of: {listed}'
+    return f'unknown {what} "{said}"; expected one of: {listed}'
 
 
 _DIRECTIVES: Final[dict[str, Callable[[_Draft, int, list[str], str], None]]] = {

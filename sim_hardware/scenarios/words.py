@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final
 
 from sim_hardware.config import SimConfig
@@ -13,10 +12,9 @@ from sim_hardware.faults.targets import NAMES
 from wire.answers import Code
 from wire.site import Site
 
-SHOWN_MAX: Final = 12
 _TIME: Final = re.compile(r"(?:(\d+):)?(\d+):(\d{2})(?:\.(\d+))?")
 _NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?")
-UNITS_S: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3_600.0}
+UNITS_S: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
 
 DIRECTIVES: Final[dict[str, tuple[str, str]]] = {
     "SCENARIO": ("SCENARIO Umbrella rainstorm", "its title; the `#` lines below say what it shows"),
@@ -82,13 +80,20 @@ class Option:
     whole: bool = True
     kinds: tuple[str, ...] = SITE_KINDS
     """Of which sites it may be given."""
+    generated_max: float = 0.0
+    """The most of it on a `generated` site; 0: no more than elsewhere."""
+
+    def most(self, kind: str) -> float:
+        """Return the most of it on a site of that kind."""
+        return self.generated_max if kind in GENERATED and self.generated_max else self.max
 
 
 SITE_OPTIONS: Final[dict[str, Option]] = {
     "seed": Option(7, 0, 2**31, "decides the site; the run's own chance is `--seed`"),
-    "skus": Option(20, 1, 60, "articles"),
-    "robots": Option(3, 1, 12, "robots"),
+    "skus": Option(20, 1, 60, "articles", generated_max=5_000),
+    "robots": Option(3, 1, 12, "robots", generated_max=1_000),
     "cameras": Option(0, 0, 1, "fixed cameras that render pictures (they cost most time)"),
+    "smart": Option(0, 0, 20, "fixed cameras that decode by themselves, `smart-1` ...: cheap"),
     "drones": Option(0, 0, 1, "drones that look at bins"),
     "orders": Option(40, 0, 100_000, "customer orders on a usual day", whole=False),
     "stray": Option(3, 0, 100, "per cent of scans that first hit a label which is none of ours"),
@@ -135,6 +140,10 @@ def _targets(site: Site, config: SimConfig) -> tuple[str, ...]:
     return (*site.bins, *NAMES["article"](site, config))
 
 
+def _eyes_and_scanners(site: Site, config: SimConfig) -> tuple[str, ...]:
+    return (*NAMES["scanner"](site, config), *NAMES["camera"](site, config))
+
+
 SLOTS: Final[dict[str, Slot]] = {
     slot.name: slot
     for slot in (
@@ -142,6 +151,8 @@ SLOTS: Final[dict[str, Slot]] = {
         Slot("article", NAMES["article"], "an SKU or GTIN-14"),
         Slot("target", _targets, "the bin it goes to, or the article"),
         Slot("scanner", NAMES["scanner"], "a scanner"),
+        Slot("device", _eyes_and_scanners, "a scanner or a fixed camera"),
+        Slot("reach", _fixed(("online", "offline")), "whether it is reached"),
         Slot("robot", NAMES["robot"], "a robot's serial"),
         Slot("process", NAMES["process"], "`broker`, `central`, `edge A` ..."),
         Slot("task", _fixed(TASK_KINDS), "kind of task"),
@@ -158,23 +169,6 @@ SLOTS: Final[dict[str, Slot]] = {
 }
 """By name: every `{slot}` of a sentence."""
 NUMBER_SLOTS: Final = ("units", "count")
-
-
-def near(came: str, known: Iterable[str]) -> str:
-    """Return `; did you mean X?` where a known word is near, else nothing."""
-    names = list(known)
-    found = get_close_matches(came, names, 1, 0.6)
-    if not found:  # FALT is near FAULT also where somebody writes small
-        by_fold = {name.casefold(): name for name in names}
-        found = [by_fold[w] for w in get_close_matches(came.casefold(), list(by_fold), 1, 0.6)]
-    return f"; did you mean {found[0]}?" if found else ""
-
-
-def some(names: Iterable[str]) -> str:
-    """Return the first names of many, for an error's text."""
-    known = list(names)
-    more = len(known) - SHOWN_MAX
-    return ", ".join(known[:SHOWN_MAX]) + (f" and {more} more" if more > 0 else "") or "none"
 
 
 def parse_time(text: str) -> float | None:

@@ -78,7 +78,7 @@ def test_an_edge_comes_to_the_same_counts(edge: RecordedEdge) -> None:
     report = replay(edge.records)
     (found,) = report.processes
     assert report.ok
-    assert (found.ended, found.compared_with) == ("well", "the end of the recording")
+    assert (found.has_end, found.compared_with) == (True, "the end of the recording")
     assert (found.counts, found.differences, found.notes) == (5, [], [])
     assert found.messages >= 4
     assert found.line_bytes == 14
@@ -102,7 +102,7 @@ def test_lives_that_ended_by_kill_are_compared_with_what_they_left(
     assert report.ok
     assert sorted(edge.records.iterdir()) == there, "a replay only reads"
     assert {file.stat().st_mode & 0o007 for file in there} == {0}
-    assert [one.ended for one in report.processes] == ["killed", "killed"]
+    assert [one.has_end for one in report.processes] == [False, False]
     assert report.processes[0].compared_with.startswith("edge-A-002.db")
     assert report.processes[1].compared_with.endswith("data/edge.db")
 
@@ -120,7 +120,7 @@ def test_what_was_handed_to_a_killed_process_and_not_written_is_set_aside(
         store.db.execute("UPDATE counts SET units = units - 2 WHERE place = 'tote:O1'")
     edge.kill()
     (found,) = replay(edge.records).processes
-    assert (found.equal, found.in_flight) == (True, 1)
+    assert (found.outcome, found.in_flight) == ("equal", 1)
 
 
 def test_a_difference_is_found_named_and_ends_with_code_1(edge: RecordedEdge) -> None:
@@ -132,8 +132,8 @@ def test_a_difference_is_found_named_and_ends_with_code_1(edge: RecordedEdge) ->
         app, ["sim", "replay", str(edge.records), "--report", str(out)], terminal_width=200
     )
     assert done.exit_code == 1, done.output
-    assert "1 counts differ" in done.output
-    assert "NOT equal" in done.output
+    assert "1 count differs, of 5 counts against the end of the recording" in done.output
+    assert "1 recording, mode mem: NOT equal: 1 differs" in done.output
     (found,) = msgspec.json.decode(out.read_bytes(), type=ReplayReport).processes
     (row,) = found.differences
     assert (row.place, row.gtin) == ("bin:A-01", MUG)
@@ -146,7 +146,7 @@ def test_a_torn_recording_is_replayed_up_to_where_it_tore(edge: RecordedEdge) ->
     (path,) = edge.records.glob("*.rec")
     path.write_bytes(path.read_bytes() + b"\x40\x00\x00\x00torn")
     (found,) = replay(edge.records).processes
-    assert found.equal
+    assert found.outcome == "equal"
     assert f"offset {path.stat().st_size - 8}: expected a frame of 64 bytes" in found.torn
 
 
@@ -167,8 +167,10 @@ def test_a_killed_process_without_its_database_is_compared_with_nothing(
     (tmp_path / "edge").rename(tmp_path / "gone")
     done = CliRunner().invoke(app, ["sim", "replay", str(edge.records)], terminal_width=200)
     assert done.exit_code == 1
-    assert "not compared" in done.output
-    assert "it was killed, and its database is not here" in done.output
+    assert "not compared: its recording has no end, and its database is not here" in done.output
+    assert "1 recording, mode mem: 1 not compared" in done.output
+    assert "NOT equal" not in done.output
+    assert "killed" not in done.output
 
 
 def test_no_password_comes_into_a_recording(tmp_path: Path) -> None:
@@ -199,32 +201,70 @@ def test_lines_open_with_the_success_that_they_had(edge: RecordedEdge) -> None:
     assert opened[-1] is False
     assert True in opened
     (found,) = replay(edge.records).processes
-    assert found.equal
+    assert found.outcome == "equal"
     assert found.notes == []
 
 
-@pytest.mark.parametrize("what", ["absent", "empty", "other", "no-database"])
-def test_what_cannot_be_replayed_is_refused_with_the_reason(
-    edge: RecordedEdge, tmp_path: Path, what: str
-) -> None:
+@pytest.mark.parametrize("what", ["absent", "empty"])
+def test_where_there_is_no_recording_nothing_is_replayed(tmp_path: Path, what: str) -> None:
     folder = tmp_path / "given"
     if what != "absent":
         folder.mkdir()
-    if what == "other":
-        (folder / "a.rec").write_bytes(b"PK\x03\x04 something else altogether")
-    if what == "no-database":
-        edge.kill()
-        edge.start()
-        edge.kill()
-        (edge.records / "edge-A-002.rec").rename(folder / "edge-A-002.rec")
     says = {
         "absent": "given: expected a folder with recordings",
         "empty": r"expected recordings \(\*\.rec\)",
-        "other": r"a\.rec: offset 0: expected",
-        "no-database": r"edge-A-002\.rec: expected beside it edge-A-002\.db",
     }[what]
     with pytest.raises(RecordingError, match=says):
         replay(folder)
+    done = CliRunner().invoke(app, ["sim", "replay", str(folder)])
+    assert done.exit_code == 2
+    assert "expected" in done.output
+
+
+def test_what_cannot_be_replayed_is_said_and_does_not_stop_the_others(edge: RecordedEdge) -> None:
+    (edge.records / "a.rec").write_bytes(b"PK\x03\x04 something else altogether")
+    edge.kill()
+    edge.start()
+    edge.kill()
+    (edge.records / "edge-A-002.db").unlink()
+    edge.start()
+    pick(edge)
+    edge.end()
+    done = CliRunner().invoke(app, ["sim", "replay", str(edge.records)], terminal_width=300)
+    assert done.exit_code == 2
+    lines = done.output.splitlines()
+    assert lines[0].startswith("a.rec: not replayed: offset 0: expected ")
+    assert lines[1].startswith("edge-A-001.rec: not compared: its recording has no end")
+    assert lines[2].startswith("edge-A-002.rec: not replayed: expected beside it edge-A-002.db")
+    assert lines[3].startswith("edge-A-003.rec: equal: 5 counts against the end")
+    assert lines[4] == "4 recordings, mode mem: 2 not replayed, 1 not compared, 1 equal"
+
+
+def test_a_process_that_crashes_in_its_replay_is_told_with_the_place(
+    edge: RecordedEdge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pick(edge)
+    edge.end()
+
+    def fall(*_: object) -> None:
+        raise RuntimeError("a stage fell over")
+
+    monkeypatch.setattr("edge.counting.store.EdgeStore.transaction", fall)
+    done = CliRunner().invoke(app, ["sim", "replay", str(edge.records)], terminal_width=300)
+    assert done.exit_code == 1
+    assert "edge-A-001.rec: crashed: RuntimeError: a stage fell over (in " in done.output
+    assert "test_recordings.py" in done.output
+
+
+def test_a_person_may_stop_a_replay(edge: RecordedEdge, monkeypatch: pytest.MonkeyPatch) -> None:
+    edge.end()
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stockhelm.sim_replay.read_contents", stop)
+    done = CliRunner().invoke(app, ["sim", "replay", str(edge.records)])
+    assert (done.exit_code, done.output) == (130, "stopped by hand\n")
 
 
 def test_a_whole_site_is_recorded_without_changing_it_and_replayed(tmp_path: Path) -> None:

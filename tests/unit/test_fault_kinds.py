@@ -89,9 +89,15 @@ def test_an_unknown_kind_is_refused_with_the_nearest_one(faulty: Faulty) -> None
 
 def test_an_unknown_target_is_refused_with_what_there_is(faulty: Faulty) -> None:
     assert refused(faulty, "serial-stall", "scanner-p9") == (
-        "serial-stall 'scanner-p9': expected a serial device of this site;"
-        " did you mean scanner-p4?; there is: scanner-p1, scanner-p2, scanner-p3, scanner-p4,"
-        " drone-1"
+        "FAULT serial-stall scanner-p9: expected a serial device of this site;"
+        " did you mean FAULT serial-stall scanner-p4? There is: scanner-p1, scanner-p2, scanner-p3,"
+        " scanner-p4, drone-1"
+    )
+    assert refused(faulty, "cloudburst", "") == (
+        "FAULT cloudburst: what it happens to is missing; write: FAULT cloudburst site"
+    )
+    assert refused(faulty, "kill-central", "central-1").endswith(
+        "; did you mean FAULT kill-central central? There is: central"
     )
     assert "expected an mqtt device" in refused(faulty, "link-lost", "scanner-p1")
     assert "expected a robot" in refused(faulty, "robot-lost", "scanner-p5")
@@ -100,12 +106,15 @@ def test_an_unknown_target_is_refused_with_what_there_is(faulty: Faulty) -> None
 def test_wrong_values_are_refused_with_what_is_expected(faulty: Faulty) -> None:
     at = ("serial-delay", "scanner-p1")
     assert refused(faulty, *at, dely=1) == (
-        "serial-delay has no value 'dely': expected delay, direction; did you mean delay?"
+        "serial-delay has no value 'dely'; did you mean delay? Expected delay, direction"
     )
     assert refused(faulty, *at, delay="3 m") == (
-        "delay=3 m: expected a number, then one of: nothing, s, ms, min, h"
+        "delay=3 m: expected a number, then one of: nothing, s, ms, min, h, d"
     )
-    assert refused(faulty, *at, delay="2 h") == "delay=2 h: expected 0 to 10 s"
+    assert refused(faulty, *at, delay="2 h") == "delay=2 h: expected 0 s to 10 s"
+    assert refused(faulty, "serial-drop", "scanner-p1", share="5") == (
+        "share=5: expected 0 to 1, or 0 % to 100 %; for 5 % write share=5 %"
+    )
     assert refused(faulty, *at, direction="up") == (
         "direction=up: expected both or from-device or to-device"
     )

@@ -67,24 +67,26 @@ def test_times(text: str, seconds: float | None) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("FALT x", ('x.scn:4: unknown word "FALT"; expected one of SCENARIO, SITE, WITH, DAY,'
-         " SPEED, RUN, AT, EXPECT")),
-        ("AT 0:10 FALT scanner-1", ('x.scn:4: unknown word "FALT"; expected one of SCAN, FAULT,'
-         " END, DO, EXPECT; did you mean FAULT?")),
+        ("SPED 4", ('x.scn:4: unknown word "SPED"; did you mean SPEED? Expected one of SCENARIO,'
+         " SITE, WITH, DAY, SPEED, RUN, AT, EXPECT")),
+        ("FAULT unplug scanner-1", "when before it; write: AT 0:30 FAULT unplug scanner-1"),
+        ("AT 0:10 FALT scanner-1", ('x.scn:4: unknown word "FALT"; did you mean FAULT? Expected one'
+         " of SCAN, FAULT, END, DO, EXPECT")),
+        ("AT 0:10 FAULT unplug scanner-1 FOR 40 d", "expected more than 0 and at most 30 d"),
         ("AT -5 s DO approve all", "x.scn:4: AT -5: expected a time after the start, not"),
         ("AT noon DO approve all", "AT noon: expected a time such as 2:30, 150 s or 2.5 min"),
-        ("AT 2:00 DO approve all", ("x.scn:4: AT 120 s is after the end: the run is over at 60 s"
+        ("AT 2:00 DO approve all", ("x.scn:4: AT 2 min is after the end: the run is over at 1 min"
          " (RUN in line 3); expected an earlier time, or a longer RUN")),
         ("AT 0:10", "nothing happens then; expected one of SCAN, FAULT, END, DO, EXPECT"),
         ("RUN 2 min", "x.scn:4: a second RUN; the first is in line 3"),
         ("SPEED 0", "SPEED 0: expected a number, more than 0 and at most 100"),
         ("AT 0:10 SCAN scanner-guest BIN Z-9", 'unknown bin "Z-9"; there is: '),
-        ("AT 0:10 SCAN scanner-gest BIN B-01-01-1", ('unknown scanner "scanner-gest"; there is:'
-         " scanner-guest, scanner-guest-2; did you mean scanner-guest?")),
+        ("AT 0:10 SCAN scanner-gest BIN B-01-01-1", ('unknown scanner "scanner-gest"; did you'
+         " mean scanner-guest? There is: scanner-guest, scanner-guest-2")),
         ("AT 0:10 SCAN scanner-1 CARD PICK", ("scanner-1 is in the hands of somebody who works with"
          " it; expected a visitor's scanner: scanner-guest, scanner-guest-2")),
-        ("AT 0:10 SCAN scanner-guest ARTICLE SKU-099", ('unknown article "SKU-099"; there is:'
-         " SKU-001, SKU-002, SKU-003, SKU-004, SKU-005,")),
+        ("AT 0:10 SCAN scanner-guest ARTICLE SKU-099", ('unknown article "SKU-099"; did you'
+         " mean SKU-005? There is: SKU-001, SKU-002, SKU-003, SKU-004, SKU-005,")),
         ("AT 0:10 SCAN scanner-guest CARD LOOK", 'unknown card "LOOK"; expected one of RECEIVE,'),
         ('AT 0:10 SCAN scanner-guest RAW "open', '"open: expected a closing "'),
         ("AT 0:10 FAULT serial-stal scanner-1", 'unknown fault "serial-stal"'),
@@ -92,28 +94,70 @@ def test_times(text: str, seconds: float | None) -> None:
         ("AT 0:10 FAULT wrong-header-ids agv-9", "agv-9"),
         ("AT 0:10 FAULT serial-drop scanner-1 share=5 m", "share=5 m: expected a number, then one"),
         ("AT 0:10 FAULT serial-drop scanner-1 shar=5 %", "did you mean share?"),
+        ("AT 0:10 FAULT serial-drop scanner-1 share=5", "; for 5 % write share=5 %"),
+        ("AT 0:10 FAULT cloudburst", "is missing; write: FAULT cloudburst site"),
+        ("AT 0:10 FAULT cloudburst rain=9 mm/h FOR 5 s", "; write: FAULT cloudburst site"),
+        ("AT 0:10 FAULT robot-slip", ("missing; write: FAULT robot-slip agv-1 (a robot; there is:"
+         " agv-1, agv-2)")),
+        ("AT 0:10 FAULT kill-edge edge-A", ("did you mean FAULT kill-edge edge A? There is: edge A,"
+         " edge B")),
+        ("AT 0:10 FAULT demand-surge PEN", "expected an article or all of this site; there is: all"),
         ("AT 0:10 FAULT serial-stall scanner-1 FOR ever", "FOR ever: expected a time such as"),
         ("AT 0:10 END serial-stall scanner-1", "expected an earlier FAULT of that name"),
-        ("AT 0:10 DO aprove all", 'unknown deed "aprove all"; expected one of: approve all; '),
+        ("AT 0:10 DO aprove all", 'deed "aprove all"; did you mean approve all? Expected one of'),
         ("AT 0:10 DO order SKU-001 xmany", '"many": expected a whole number'),
-        ("AT 0:10 DO approve refil B-01-01-1", 'unknown proposal "refil"; there is: refill'),
+        ("AT 0:10 DO approve refil B-01-01-1", 'proposal "refil"; did you mean refill? There is: '),
         ("EXPECT book are true", "did you mean books are true?"),
-        ("EXPECT orders filled", "expected = != < <= > >= and a number after it, got nothing"),
+        ("EXPECT orders filled", "expected one of = != < <= > >= and a number after it, got"),
+        ("EXPECT orders filled 3", "after it, got 3; write: EXPECT orders filled >= 3"),
+        ("EXPECT orders filled >=3", "after it, got >=3; write: EXPECT orders filled >= 3"),
+        ("EXPECT orders filled == 3", "after it, got == 3; write: EXPECT orders filled = 3"),
+        ("EXPECT books are true now", '"now": expected the end of the line'),
         ("EXPECT inventory accuracy >= 99 m", "and a number % after it, got >= 99 m"),
         ("EXPECT tasks done jump >= 1", 'unknown task "jump"; there is: receive, putaway, refill'),
-        ("EXPECT promise P10 holds", 'unknown promise "P10"; there is: P1, P2, P3'),
-        ("EXPECT process edge C is up", 'unknown process "edge C"; there is: broker, central'),
+        ("EXPECT promise P10 holds", 'unknown promise "P10"; did you mean P1? There is: P1, P2'),
+        ("EXPECT process edge C is up", 'process "edge C"; did you mean edge B? There is: '),
         ("EXPECT books are true WITHIN 5 s", "WITHIN: at the end there is no time left"),
         ("EXPECT scans refused unknown_bim = 1", "did you mean unknown_bin?"),
-        ("WITH erors misplace=1 %", 'x.scn:4: unknown section "erors"; there is: '),
+        ("WITH erors misplace=1 %", 'section "erors"; did you mean errors? There is: '),
         ("WITH errors misplac=1 %", "did you mean misplace?"),
         ("WITH errors misplace=150 %", "WITH errors: Expected `float` <= 1"),
+        ("WITH errors misplace=5", "; for per cent write misplace=5 %"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_line_and_the_way_out(line: str, said: str) -> None:
     text = error_of(line)
     assert text.startswith("x.scn:4: ")
     assert said in text
+
+
+def test_mistakes_of_all_kinds_are_named_at_once_in_the_order_of_lines(tmp_path: Path) -> None:
+    file = tmp_path / "x.scn"
+    file.write_text(
+        HEAD + "AT 0:40 FAULT robot-slip agv-9\n"  # 4: a name
+        "AT 0:10 FALT x\n"  # 5: a word
+        "WITH errors misplac=1 %\n"  # 6: a setting
+        "AT 0:20 FAULT serial-stal scanner-1\n"  # 7: a word
+        "AT 0:30 END serial-stall scanner-1\n"  # nothing wrong, but for line 7
+        "WITH erors misplace=1 %\n"  # 9: a setting
+        "AT 0:50 END unplug scanner-3\n"  # 10: nothing was unplugged
+        "EXPECT process edge-A is up\n"  # 11: a name
+        "EXPECT orders filled 3\n"  # 12: a comparison
+    )
+    with pytest.raises(ScenarioError) as raised:
+        read_scenario(file)
+    lines = str(raised.value).splitlines()
+    assert [line.removeprefix(f"{file}:").partition(": ")[0] for line in lines] == [
+        "4", "5", "6", "7", "9", "10", "11", "12",
+    ]  # fmt: skip
+
+
+def test_where_the_site_cannot_be_read_no_name_is_called_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "x.scn"
+    file.write_text("SCENARIO T\nSITE demo skus=x\nRUN 10\nAT 0:01 FAULT robot-slip agv-9\n")
+    with pytest.raises(ScenarioError) as raised:
+        read_scenario(file)
+    assert [mistake.line for mistake in raised.value.mistakes] == [2, 3]
 
 
 def test_every_mistake_is_named_at_once() -> None:
@@ -128,6 +172,11 @@ def test_a_scenario_without_a_run_or_title_is_refused() -> None:
         parse_scenario("SITE demo\n", "x.scn")
     assert "x.scn:1: expected a line `SCENARIO title`" in str(raised.value)
     assert "x.scn:1: expected a line `RUN 10 min`" in str(raised.value)
+
+
+def test_a_range_is_said_in_whole_numbers() -> None:
+    with pytest.raises(ScenarioError, match=r"seed=9999999999: expected 0 to 2,147,483,648$"):
+        parse_scenario("SCENARIO Test\nSITE demo seed=9999999999\nRUN 5 s\n", "x.scn")
 
 
 @pytest.mark.parametrize("options", ["skus=0", "skus=many", "robots=1.5", "colour=2", "bins=60"])
