@@ -27,21 +27,19 @@ from sim_hardware.world.accuracy import Accuracy, Row, accuracy_of
 from sim_hardware.world.appetite import Appetite
 from sim_hardware.world.catalogue import Demand
 from sim_hardware.world.customers import Customers
+from sim_hardware.world.encounters import Encounters
 from sim_hardware.world.errors import rates_of
 from sim_hardware.world.incidents import Incident
 from sim_hardware.world.people import Person
 from sim_hardware.world.planner import Planner, Waiting
 from sim_hardware.world.suppliers import Suppliers
-from sim_hardware.world.vehicle import Encounters
 from sim_hardware.world.weather import Weather, WeatherFeed
-from sim_hardware.world.world import World
+from sim_hardware.world.world import STEP_S, World
 from wire import topics
 from wire.codec import WireError, decode
 from wire.messages import PersonTasks
 from wire.site import Site
 
-STEP_S: Final = 0.05
-"""World seconds per step of the bodies: 20 Hz."""
 TICK_REAL_S_MIN: Final = 0.005
 STEPS_PER_TICK_MAX: Final = 100
 """A floor that could not run for longer than this loses the rest: the world is late then."""
@@ -113,7 +111,8 @@ class SimulatedFloor:
         self._robots = [
             Robot(runtime, self._lane, self.world, config, row, metrics) for row in site.robots
         ]
-        self._encounters = Encounters([(r.serial, r.vehicle) for r in self._robots])
+        self._encounters = Encounters([robot.serial for robot in self._robots], self.world.bodies)
+        self._ways_seen = (0, 0)
         self.weather = Weather(
             config.weather, self.world.time, day_s=config.orders.day_s,
             rng=runtime.random("weather"),
@@ -421,10 +420,16 @@ class SimulatedFloor:
         time.advance(STEP_S)
         if time.frozen:
             return
+        ways = (self.world.floor.changes, self.world.chargers.changes)
+        if ways != self._ways_seen:
+            self._ways_seen = ways
+            for robot in self._robots:
+                robot.take_body()
+        robots, bodies = self._robots, self.world.bodies
         moved = False
-        for robot in self._robots:
-            moved |= robot.tick(STEP_S)
-        if moved:
+        for number in bodies.step():
+            moved |= robots[number].tick(STEP_S)
+        if moved or bodies.rolled:
             for one, other in self._encounters.look():
                 log.error("two robots touch", one=one, other=other, world_s=round(time.now_s, 2))
         for drone in self._drones:

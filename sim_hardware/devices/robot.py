@@ -86,9 +86,11 @@ class Robot:
         self.serial = row.serial
         self.actions_finished = 0
         self.orders_taken = 0
-        self.vehicle = Vehicle(
+        self._vehicle = Vehicle(
             x_m, y_m, max_speed_mps=config.robot_max_speed_mps, battery_hours=config.battery_hours
         )
+        self._bodies = world.bodies
+        self._body = world.bodies.add(self._vehicle)
         self.hands = Hands(world, f"robot:{row.serial}")
         self._world = world
         self._lane = lane
@@ -100,8 +102,8 @@ class Robot:
             own.quirks if own else (), lane, runtime.random(f"quirks of {row.serial}")
         )
         self._voice = Voice(row.manufacturer, row.serial, config.site_id, self.clock, self._quirks)
-        self.drive = Drive(
-            world, self.vehicle, self.hands, serial=row.serial, body=config.robot_body,
+        self._drive = Drive(
+            world, self._vehicle, self.hands, serial=row.serial, body=config.robot_body,
             rng=runtime.random(f"wheels of {row.serial}"),
         )  # fmt: skip
         self._was_held = False
@@ -132,6 +134,22 @@ class Robot:
         self._bus.subscribe(self._topics[INSTANT_ACTIONS], lane, self._handle_instants)
         self._bus.on_connect(lane, self._say_hello)
 
+    @property
+    def vehicle(self) -> Vehicle:
+        """Return the body as it is now; it may be changed."""
+        self.take_body()
+        return self._vehicle
+
+    @property
+    def drive(self) -> Drive:
+        """Return the drive; it may be changed."""
+        self.take_body()
+        return self._drive
+
+    def take_body(self) -> None:
+        """Look after the body again from the next step on: something is no longer as it was."""
+        self._bodies.take(self._body)
+
     def start(self) -> None:
         """Switch on and join the network."""
         self._set_timers()
@@ -152,6 +170,7 @@ class Robot:
         """
         if self._dark:
             return
+        self.take_body()
         self._dark, self._boots = True, False
         for timer in self._timers:
             timer.cancel()
@@ -164,7 +183,7 @@ class Robot:
     def _boot(self) -> None:
         """Begin anew: no order, no errors, message numbers from 1."""
         self._dark = False
-        self.vehicle.stand()
+        self._vehicle.stand()
         self._order = OrderState(last_node_id=self._order.last_node_id)
         self._errors, self._instants = [], {}
         self._cancelling, self._paused = "", False
@@ -180,7 +199,7 @@ class Robot:
 
     def _tick_dark(self, dt_s: float) -> bool:
         """Roll to the next node without a mind; boot there, where the power is back."""
-        vehicle, order = self.vehicle, self._order
+        vehicle, order = self._vehicle, self._order
         if vehicle.since_node_m > 0.0:
             goal = order.nodes[0]
             x_m, y_m = self._world.floor.position(goal.node_id)
@@ -196,16 +215,20 @@ class Robot:
         return False
 
     def tick(self, dt_s: float) -> bool:
-        """Let `dt_s` world seconds pass for the body; return whether it moved."""
+        """Let `dt_s` world seconds pass for the body; return whether it moved.
+
+        To be called in each step in which the body was not let go.
+        """
         if self._dark:
             return self._tick_dark(dt_s)
-        vehicle, drive, order = self.vehicle, self.drive, self._order
+        vehicle, drive, order = self._vehicle, self._drive, self._order
         was_moving = vehicle.is_moving
         if not (
             order.nodes or order.due or was_moving or self._changed or self._cancelling
             or self._was_held or drive.obstacle or drive.is_held
         ):  # fmt: skip
             drive.rest(dt_s, order.last_node_id)
+            drive.let_stand(self._bodies, self._body, order.last_node_id)
             return False
         drive.use_battery(dt_s, order.last_node_id)
         if order.due:
@@ -221,7 +244,18 @@ class Robot:
             self._changed = True
         if self._changed:
             self._publish_state()
+        if was_moving == vehicle.is_moving:
+            self._let_body_go()
         return was_moving or vehicle.is_moving
+
+    def _let_body_go(self) -> None:
+        """Let the body go where nothing but time will change it before its next node."""
+        if self._order.due or self._paused or self._cancelling or self._was_held:
+            return
+        if self._vehicle.is_moving:
+            self._drive.let_roll(self._bodies, self._body, self._order)
+        elif not self._order.nodes or not self._order.nodes[0].released:
+            self._drive.let_stand(self._bodies, self._body, self._order.last_node_id)
 
     # --- what befalls it ------------------------------------------------------------------------
 
@@ -256,6 +290,24 @@ class Robot:
         """Let the wheels spin so far; over half a metre the robot loses its position."""
         self.drive.slip(metres)
 
+    def block_wheels(self) -> None:
+        """Let something block the wheels; blocked twice, they are to be freed twice."""
+        self.drive.stuck += 1
+
+    def free_wheels(self) -> None:
+        """Take it away."""
+        self.drive.stuck -= 1
+
+    def drop_load(self) -> None:
+        """Let the cartons on the robot fall down beside it."""
+        self.take_body()
+        self.hands.let_fall()
+
+    def pick_up_load(self) -> None:
+        """Let somebody put back what fell down."""
+        self.take_body()
+        self.hands.put_back()
+
     def drain(self, to_share: float = 0.0) -> None:
         """Let the battery be no fuller than this."""
         self.vehicle.battery_share = min(self.vehicle.battery_share, to_share)
@@ -269,6 +321,7 @@ class Robot:
     # --- the master's messages ------------------------------------------------------------------
 
     def _handle_orders(self, batch: list[Incoming]) -> None:
+        self.take_body()
         self._quirks.asked()
         for incoming in batch:
             try:
@@ -337,6 +390,7 @@ class Robot:
                 )
 
     def _handle_instants(self, batch: list[Incoming]) -> None:
+        self.take_body()
         self._quirks.asked()
         for incoming in batch:
             try:
@@ -361,11 +415,11 @@ class Robot:
             case "stateRequest":
                 self._settle(action, FINISHED)
             case "initPosition":
-                self.drive.find_position()
+                self._drive.find_position()
                 self._settle(action, FINISHED)
             case "factsheetRequest":
                 self._bus.publish(
-                    self._topics[FACTSHEET], self._voice.factsheet(self.vehicle), qos=0
+                    self._topics[FACTSHEET], self._voice.factsheet(self._vehicle), qos=0
                 )
                 self._settle(action, FINISHED)
             case other:
@@ -409,7 +463,7 @@ class Robot:
     @property
     def _is_paused(self) -> bool:
         """Return whether nothing may move: by the master's word, or by what befell the robot."""
-        return self._paused or self.drive.is_held
+        return self._paused or self._drive.is_held
 
     def _act(self, dt_s: float) -> None:
         """Go on with the actions of the node: begin what may begin, end what is done."""
@@ -427,7 +481,7 @@ class Robot:
             hard = waiting.action.blocking_type == "HARD"
             if any(a.action.blocking_type == "HARD" for a in busy) or (hard and busy):
                 return
-            if waiting.blocks_driving and self.vehicle.is_moving:
+            if waiting.blocks_driving and self._vehicle.is_moving:
                 return
             try:
                 self.hands.check(waiting.action, waiting.node_id)
@@ -436,7 +490,7 @@ class Robot:
                 continue
             waiting.status = INITIALIZING
             bin_id = self.hands.bin_of(waiting.action)
-            waiting.left_s = PREPARE_S + HANDLE_S + self.drive.lift_s(bin_id)
+            waiting.left_s = PREPARE_S + HANDLE_S + self._drive.lift_s(bin_id)
             self._changed = True
             busy.append(waiting)
 
@@ -459,7 +513,7 @@ class Robot:
         try:
             self._end(running, FINISHED, self.hands.do(running.action, running.node_id))
             self.actions_finished += 1
-            self.drive.lift()
+            self._drive.lift()
         except CannotError as error:
             self._end(running, FAILED, str(error))
 
@@ -475,7 +529,7 @@ class Robot:
 
     def _drive_on(self, dt_s: float) -> None:
         """Drive on along what is released, for `dt_s` seconds."""
-        order, drive, in_the_way = self._order, self.drive, self.drive.obstacle
+        order, drive, in_the_way = self._order, self._drive, self._drive.obstacle
         standing = Standing(paused=self._paused, cancelling=bool(self._cancelling))
         if drive.go(order, dt_s, standing):
             self._quirks.reached(order.last_node_id, order.last_sequence_id)
@@ -487,7 +541,7 @@ class Robot:
     def _cancel_when_standing(self) -> None:
         """End a cancelled order once the robot stands on a node and its hands are still."""
         busy = any(a.status != WAITING for a in self._order.due)
-        if self.vehicle.since_node_m > 0.0 or self.vehicle.is_moving or busy:
+        if self._vehicle.since_node_m > 0.0 or self._vehicle.is_moving or busy:
             return
         self._order.clear("the order was cancelled")
         state = self._instants.get(self._cancelling)
@@ -503,10 +557,11 @@ class Robot:
         self._quirks.reconnected()
         payload = self._voice.connection("ONLINE")
         self._bus.publish(self._topics[CONNECTION], payload, retain=True)
-        self._bus.publish(self._topics[FACTSHEET], self._voice.factsheet(self.vehicle), qos=0)
+        self._bus.publish(self._topics[FACTSHEET], self._voice.factsheet(self._vehicle), qos=0)
         self._publish_state()
 
     def _publish_state(self) -> None:
+        self._bodies.look(self._body)
         self._changed = False
         actions = tuple(
             ActionState(
@@ -519,14 +574,14 @@ class Robot:
         )
         payload = self._voice.state(
             self._order,
-            self.vehicle,
+            self._vehicle,
             actions=(*actions, *self._instants.values()),
             loads=self.hands.loads(),
-            errors=(*self._errors, *self.drive.errors()),
+            errors=(*self._errors, *self._drive.errors()),
             paused=self._paused,
-            charging=self.drive.is_charging(self._order.last_node_id),
-            e_stop=self.drive.e_stop,
-            is_lost=self.drive.is_lost,
+            charging=self._drive.is_charging(self._order.last_node_id),
+            e_stop=self._drive.e_stop,
+            is_lost=self._drive.is_lost,
         )
         touched = self.hands.touched_bins.copy()
 
@@ -538,9 +593,10 @@ class Robot:
 
     def _show(self) -> None:
         """Publish the position where it differs from the last one shown."""
-        vehicle = self.vehicle
+        self._bodies.look(self._body)
+        vehicle = self._vehicle
         now = (vehicle.x_m, vehicle.y_m, vehicle.theta_rad)
         if now != self._shown:
             self._shown = now
-            payload = self._voice.visualization(vehicle, is_lost=self.drive.is_lost)
+            payload = self._voice.visualization(vehicle, is_lost=self._drive.is_lost)
             self._bus.publish(self._topics[VISUALIZATION], payload, qos=0)

@@ -15,6 +15,7 @@ from sim_hardware.config import SimRobotBody
 from sim_hardware.devices.robot_hands import Hands
 from sim_hardware.devices.robot_messages import LOADS_MAX
 from sim_hardware.devices.robot_order import OrderState, references
+from sim_hardware.world.bodies import Bodies
 from sim_hardware.world.vehicle import ACCELERATION_MPS2, Vehicle
 from sim_hardware.world.world import World
 from wire.vda5050.messages import Node, VehicleError
@@ -120,19 +121,59 @@ class Drive:
 
     def use_battery(self, dt_s: float, last_node: str) -> None:
         """Let the battery give what so many seconds need, or take what a charger gives."""
-        body = self._body
-        load = body.load_power_share * self._load_share() if body.load_power_share else 0.0
-        self._vehicle.use_battery(
-            dt_s, charging=self.is_charging(last_node), load=load, taper_from=body.taper_from
-        )
+        self._vehicle.use_battery(self._takes(dt_s, charging=self.is_charging(last_node)))
 
     def rest(self, dt_s: float, last_node: str) -> None:
         """Let the battery give what standing needs; on a charger, what `use_battery` says."""
         vehicle, chargers = self._vehicle, self._world.chargers
         if not chargers.is_charger(last_node):
-            vehicle.idle(dt_s)
+            vehicle.use_battery(vehicle.takes(dt_s, charging=False))
         elif vehicle.battery_share < 1.0 or not chargers.keeps_full(self._serial, last_node):
             self.use_battery(dt_s, last_node)
+
+    def _takes(self, dt_s: float, *, charging: bool) -> float:
+        body = self._body
+        load = body.load_power_share * self._load_share() if body.load_power_share else 0.0
+        return self._vehicle.takes(dt_s, charging=charging, load=load, taper_from=body.taper_from)
+
+    # --- letting the body go ----------------------------------------------------------------------
+
+    def let_stand(self, bodies: Bodies, number: int, last_node: str) -> None:
+        """Let a body that stands do so for itself, where its battery changes evenly meanwhile."""
+        vehicle, chargers = self._vehicle, self._world.chargers
+        charging = False
+        if chargers.is_charger(last_node):
+            if chargers.at_once:
+                return  # who gets current depends on the others
+            charging = self.is_charging(last_node)
+        if charging and vehicle.battery_share >= 1.0:
+            takes, until = 0.0, 1.0
+        elif charging:
+            takes, until = self._takes(bodies.step_s, charging=True), self._body.taper_from
+        else:
+            takes, until = vehicle.takes(bodies.step_s, charging=False), 0.0
+            takes = takes if vehicle.battery_share > 0.0 else 0.0
+        bodies.let_stand(number, takes=takes, until=until)
+
+    def let_roll(self, bodies: Bodies, number: int, order: OrderState) -> None:
+        """Let a body that rolls do so for itself, where nothing changes before its next node."""
+        vehicle, body = self._vehicle, self._body
+        if (
+            not order.nodes or not order.nodes[0].released or self.obstacle or self.stuck
+            or vehicle.omega_radps != 0.0 or vehicle.battery_share <= 0.0 or self._slipped_m > 0.0
+            or body.slip_per_m or body.yields_to_people
+        ):  # fmt: skip
+            return
+        goal = order.nodes[0].node_id
+        if self._world.floor.obstacle(order.last_node_id, goal):
+            return
+        bodies.let_roll(
+            number,
+            self._world.floor.position(goal),
+            ahead_m=self._ahead_m(order),
+            limit_mps=self._speed_limit_mps(order),
+            takes=self._takes(bodies.step_s, charging=False),
+        )
 
     def lift_s(self, bin_id: str) -> float:
         """Return how long the lift takes to the height of this bin."""
@@ -246,18 +287,19 @@ class Drive:
 
     def _free_way_m(self, order: OrderState, goal: Node, standing: Standing) -> float:
         """Return how far it is to where the robot has to stand next; far is far enough."""
-        floor, vehicle = self._world.floor, self._vehicle
-        x_m, y_m = floor.position(goal.node_id)
-        free_m = math.dist((vehicle.x_m, vehicle.y_m), (x_m, y_m))
-        enough_m = vehicle.max_speed_mps**2 / (2.0 * ACCELERATION_MPS2) + 1.0
-        index = 0
-        while (
-            free_m < enough_m and not standing.cancelling and self._goes_straight_on(order, index)
-        ):
-            here = floor.position(order.nodes[index].node_id)
-            free_m += math.dist(here, floor.position(order.nodes[index + 1].node_id))
+        way_m = self._vehicle.way_m(*self._world.floor.position(goal.node_id))
+        return way_m if standing.cancelling else way_m + self._ahead_m(order)
+
+    def _ahead_m(self, order: OrderState) -> float:
+        """Return how far the way goes straight on behind the next node; far is far enough."""
+        floor, nodes = self._world.floor, order.nodes
+        enough_m = self._vehicle.max_speed_mps**2 / (2.0 * ACCELERATION_MPS2) + 1.0
+        ahead_m, index = 0.0, 0
+        while ahead_m < enough_m and self._goes_straight_on(order, index):
+            here = floor.position(nodes[index].node_id)
+            ahead_m += math.dist(here, floor.position(nodes[index + 1].node_id))
             index += 1
-        return free_m
+        return ahead_m
 
     def _speed_limit_mps(self, order: OrderState) -> float:
         edge = order.edges[0] if order.edges else None

@@ -50,13 +50,9 @@ def _lost(stage: Stage, target: str, _values: Values, _chance: Random) -> End:
 
 
 def _stuck(stage: Stage, target: str, _values: Values, _chance: Random) -> End:
-    drive = stage.floor.robots[target].drive
-    drive.stuck += 1
-
-    def end() -> None:
-        drive.stuck -= 1
-
-    return end
+    robot = stage.floor.robots[target]
+    robot.block_wheels()
+    return robot.free_wheels
 
 
 def _estop(stage: Stage, target: str, values: Values, _chance: Random) -> End:
@@ -78,9 +74,9 @@ def _fails(stage: Stage, target: str, values: Values, chance: Random) -> End:
 
 
 def _drops(stage: Stage, target: str, _values: Values, _chance: Random) -> End:
-    hands = stage.floor.robots[target].hands
-    hands.let_fall()
-    return hands.put_back
+    robot = stage.floor.robots[target]
+    robot.drop_load()
+    return robot.pick_up_load
 
 
 def _link(stage: Stage, target: str, _values: Values, chance: Random) -> End:

@@ -9,12 +9,23 @@ class Chargers:
     """Who stands on which charger, and who gets current: first come, first served."""
 
     def __init__(self, nodes: Iterable[str], *, at_once: int = 0) -> None:
-        self.at_once = at_once
-        """So many robots get current at the same time; 0: all. May be set at any time."""
+        self.changes = 0
+        """How often it changed which chargers give current."""
+        self._at_once = at_once
         self._nodes = frozenset(nodes)
         self._broken: set[str] = set()
         self._standing: dict[str, tuple[str, bool]] = {}
         """By robot, in the order in which they came: (node, full)."""
+
+    @property
+    def at_once(self) -> int:
+        """Return how many robots get current at the same time; 0: all."""
+        return self._at_once
+
+    @at_once.setter
+    def at_once(self, robots: int) -> None:
+        self._at_once = robots
+        self.changes += 1
 
     def is_charger(self, node_id: str) -> bool:
         """Return whether there is a charger at this node."""
@@ -55,7 +66,9 @@ class Chargers:
             known = ", ".join(sorted(self._nodes)) or "none"
             raise ValueError(f"node {node_id!r} is no charger; there is {known}")
         self._broken.add(node_id)
+        self.changes += 1
 
     def mend(self, node_id: str) -> None:
         """Let it give current again."""
         self._broken.discard(node_id)
+        self.changes += 1

@@ -36,6 +36,8 @@ class FloorMap:
         self._lanes = {(edge.from_node, edge.to_node) for edge in site.edges}
         self._closed: Counter[tuple[str, str]] = Counter()
         self._blocked: Counter[str] = Counter()
+        self.changes = 0
+        """How often a door was opened or shut, a node blocked or freed."""
         self._open_ways: OrderedDict[str, _Search] = OrderedDict()
         self._ways: OrderedDict[str, _Search] = OrderedDict()
 
@@ -70,7 +72,7 @@ class FloorMap:
         """
         for pair in self._both(from_node, to_node):
             self._closed[pair] += 1
-        self._ways.clear()
+        self._note_change()
 
     def open_edge(self, from_node: str, to_node: str) -> None:
         """Open it again. Raises ValueError where it is not closed."""
@@ -79,14 +81,14 @@ class FloorMap:
             raise ValueError(f"the door from {from_node} to {to_node} is not closed")
         self._closed.subtract(pairs)
         self._closed += Counter()
-        self._ways.clear()
+        self._note_change()
 
     def block_node(self, node_id: str) -> None:
         """Let something stand in the way on a node. Raises ValueError for one that is not there."""
         if node_id not in self._at:
             raise ValueError(f"node {node_id!r} is not in nodes.csv")
         self._blocked[node_id] += 1
-        self._ways.clear()
+        self._note_change()
 
     def unblock_node(self, node_id: str) -> None:
         """Take it away. Raises ValueError where nothing is there."""
@@ -94,7 +96,7 @@ class FloorMap:
             raise ValueError(f"node {node_id!r} is not blocked")
         self._blocked[node_id] -= 1
         self._blocked += Counter()
-        self._ways.clear()
+        self._note_change()
 
     def is_blocked(self, node_id: str) -> bool:
         """Return whether something stands in the way there."""
@@ -117,6 +119,10 @@ class FloorMap:
             raise ValueError(f"no lane leads from {from_node} to {to_node} in edges.csv")
         back = (to_node, from_node)
         return [(from_node, to_node), *([back] if back in self._lanes else [])]
+
+    def _note_change(self) -> None:
+        self._ways.clear()
+        self.changes += 1
 
     # --- ways -----------------------------------------------------------------------------------
 

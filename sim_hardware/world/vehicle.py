@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 ACCELERATION_MPS2: Final = 1.0
 TURN_RADPS: Final = 2.2
 ANGLE_EXACT_RAD: Final = 1e-6
@@ -20,9 +18,6 @@ CHARGE_SHARE: Final = 6.0
 TAPER_END_SHARE: Final = 0.1
 """What is left of a falling charging current when the battery is full."""
 S_PER_H: Final = 3_600.0
-NEAR_M: Final = 2 * RADIUS_M + 0.01
-FEW, MANY = 12, 400
-"""Between so many robots all pairs are looked at faster together than one by one."""
 
 
 @dataclass(slots=True)
@@ -45,10 +40,10 @@ class Vehicle:
         """Return whether it drives or turns."""
         return self.speed_mps > 0.0 or self.omega_radps != 0.0
 
-    def use_battery(
+    def takes(
         self, dt_s: float, *, charging: bool, load: float = 0.0, taper_from: float = 1.0
-    ) -> None:
-        """Let the battery give what `dt_s` seconds need, or take what a charger gives.
+    ) -> float:
+        """Return what share of the battery `dt_s` seconds take; below 0 where a charger gives.
 
         `load` is what the load adds to driving; the current falls from the charge `taper_from` on.
         """
@@ -58,13 +53,11 @@ class Vehicle:
             if self.battery_share > taper_from:
                 done = (self.battery_share - taper_from) / (1.0 - taper_from)
                 share *= 1.0 - (1.0 - TAPER_END_SHARE) * done
-        left = self.battery_share - share * dt_s / S_PER_H / self.battery_hours
-        self.battery_share = min(1.0, max(0.0, left))
+        return share * dt_s / S_PER_H / self.battery_hours
 
-    def idle(self, dt_s: float) -> None:
-        """Let the battery give what `dt_s` seconds of standing need."""
-        left = self.battery_share - IDLE_SHARE * dt_s / S_PER_H / self.battery_hours
-        self.battery_share = max(0.0, left)
+    def use_battery(self, taken: float) -> None:
+        """Let the battery give so much, or take it below 0."""
+        self.battery_share = min(1.0, max(0.0, self.battery_share - taken))
 
     def turn_to(self, x_m: float, y_m: float, dt_s: float) -> float:
         """Turn towards a point; return the seconds that are left once it looks there."""
@@ -81,6 +74,11 @@ class Vehicle:
         self.theta_rad = math.remainder(self.theta_rad + self.omega_radps * dt_s, math.tau)
         return 0.0
 
+    def way_m(self, x_m: float, y_m: float) -> float:
+        """Return how far a point is, by the very sum that is used for many bodies at once."""
+        there_x_m, there_y_m = x_m - self.x_m, y_m - self.y_m
+        return math.sqrt(there_x_m * there_x_m + there_y_m * there_y_m)
+
     def drive_to(
         self, x_m: float, y_m: float, dt_s: float, *, free_m: float, limit_mps: float
     ) -> float:
@@ -88,7 +86,7 @@ class Vehicle:
 
         `free_m` is the straight way (from here) after which it must stand; 0 brakes at once.
         """
-        way_m = math.dist((self.x_m, self.y_m), (x_m, y_m))
+        way_m = self.way_m(x_m, y_m)
         braking_mps = math.sqrt(2.0 * ACCELERATION_MPS2 * max(free_m, 0.0))
         goal_mps = min(self.max_speed_mps, limit_mps, braking_mps)
         step_mps = ACCELERATION_MPS2 * dt_s
@@ -115,49 +113,3 @@ class Vehicle:
     def _count(self, step_m: float) -> None:
         self.distance_m += step_m
         self.since_node_m += step_m
-
-
-class Encounters:
-    """Counts, once per encounter, pairs of robots whose footprints overlap."""
-
-    def __init__(self, vehicles: list[tuple[str, Vehicle]]) -> None:
-        self.count = 0
-        self._vehicles = vehicles
-        self._touching: set[tuple[str, str]] = set()
-
-    def look(self) -> list[tuple[str, str]]:
-        """Return the pairs that have begun to overlap since the last look."""
-        if not self._touching and self._are_apart():
-            return []
-        cells: dict[tuple[int, int], list[tuple[str, Vehicle]]] = {}
-        for name, vehicle in self._vehicles:
-            cell = (math.floor(vehicle.x_m), math.floor(vehicle.y_m))
-            cells.setdefault(cell, []).append((name, vehicle))
-        now: set[tuple[str, str]] = set()
-        begun = []
-        for name, vehicle in self._vehicles:
-            column, row = math.floor(vehicle.x_m), math.floor(vehicle.y_m)
-            for near in (
-                (c, r) for c in range(column - 1, column + 2) for r in range(row - 1, row + 2)
-            ):
-                for other, body in cells.get(near, ()):
-                    if other > name and self._overlap(vehicle, body):
-                        now.add((name, other))
-                        if (name, other) not in self._touching:
-                            begun.append((name, other))
-        self.count += len(begun)
-        self._touching = now
-        return begun
-
-    def _are_apart(self) -> bool:
-        """Return whether no two are near each other, as is usual; all pairs at once."""
-        if not FEW < len(self._vehicles) < MANY:
-            return False
-        x_m = np.array([body.x_m for _, body in self._vehicles])
-        y_m = np.array([body.y_m for _, body in self._vehicles])
-        near = (np.subtract.outer(x_m, x_m) ** 2 + np.subtract.outer(y_m, y_m) ** 2) < NEAR_M**2
-        return int(np.count_nonzero(near)) == len(x_m)  # each is near itself
-
-    @staticmethod
-    def _overlap(one: Vehicle, other: Vehicle) -> bool:
-        return math.dist((one.x_m, one.y_m), (other.x_m, other.y_m)) < 2 * RADIUS_M

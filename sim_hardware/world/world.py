@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from sim_hardware.world.bodies import Bodies
 from sim_hardware.world.chargers import Chargers
 from sim_hardware.world.floor_map import FloorMap
 from sim_hardware.world.incidents import Incidents
@@ -28,6 +29,8 @@ from wire.ids import bin_location
 from wire.site import ArticleRow, BinRow, Site
 
 HANDOVER_PREFIX: Final = "HAND-"
+STEP_S: Final = 0.05
+"""Bodies move in steps of so many world seconds."""
 
 
 class World:
@@ -39,6 +42,7 @@ class World:
         self.stock = PhysicalStock()
         self.floor = FloorMap(site)
         self.incidents = Incidents()
+        self.bodies = Bodies(STEP_S)
         self.chargers = Chargers(n.node_id for n in site.nodes.values() if n.kind == "charger")
         self.top_z_m = max((row.z_m for row in site.bins.values()), default=0.0)
         """How high the highest shelf is."""

@@ -240,8 +240,8 @@ def test_a_charging_current_falls_towards_full() -> None:
     plain, tapered = (Vehicle(0, 0, max_speed_mps=1, battery_hours=1) for _ in range(2))
     plain.battery_share = tapered.battery_share = 0.7
     for _ in range(180):
-        plain.use_battery(1.0, charging=True)
-        tapered.use_battery(1.0, charging=True, taper_from=0.8)
+        plain.use_battery(plain.takes(1.0, charging=True))
+        tapered.use_battery(tapered.takes(1.0, charging=True, taper_from=0.8))
     assert plain.battery_share == 1.0
     assert 0.9 < tapered.battery_share < 0.97
 

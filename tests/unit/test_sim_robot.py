@@ -72,11 +72,13 @@ def test_nodes_and_edges_disappear_as_they_are_driven(master: Master) -> None:
 
 def test_it_speeds_up_slows_down_and_turns_on_the_spot(master: Master) -> None:
     master.send("o1", master.way("N04R04"))
-    vehicle = next(r for r in master.bench.floor._robots if r.serial == master.serial).vehicle
+    robot = master.bench.floor.robots[master.serial]
+    vehicle = robot.vehicle
     speeds, turned_at_speed = [0.0], []
     for _ in range(400):
         before = vehicle.theta_rad
         master.bench.runtime.run_for(0.0125)
+        vehicle = robot.vehicle
         speeds.append(vehicle.speed_mps)
         if vehicle.theta_rad != before and vehicle.omega_radps:
             turned_at_speed.append(vehicle.speed_mps)
