@@ -59,7 +59,7 @@ def data_dir() -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def chromium() -> str:
     """Return the path of the system's Chromium, for playwright's `executable_path`."""
     try:

@@ -38,8 +38,12 @@ LOOP_S_MAX = 240
 EVIL = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Any]:
+    """Yield one browser for all tests here: each opens a context of its own, which shares nothing.
+
+    To start one takes longer than most of these tests.
+    """
     with playwright.sync_playwright() as started:
         launched = started.chromium.launch(
             executable_path=chromium, headless=True, args=list(BROWSER_ARGUMENTS)
@@ -62,14 +66,18 @@ def opened(browser: Any, url: str, **options: Any) -> Iterator[Any]:
     """Yield the page at `url`; what its console or the network complains about fails the test."""
     wrong: list[str] = []
     context = browser.new_context(**options)
-    context.set_default_timeout(15_000)
-    page = context.new_page()
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-    page.on("request", lambda asked: wrong.append(asked.url) if not ours(asked.url, url) else None)
-    page.goto(url)
-    yield page
-    context.close()
+    try:
+        context.set_default_timeout(15_000)
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+        page.on(
+            "request", lambda asked: wrong.append(asked.url) if not ours(asked.url, url) else None
+        )
+        page.goto(url)
+        yield page
+    finally:
+        context.close()
     # A refusal (409, 503) is an answer that the page shows; the browser logs it all the same.
     assert [text for text in wrong if "the server responded with a status of" not in text] == []
 
