@@ -56,6 +56,8 @@ class VirtualPlant:
         self._mode: Mode = mode
         self._running: dict[str, _Process] = {}
         self._clocks_s: dict[str, float] = {}
+        self._parted: set[str] = set()
+        """Who is parted from the broker: whoever dies and comes back is so still."""
         self._edges = {edge_process(edge): edge for edge in demo.edges}
         self.metrics: dict[str, Metrics] = {}
         """Figures of each process, over all its lives."""
@@ -90,6 +92,8 @@ class VirtualPlant:
             return
         runtime = VirtualRuntime(self._seed, shared=self._base)
         runtime.shift_clock(self._clocks_s.get(process, 0.0))
+        if process in self._parted:
+            runtime.cut()
         metrics = self.metrics.setdefault(process, Metrics())
         if process == CENTRAL:
             self._running[process] = self._start_central(runtime, metrics)
@@ -112,11 +116,18 @@ class VirtualPlant:
 
     def cut(self, process: str) -> None:
         """Part a process from the broker, both ways: neither hears that the other is gone."""
-        self._of_a_client(process).cut()
+        self._check(process)
+        if process == BROKER:
+            raise PlantError("the broker cannot be parted from itself: name a process beside it")
+        self._parted.add(process)
+        running = self._running.get(process)
+        if running is not None:  # else it starts parted
+            running.runtime.cut()
 
     def heal(self, process: str) -> None:
         """Join a process and the broker again."""
         self._check(process)
+        self._parted.discard(process)
         running = self._running.get(process)
         if running is not None:
             running.runtime.heal()
@@ -154,13 +165,6 @@ class VirtualPlant:
                 f"process {process!r}: expected one of {', '.join(self.processes)} in mode"
                 f" {self._mode}"
             )
-
-    def _of_a_client(self, process: str) -> VirtualRuntime:
-        self._check(process)
-        running = self._running.get(process)
-        if running is None:
-            raise PlantError(f"{process} does not run at this moment, or is the broker itself")
-        return running.runtime
 
     def _start_central(self, runtime: VirtualRuntime, metrics: Metrics) -> _Process:
         config = load_config(self._demo.config("central"), CentralConfig)

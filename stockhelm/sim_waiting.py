@@ -9,9 +9,11 @@ from typing import Final
 from runtime.clock import NS_PER_S
 
 GRACE_S: Final = 60.0
-"""Product seconds: what is late by more than this was forgotten."""
+"""Product seconds: what has no next step for longer than this was forgotten."""
+LATE_S: Final = 4.0
+"""The same of a deadline: whoever watches it looks every second, and at a start at once."""
 
-OVERDUE: Final[dict[str, str]] = {
+LATE: Final[dict[str, str]] = {
     "task {} is past its deadline": (
         "SELECT task_id FROM task WHERE status IN ('open', 'assigned', 'moving') AND due_at_ns < ?"
     ),
@@ -22,6 +24,9 @@ OVERDUE: Final[dict[str, str]] = {
         "SELECT command_id FROM edge_command"
         " WHERE status = 'open' AND expires_at_ns > 0 AND expires_at_ns < ?"
     ),
+}
+"""By what is said of an id: which ids it is said of; the parameter is now less the short grace."""
+OVERDUE: Final[dict[str, str]] = {
     "purchase order {} was never confirmed": (
         "SELECT po_id FROM purchase_order WHERE status = 'sent' AND changed_at_ns < ?"
     ),
@@ -63,9 +68,10 @@ NO_DEADLINE: Final[dict[str, str]] = {
 
 def waits_for_ever(central: sqlite3.Connection, now_ns: int) -> Iterator[str]:
     """Yield a line for each thing that is past its deadline, has none, or has no next step."""
-    before_ns = now_ns - round(GRACE_S * NS_PER_S)
-    for said, query in OVERDUE.items():
-        yield from (said.format(id_) for (id_,) in central.execute(query, (before_ns,)))
+    for grace_s, queries in ((LATE_S, LATE), (GRACE_S, OVERDUE)):
+        before_ns = now_ns - round(grace_s * NS_PER_S)
+        for said, query in queries.items():
+            yield from (said.format(id_) for (id_,) in central.execute(query, (before_ns,)))
     for said, query in NO_DEADLINE.items():
         yield from (said.format(id_) for (id_,) in central.execute(query))
 

@@ -26,10 +26,13 @@ CALM_SHARE: Final = 0.6
 """Of long runs."""
 CALM_S: Final = 300
 """World and product seconds without a fault, at the end of a calm run."""
-DUE_S: Final = (120, 300)
-DUE_ROUGH_S: Final = (120, 30, 12, 6)
+DUE_S: Final = (120, 120, 300, 30, 12, 5)
 SHORT_S: Final = (60, 80, 100, 120, 150)
 DRONE_SHARE: Final = 0.12
+CAMERA_SHARE: Final = 0.06
+"""Of runs: rendering what a fixed camera sees costs most of their time."""
+CAMERA_RUN_S: Final = 60
+CAMERA_SPEED: Final = 6
 OFTEN: Final = 0.4
 SELDOM: Final = 0.2
 LOOKS: Final = (0.35, 0.7)
@@ -52,17 +55,20 @@ def draw_world(chance: Random, title: str) -> World:
     """Return the first lines of a scenario: the site, its day, its speed, how long it runs."""
     is_long = chance.random() < LONG_SHARE
     is_calm = is_long and chance.random() < CALM_SHARE
+    has_camera = not is_long and chance.random() < CAMERA_SHARE
     run_s = 500 if is_calm else chance.choice((300, 450, 600) if is_long else SHORT_S)
+    speed = 1 if is_calm else chance.choice((1, 2) if is_long else (2, 4, 4, 6, 8))
+    if has_camera:
+        run_s, speed = CAMERA_RUN_S, CAMERA_SPEED
     is_rough = chance.random() < ROUGH_SHARE
     site = _generated(chance) if chance.random() < GENERATED_SHARE else _demo(chance)
-    # Whose task is handed on while their beep is lost takes it for counted: books and world part.
-    site += f" due={chance.choice(DUE_ROUGH_S if is_rough else DUE_S)}"
+    site += f" due={chance.choice(DUE_S)} cameras={int(has_camera)}"
     lines = [
         f"SCENARIO {title}",
         "# Drawn by chance: `stockhelm sim fuzz`.",
         f"SITE {site}",
         f"DAY {chance.choice((4, 6, 8, 10))} min",
-        f"SPEED {1 if is_calm else chance.choice((1, 2) if is_long else (2, 4, 4, 6, 8))}",
+        f"SPEED {speed}",
         f"RUN {run_s} s",
     ]
     text = "\n".join(lines) + "\n"
@@ -101,6 +107,7 @@ def _common(chance: Random, *, orders: int) -> list[str]:
         f"stray={chance.choice((0, 0, 3, 10, 30))}",
         f"auto={chance.choice((0, 12, 60, 60, 1_000))}",
         f"drones={int(chance.random() < DRONE_SHARE)}",
+        f"smart={chance.choice((0, 0, 0, 1, 3))}",
         f"expires={chance.choice((3_600, 3_600, 20, 5))}",
         f"ahead={chance.choice((6, 6, 2, 3, 12))}",
     ]
@@ -128,7 +135,7 @@ def _habits(chance: Random, world: World, site: Site, config: SimConfig) -> list
     lines = []
     if chance.random() < OFTEN:
         lines.append(
-            f"WITH planner delay_s={chance.choice((1, 5, 20))}"
+            f"WITH planner delay_s={chance.choice((1, 5, 20, 100))}"
             f" reject_share={chance.choice((0, 30, 60))} %"
         )
     if chance.random() < OFTEN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,9 +23,23 @@ TO_THE_END_SHARE: Final = 0.1
 DEFAULT_SHARE: Final = 0.4
 """Of values: left as they are."""
 CLOCKS_S: Final = (-86_400, -3_600, -30, -2, 2, 30, 3_600)
-KILLS: Final = ("kill-central", "kill-edge")
-OF_RUNNING: Final = ("partition", "process-clock")
-"""These need a process that runs: not on one that is killed in the same run."""
+STORMS: Final = (
+    ("link-lost", "robot", "kill-central"), ("silent", "robot", "kill-central"),
+    ("brown-out", "robot", "kill-central"), ("partition", "central", "kill-central"),
+    ("broker-gone", "broker", "kill-central"), ("message-delay", "scanner", "kill-edge"),
+    ("unplug", "scanner", "kill-edge"), ("partition", "edge", "kill-edge"),
+    ("partition", "edge", "kill-central"),
+)  # fmt: skip
+"""(kind, what it happens to, kind): while the first one lasts, a process dies and comes back.
+
+Who comes back must know by itself what it cannot hear of: what robots own, what was booked."""
+STORM_SHARE: Final = 0.35
+STORM_S: Final = (8, 40)
+STORM_BEGINS_S: Final = (0.5, 4.0)
+DEAD_S: Final = (1, 4)
+EYES: Final = ("camera", "smart camera", "lens", "drone")
+EYE_SHARE: Final = 0.6
+"""Of runs on sites with cameras or drones."""
 BOUNDS: Final = {
     "factor": (0.0, 8.0), "delay": (0.0, 4.0), "rain": (0.0, 40.0), "rate": (0.2, 8.0),
     "units": (1.0, 6.0), "slip": (0.0, 0.6), "every": (0.5, 5.0), "pause": (0.0, 1.0),
@@ -50,31 +65,64 @@ def draw_faults(
 ) -> list[tuple[float, str]]:
     """Return (when, line) of some faults."""
     kinds = [k for k in KINDS.values() if trouble.is_rough or not k.parts_books_from_world]
-    found: list[tuple[float, str]] = []
     taken: set[tuple[str, str]] = set()
+    found = _storm(chance, site, config, trouble, taken) if chance.random() < STORM_SHARE else []
+    if (config.cameras or config.drones) and chance.random() < EYE_SHARE:
+        own = [kind for kind in kinds if kind.target in EYES and NAMES[kind.target](site, config)]
+        at_s = round(chance.uniform(0.0, trouble.until_s * 0.5), 1)
+        found += _one(chance, site, config, trouble, (at_s, own), taken)
     at_s = 0.0
     for _ in range(chance.choice(COUNTS)):
         if not found or chance.random() >= AT_ONCE_SHARE:
             at_s = round(chance.uniform(0.0, trouble.until_s * 0.9), 1)
         group = chance.choice(GROUPS)
-        kind = chance.choice([kind for kind in kinds if kind.group == group])
-        targets = [t for t in NAMES[kind.target](site, config) if t != DESK]
-        if not targets:
-            continue
-        target = chance.choice(targets)
-        if _clashes(kind.name, target, taken):
-            continue
-        taken.add((kind.name, target))
-        most_s = trouble.until_s - at_s if trouble.is_over else None
-        rest = _values(chance, kind) + _length(chance, most_s)
-        found.append((at_s, f"AT {at_s:g} s FAULT {kind.name} {target}{rest}"))
+        among = [kind for kind in kinds if kind.group == group]
+        found += _one(chance, site, config, trouble, (at_s, among), taken)
     return found
 
 
-def _clashes(kind: str, target: str, taken: set[tuple[str, str]]) -> bool:
-    """Return whether that fault cannot be beside one of those."""
-    others = KILLS if kind in OF_RUNNING else OF_RUNNING if kind in KILLS else ()
-    return (kind, target) in taken or any((other, target) in taken for other in others)
+def _one(
+    chance: Random,
+    site: Site,
+    config: SimConfig,
+    trouble: Trouble,
+    when: tuple[float, Sequence[FaultKind]],
+    taken: set[tuple[str, str]],
+) -> list[tuple[float, str]]:
+    """Return a fault of one of these kinds; none where it has nothing to happen to."""
+    at_s, among = when
+    kind = chance.choice(among)
+    targets = [t for t in NAMES[kind.target](site, config) if t != DESK]
+    if not targets:
+        return []
+    target = chance.choice(targets)
+    if (kind.name, target) in taken:
+        return []
+    taken.add((kind.name, target))
+    most_s = trouble.until_s - at_s if trouble.is_over else None
+    rest = _values(chance, kind) + _length(chance, most_s)
+    return [(at_s, f"AT {at_s:g} s FAULT {kind.name} {target}{rest}")]
+
+
+def _storm(
+    chance: Random, site: Site, config: SimConfig, trouble: Trouble, taken: set[tuple[str, str]]
+) -> list[tuple[float, str]]:
+    """Return a fault, and the death of a process while it lasts."""
+    kind, what, kill = chance.choice(STORMS)
+    fitting = NAMES[KINDS[kind].target](site, config)
+    targets = [t for t in NAMES[what](site, config) if t in fitting]
+    if not targets or (KINDS[kind].parts_books_from_world and not trouble.is_rough):
+        return []
+    target = chance.choice(targets)
+    dies = chance.choice(NAMES[KINDS[kill].target](site, config))
+    taken |= {(kind, target), (kill, dies)}
+    length_s, dead_s = chance.randint(*STORM_S), chance.randint(*DEAD_S)
+    first_s = round(chance.uniform(0.0, max(1.0, trouble.until_s * 0.9 - length_s)), 1)
+    then_s = round(first_s + chance.uniform(*STORM_BEGINS_S), 1)
+    return [
+        (first_s, f"AT {first_s:g} s FAULT {kind} {target} FOR {length_s} s"),
+        (then_s, f"AT {then_s:g} s FAULT {kill} {dies} FOR {dead_s} s"),
+    ]
 
 
 def _values(chance: Random, kind: FaultKind) -> str:

@@ -68,6 +68,11 @@ def test_what_is_drawn_can_be_and_is_of_all_kinds() -> None:
     honest = [text for text in texts if "EXPECT books are true" in text]
     assert 10 <= len(honest) < len(texts)
     assert not [t for t in honest if "FAULT theft" in t or "WITH errors" in t]
+    assert [t for t in honest if re.search(r" due=(5|12|30) ", t)]
+    storms = re.compile(r"FAULT (link-lost|silent|partition|broker-gone|unplug).*\n.*FAULT kill-")
+    assert len([t for t in texts if storms.search(t)]) >= 3
+    for device in ("cameras=1", "smart=3", "drones=1"):
+        assert [t for t in texts if device in t]
 
 
 def test_every_promise_is_named_with_what_it_says() -> None:

@@ -129,3 +129,34 @@ def test_a_wrong_clock_stays_wrong_over_a_restart(hall: Hall) -> None:
 def test_a_process_that_there_is_not_is_refused_by_name(hall: Hall) -> None:
     with pytest.raises(PlantError, match="'edge C': expected one of broker, central, edge A"):
         hall.plant.kill("edge C")
+
+
+def test_who_dies_while_parted_comes_back_parted(hall: Hall) -> None:
+    hall.plant.cut("central")
+    hall.plant.kill("central")
+    hall.plant.start("central")
+    hall.base.run_for(30)
+    before = len(hall.topics("central/changed"))
+    hall.base.run_for(10)
+    assert len(hall.topics("central/changed")) == before
+    hall.plant.heal("central")
+    hall.base.run_for(60)
+    assert len(hall.topics("central/changed")) > before
+
+
+def test_a_partition_may_begin_while_the_process_is_dead(hall: Hall) -> None:
+    hall.plant.kill("central")
+    hall.base.run_for(1)
+    before = len(hall.topics("central/changed"))
+    hall.plant.cut("central")
+    hall.plant.start("central")
+    hall.base.run_for(20)
+    assert len(hall.topics("central/changed")) == before
+    hall.plant.heal("central")
+    hall.base.run_for(60)
+    assert len(hall.topics("central/changed")) > before
+
+
+def test_the_broker_is_not_parted_from_itself(hall: Hall) -> None:
+    with pytest.raises(PlantError, match="name a process beside it"):
+        hall.plant.cut("broker")
