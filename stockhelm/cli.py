@@ -18,7 +18,7 @@ from runtime.errors import StartError
 from runtime.one_at_a_time import hold_folder
 from sim_hardware.plant import Mode
 from stockhelm.benches import BENCHES
-from stockhelm.ending import end_with
+from stockhelm.ending import USAGE, end_with
 from stockhelm.sim_cli import add_sim_commands
 from wire.site import SiteError
 
@@ -262,7 +262,16 @@ def sim_generate(
         bins=bins, robots=robots, skus=skus, people=people, zones=zones,
         orders_per_day=orders_per_day, cover_d=cover_days, seed=seed,
     )  # fmt: skip
-    sim_generate(directory, wish, Console(highlight=False), map_file=map_file)
+
+    def generate(console: Console) -> int:
+        try:
+            sim_generate(directory, wish, console, map_file=map_file)
+        except StartError as error:
+            typer.echo(f"stockhelm: {error}", err=True)
+            return USAGE
+        return 0
+
+    end_with(generate)
 
 
 @app.command()

@@ -64,7 +64,8 @@ def run_command(command: RunCommand, console: Console) -> int:
                 )  # fmt: skip
 
             def say(at_s: float, text: str) -> None:
-                console.print(f"  {at_s:8.2f} s  {text}", highlight=False, markup=False)
+                line = f"  {at_s:8.2f} s  {text}"
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
 
             run = run_live if command.mode == "live" else run_virtual
             report = run(

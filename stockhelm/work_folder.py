@@ -1,7 +1,8 @@
 """Folders that go with the process that made them, also where it is killed outright.
 
 A folder is held by a lock of the kernel on the folder itself, which ends with its process. Whoever
-makes the next one first removes those of the same user that nobody holds any more.
+makes the next one first removes those of the same user that nobody holds any more, nor a folder in
+them: processes that a killed one had started may take a moment to end.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+from runtime.one_at_a_time import LOCK_NAME
 
 PREFIX: Final = "stockhelm."
 """With a dot: what other programs of ours leave in such places has other names, and no lock."""
@@ -58,11 +61,12 @@ def remove_left() -> list[Path]:
         for folder in _folders(place):
             if len(removed) >= REMOVED_MAX:
                 return removed
-            handle = _hold(folder)
-            if handle is not None:
+            if (handle := _hold(folder)) is None:
+                continue
+            if not any(_is_held(lock) for lock in folder.rglob(LOCK_NAME)):
                 shutil.rmtree(folder, ignore_errors=True)
-                os.close(handle)
                 removed.append(folder)
+            os.close(handle)
     return removed
 
 
@@ -92,10 +96,17 @@ def _folders(place: Path) -> list[Path]:
         return []
 
 
-def _hold(folder: Path) -> int | None:
-    """Return the handle that holds a folder; None where it is held already, or gone."""
+def _is_held(file: Path) -> bool:
+    handle = _hold(file)
+    if handle is not None:
+        os.close(handle)
+    return handle is None and file.exists()
+
+
+def _hold(path: Path) -> int | None:
+    """Return the handle that holds a folder or file; None where it is held already, or gone."""
     try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return None
     try:

@@ -101,7 +101,7 @@ def test_times(text: str, seconds: float | None) -> None:
          " agv-1, agv-2)")),
         ("AT 0:10 FAULT kill-edge edge-A", ("did you mean FAULT kill-edge edge A? There is: edge A,"
          " edge B")),
-        ("AT 0:10 FAULT demand-surge PEN", "expected an article or all of this site; there is: all"),
+        ("AT 0:10 FAULT demand-surge PEN", "expected an article or all of this site; there is"),
         ("AT 0:10 FAULT serial-stall scanner-1 FOR ever", "FOR ever: expected a time such as"),
         ("AT 0:10 END serial-stall scanner-1", "expected an earlier FAULT of that name"),
         ("AT 0:10 DO aprove all", 'deed "aprove all"; did you mean approve all? Expected one of'),

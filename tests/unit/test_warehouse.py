@@ -299,7 +299,7 @@ def test_the_command_line_says_what_it_made_or_why_not(tmp_path: Path) -> None:
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     refused = run("--bins", "60", "--robots", "999")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert refused.stderr == "stockhelm: no such warehouse: robots 999: expected 0 to 15\n"
     made = run("--bins", "60", "--robots", "15", "--skus", "9", "--zones", "1", "--seed", "2")
     assert made.returncode == 0, made.stderr

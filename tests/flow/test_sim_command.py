@@ -1,0 +1,114 @@
+"""What the commands of scenarios say, write and end with."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+from runtime.clock import VirtualClock
+from sim_hardware.scenarios.text import parse_scenario
+from stockhelm.cli import app
+from stockhelm.sim_library import read_scenario
+from stockhelm.sim_progress import PlainLines
+from stockhelm.sim_shrink import Shrunk, moved, shrink
+
+THEFT = """\
+SCENARIO Somebody takes things home
+# Nothing else is wrong.
+
+# A word on the site.
+SITE demo skus=4 robots=1 orders=0
+RUN 4 s
+# Now.
+AT 0:02 FAULT theft A-01-06-1 units=2  # two of them
+EXPECT orders lost = 0
+EXPECT books are true
+"""
+
+
+def sim(*words: str) -> Result:
+    return CliRunner().invoke(app, ["sim", *words], env={"COLUMNS": "300"})
+
+
+@pytest.fixture
+def theft(tmp_path: Path) -> Path:
+    path = tmp_path / "theft.scn"
+    path.write_text(THEFT)
+    return path
+
+
+def test_what_is_left_of_a_scenario_is_written_and_may_be_run_as_told(theft: Path) -> None:
+    done = sim("shrink", str(theft))
+    small = theft.with_name("theft.small.scn")
+    assert done.exit_code == 0, done.output
+    assert small.read_text().splitlines() == [
+        "SCENARIO Somebody takes things home",
+        "# Nothing else is wrong.",
+        "SITE demo skus=4 robots=1 orders=0",
+        "RUN 4 s",
+        "AT 0:02 FAULT theft A-01-06-1 units=2  # two of them",
+        "EXPECT books are true",
+    ]
+    assert "3 steps, 4 s became 2 steps, 4 s; still fails: EXPECT books are true" in done.output
+    assert done.output.endswith(f"again: stockhelm sim run {small}\n")
+
+
+def test_a_person_may_stop_shrinking_and_has_the_smallest_until_then(theft: Path) -> None:
+    def stop(_: Shrunk) -> None:
+        raise KeyboardInterrupt
+
+    found = shrink(read_scenario(theft), theft.parent, 7, runs_max=60, on_run=stop)
+    assert found is not None
+    assert found.stopped
+    assert found.scenario.text.count("#") == 2, "the title's comment, and the one behind a step"
+
+
+def test_a_person_may_stop_a_run(theft: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stockhelm.sim_command.run_virtual", stop)
+    done = sim("run", str(theft))
+    assert done.exit_code == 130
+    assert done.output.endswith("stopped by hand\n")
+
+
+def test_what_cannot_be_done_as_asked_ends_with_2(theft: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "bad.scn").write_text("SCENARIO T\nRUN 5 s\nAT 0:01 FAULT cloudburst\n")
+    for words, said in (
+        (("run", "no-such"), "no such file, and no scenario of that name"),
+        (("run", str(theft), "--record", str(tmp_path / "file")), "expected a folder that can be"),
+        (("run", str(theft), "--directory", str(tmp_path)), "expected an empty folder"),
+        (("run", str(tmp_path / "bad.scn")), "bad.scn:3: FAULT cloudburst: what it happens to"),
+        (("check", str(theft), str(tmp_path / "bad.scn")), "write: FAULT cloudburst site"),
+        (("shrink", str(theft), "--output", str(tmp_path)), "expected a file in a folder"),
+        (("faults", "theif"), "unknown fault 'theif'; did you mean theft?"),
+        (("generate", str(tmp_path), "--bins", "1"), "no such warehouse"),
+    ):
+        done = sim(*words)
+        assert (done.exit_code, said in done.output) == (2, True), (words, done.output)
+    assert sim("check", str(theft)).output.endswith("home: 3 steps, nothing wrong\n")
+
+
+def test_a_scenario_in_another_folder_finds_its_site_again(tmp_path: Path) -> None:
+    text = "SCENARIO T\nSITE folder my/site orders=3\nRUN 5 s\n"
+    scenario = parse_scenario(text, "x.scn")
+    assert moved(scenario, tmp_path, tmp_path) == text.replace("my/site", '"my/site"')
+    there = parse_scenario(moved(scenario, tmp_path, tmp_path / "a b"), "x.scn")
+    assert there.site.folder == "../my/site"
+    assert there.site.options == scenario.site.options
+
+
+def test_without_a_terminal_a_line_comes_every_ten_seconds() -> None:
+    clock = VirtualClock()
+    out = StringIO()
+    lines = PlainLines(Console(file=out, width=80), clock)
+    for second in range(26):
+        lines.show(f"second {second}", second, 50.0)
+        clock.move_to(clock.monotonic_ns() + 1_000_000_000)
+    assert out.getvalue() == "  second 10 (20%)\n  second 20 (40%)\n"
