@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -20,10 +21,12 @@ from runtime.metrics import Metrics
 from runtime.virtual import VirtualRuntime
 from sim_hardware.plant import BROKER, CENTRAL, Mode, PlantError, edge_process
 from stockhelm.demo_site import DemoSite
+from stockhelm.sim_plant_live import DESK
 from stockhelm.sim_record import ProcessRecording
 
 log = structlog.get_logger()
 WAL: Final = "-wal"
+StartDesk = Callable[[VirtualRuntime, Metrics, Path], Callable[[], None]]
 
 
 @dataclass(slots=True)
@@ -32,7 +35,8 @@ class _Process:
 
     runtime: VirtualRuntime
     close_files: Callable[[], None]
-    file: Path
+    file: Path | None
+    """What it alone writes; None: it only reads."""
     recording: ProcessRecording | None
 
 
@@ -47,9 +51,11 @@ class VirtualPlant:
         mode: Mode,
         *,
         record: Path | None = None,
+        has_desk: bool = False,
     ) -> None:
         """`record`: where what central and edges are handed is written down; none: nowhere."""
         self._record = record
+        self._has_desk = has_desk
         self._base = base
         self._demo = demo
         self._seed = seed
@@ -70,7 +76,7 @@ class VirtualPlant:
     @property
     def processes(self) -> tuple[str, ...]:
         """Return the names of all processes, running or not."""
-        return (BROKER, CENTRAL, *self._edges)
+        return (BROKER, CENTRAL, *self._edges, *((DESK,) if self._has_desk else ()))
 
     def is_up(self, process: str) -> bool:
         """Return whether the process runs."""
@@ -97,6 +103,8 @@ class VirtualPlant:
         metrics = self.metrics.setdefault(process, Metrics())
         if process == CENTRAL:
             self._running[process] = self._start_central(runtime, metrics)
+        elif process == DESK:
+            self._running[process] = self._start_desk(runtime, metrics)
         else:
             self._running[process] = self._start_edge(runtime, metrics, self._edges[process])
 
@@ -175,6 +183,11 @@ class VirtualPlant:
         file = self._demo.data("central") / "central.db"
         return _Process(runtime, agent.engine.dispose, file, recording)
 
+    def _start_desk(self, runtime: VirtualRuntime, metrics: Metrics) -> _Process:
+        # Not imported above: a web framework is much to load for the few runs that have a desk.
+        start: StartDesk = importlib.import_module("stockhelm.sim_desk").start_desk
+        return _Process(runtime, start(runtime, metrics, self._demo.config(DESK)), None, None)
+
     def _start_edge(self, runtime: VirtualRuntime, metrics: Metrics, edge: str) -> _Process:
         config = load_config(self._demo.config(f"edge-{edge}"), EdgeConfig)
         recording = self._recording(config, runtime)
@@ -191,6 +204,9 @@ def _leave_files_as_they_are(running: _Process) -> None:
     The last one that closes a SQLite database carries its log over into it; a killed process does
     not. So database and log are put back as they were, and the next start recovers from them.
     """
+    if running.file is None:
+        running.close_files()
+        return
     files = [Path(f"{running.file}{end}") for end in ("", WAL)]
     kept = [(file, file.with_name(file.name + ".killed")) for file in files if file.exists()]
     for file, copy in kept:

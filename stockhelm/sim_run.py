@@ -19,7 +19,15 @@ from sim_hardware.config import SimConfig
 from sim_hardware.floor import SimulatedFloor, build_floor
 from sim_hardware.plant import Mode
 from sim_hardware.scenarios.checks import Result
-from sim_hardware.scenarios.model import SEED_DEFAULT, Mistake, Scenario, SiteSpec, refusal
+from sim_hardware.scenarios.model import (
+    SEED_DEFAULT,
+    Expect,
+    FaultOn,
+    Mistake,
+    Scenario,
+    SiteSpec,
+    refusal,
+)
 from sim_hardware.scenarios.names import apply_settings, wrong_names
 from sim_hardware.scenarios.play import Player
 from sim_hardware.world.warehouse.files import warehouse_texts
@@ -34,6 +42,7 @@ from stockhelm.demo_site import (
     write_demo,
 )
 from stockhelm.sim_books import SiteBooks
+from stockhelm.sim_plant_live import DESK
 from stockhelm.sim_plant_virtual import VirtualPlant
 from stockhelm.sim_trace import Trace, TracedRuntime
 from stockhelm.work_folder import memory_folder, work_folder
@@ -251,6 +260,16 @@ def run_virtual(
             run.close()
 
 
+def _names_the_desk(scenario: Scenario) -> bool:
+    """Return whether anything happens to the desk or is asked of it; else it need not run."""
+    steps = (step.action for step in scenario.steps)
+    return any(
+        DESK in ((action.target,) if isinstance(action, FaultOn) else action.given.values())
+        for action in steps
+        if isinstance(action, FaultOn | Expect)
+    )
+
+
 class _VirtualRun:
     """Everything of one run in virtual time."""
 
@@ -273,8 +292,9 @@ class _VirtualRun:
         self._trace.hear(self._base)
         self._books = SiteBooks(demo)
         self._plant = VirtualPlant(
-            self._base, demo, options.seed, options.mode, record=options.record
-        )
+            self._base, demo, options.seed, options.mode, record=options.record,
+            has_desk=_names_the_desk(scenario),
+        )  # fmt: skip
         config = load_config(demo.config("sim"), SimConfig)
         floor_runtime = TracedRuntime(options.seed, self._base, self._trace)
         self._floor_runtime = floor_runtime

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from central.config import DeskConfig
 from central.desk.app import Desk, build_app
@@ -25,10 +25,41 @@ from runtime.web import WebServer, WebServerError
 WATCH_S: Final = 1.0
 
 
+class Pages(Protocol):
+    """What serves the pages."""
+
+    @property
+    def alive(self) -> bool:
+        """Return whether it runs."""
+
+    def start(self) -> None:
+        """Begin to serve."""
+
+    def post(self, call: Callable[[], None]) -> bool:
+        """Run `call` where pages are served; False where that is nowhere."""
+
+    def stop(self) -> None:
+        """End in bounded time."""
+
+
+Serve = Callable[[Guard, DeskConfig, Metrics], Pages]
+
+
+def serve_on_a_port(app: Guard, config: DeskConfig, metrics: Metrics) -> Pages:
+    """Return the web server of a desk that browsers reach."""
+    return WebServer(app, config.host, config.port, count=metrics.count)
+
+
 class DeskService:
     """One desk. Its lanes never wait for each other: a slow database does not stop the robots."""
 
-    def __init__(self, runtime: Runtime, metrics: Metrics, config: DeskConfig) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        metrics: Metrics,
+        config: DeskConfig,
+        serve: Serve = serve_on_a_port,
+    ) -> None:
         names = Names(read_site(Path(config.site_dir)))
         queries = Queries(names)
         broker = config.broker
@@ -74,7 +105,7 @@ class DeskService:
             decisions=self._decisions,
         )
         app = Guard(build_app(desk, _version()), config.host, config.public_hosts)
-        self._server = WebServer(app, config.host, config.port, count=metrics.count)
+        self._server = serve(app, config, metrics)
 
     @property
     def address(self) -> str:
@@ -97,6 +128,10 @@ class DeskService:
         self._decisions.give_up()
         self._server.stop()
         self._bus.stop()
+        self.close_books()
+
+    def close_books(self) -> None:
+        """Close what is open of central's database."""
         self._books.close()
 
     def _post(self, call: Callable[[], None]) -> bool:
@@ -111,9 +146,11 @@ class DeskService:
             raise WebServerError(f"the web server on {self.address} ended by itself; see the log")
 
 
-def build_desk(runtime: Runtime, metrics: Metrics, config: DeskConfig) -> DeskService:
+def build_desk(
+    runtime: Runtime, metrics: Metrics, config: DeskConfig, serve: Serve = serve_on_a_port
+) -> DeskService:
     """Return the desk, not yet started."""
-    return DeskService(runtime, metrics, config)
+    return DeskService(runtime, metrics, config, serve)
 
 
 def _version() -> str:

@@ -10,7 +10,7 @@ from runtime.seeds import Random
 from sim_hardware.config import SimConfig
 from sim_hardware.faults.kinds import KINDS
 from sim_hardware.faults.model import FaultKind, Group, Parameter
-from sim_hardware.faults.targets import DESK, NAMES
+from sim_hardware.faults.targets import NAMES
 from wire.site import Site
 
 COUNTS: Final = (0, 1, 1, 2, 2, 3, 4, 6, 8, 20)
@@ -92,7 +92,7 @@ def _one(
     """Return a fault of one of these kinds; none where it has nothing to happen to."""
     at_s, among = when
     kind = chance.choice(among)
-    targets = [t for t in NAMES[kind.target](site, config) if t != DESK]
+    targets = NAMES[kind.target](site, config)
     if not targets:
         return []
     target = chance.choice(targets)

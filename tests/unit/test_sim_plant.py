@@ -27,12 +27,12 @@ SHAPE = Shape(skus=5, robots=1, cameras=0, drones=0, orders_per_day=0)
 class Hall:
     """A plant that has run for some seconds, and everything that was said."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, has_desk: bool = False) -> None:
         self.base = VirtualRuntime(7)
         self.demo: DemoSite = write_demo(
             directory, seed=7, speed=1.0, ports=PORTS, sales=None, shape=SHAPE
         )
-        self.plant = VirtualPlant(self.base, self.demo, 7, "mem")
+        self.plant = VirtualPlant(self.base, self.demo, 7, "mem", has_desk=has_desk)
         self.said: list[Incoming] = []
         bus = self.base.bus(BusOptions(client_id="ear"))
         bus.subscribe("#", self.base.lane("ear"), self.said.extend)
@@ -160,3 +160,30 @@ def test_a_partition_may_begin_while_the_process_is_dead(hall: Hall) -> None:
 def test_the_broker_is_not_parted_from_itself(hall: Hall) -> None:
     with pytest.raises(PlantError, match="name a process beside it"):
         hall.plant.cut("broker")
+
+
+def test_a_desk_runs_where_it_is_asked_for_and_dies_and_comes_back(tmp_path: Path) -> None:
+    hall = Hall(tmp_path, has_desk=True)
+
+    def reads() -> int:
+        return len(
+            hall.plant.metrics["desk"].snapshot(with_samples=True).samples_ms["desk_read_ms"]
+        )
+
+    assert (hall.plant.is_up("desk"), reads() >= 4) == (True, True)
+    hall.plant.kill("desk")
+    hall.plant.kill("central")
+    assert not hall.plant.is_up("desk")
+    before = reads()
+    hall.base.run_for(10)
+    assert reads() == before
+    hall.plant.start("central")
+    hall.plant.start("desk")
+    hall.base.run_for(10)
+    assert (hall.plant.is_up("desk"), reads() >= before + 4) == (True, True)
+    hall.plant.stop()
+
+
+def test_without_a_desk_nothing_can_be_done_to_one(hall: Hall) -> None:
+    with pytest.raises(PlantError, match="'desk'"):
+        hall.plant.kill("desk")
