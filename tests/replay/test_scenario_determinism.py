@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from sim_hardware.scenarios.text import parse_scenario
+from stockhelm.sim_run import RunOptions, run_virtual
+
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = """
 SCENARIO All that could differ
@@ -33,12 +36,11 @@ def traced(
     hash_seed: str,
     seed: int,
     mode: str = "mem",
-    scenario: str = SCENARIO,
 ) -> bytes:
     """Return the trace of a run in a process of its own, in a folder of its own."""
     home = tmp_path / name
     home.mkdir()
-    (home / "it.scn").write_text(scenario)
+    (home / "it.scn").write_text(SCENARIO)
     done = subprocess.run(
         [
             sys.executable, "-m", "stockhelm", "sim", "run", "it.scn", "--seed", str(seed),
@@ -70,5 +72,10 @@ def test_hash_seed_folder_and_process_change_nothing(tmp_path: Path, mode: str) 
 def test_another_seed_is_another_run(tmp_path: Path) -> None:
     short = SCENARIO.replace("RUN 45 s", "RUN 9 s")
     short = "\n".join(line for line in short.splitlines() if not line.startswith("AT"))
-    seven, eight = (traced(tmp_path, name, "0", int(name), scenario=short) for name in "78")
-    assert seven != eight
+    scenario = parse_scenario(short, "it.scn")
+    traces = [tmp_path / "seven", tmp_path / "again", tmp_path / "eight"]
+    for trace, seed in zip(traces, (7, 7, 8), strict=True):
+        assert run_virtual(scenario, tmp_path, RunOptions(seed=seed, trace=trace)).ok
+    seven, again, eight = (trace.read_bytes() for trace in traces)
+    assert first_difference(seven, again) == ""
+    assert first_difference(seven, eight) != ""
