@@ -27,6 +27,16 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long: it runs beside all others, and nobody waits for it at the end.
+
+    Workers share a list in the order in which it stands, so the first one gets all of these. No
+    two of them run at once before the others have nothing left to do.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 class Address(NamedTuple):
     """Where a server of a test listens."""
 

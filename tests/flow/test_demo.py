@@ -43,6 +43,7 @@ def assert_books_are_true(report: dict[str, Any]) -> None:
     assert report["counts_rebuild_equal"] is True
 
 
+@pytest.mark.long
 @pytest.mark.timeout(150)
 def test_killed_processes_come_back_and_the_books_are_true(tmp_path: Path) -> None:
     report_file = tmp_path / "report.json"
@@ -82,6 +83,7 @@ def _kill_child(parent: int, name: str) -> None:
     found[0].kill()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(150)
 def test_real_sales_drive_the_same_loop(tmp_path: Path, data_dir: Path) -> None:
     sales = data_dir / "demand" / "cj_A_orders_top40.csv"
@@ -149,6 +151,7 @@ def test_what_cannot_work_is_refused_before_anything_starts(
     assert expected in done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("line", ["broker:", "is ready", "http://127.0.0.1:"])
 def test_ctrl_c_ends_it_at_once_and_leaves_no_process(tmp_path: Path, line: str) -> None:
     with subprocess.Popen(
@@ -168,6 +171,7 @@ def test_ctrl_c_ends_it_at_once_and_leaves_no_process(tmp_path: Path, line: str)
         assert [child for child in children if child.is_running()] == []
 
 
+@pytest.mark.long
 @pytest.mark.timeout(150)
 def test_a_kill_leaves_no_process_behind(tmp_path: Path) -> None:
     with subprocess.Popen(

@@ -35,6 +35,7 @@ BROWSER_ARGUMENTS = (
 )
 DEMO_START_S_MAX = 180  # the first start compiles kernels
 LOOP_S_MAX = 240
+SPEED = "10"  # of the world; the page draws all the while, and that is what costs most
 EVIL = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
 
 
@@ -486,6 +487,7 @@ class Demo:
         self.process = subprocess.Popen(
             [
                 sys.executable, "-m", "stockhelm", "demo", "--port", str(self.port), "--seed", "7",
+                "--speed", SPEED,
                 "--directory", str(directory),
             ],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -534,6 +536,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     running.end()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_an_approval_on_the_live_page_ends_in_a_finished_task_and_a_changed_count(
     demo: Demo, browser: Any

@@ -83,6 +83,7 @@ class Shift:
         return len(self.device.heard) - len(self.device.heard.lstrip(b"\x06"))
 
 
+@pytest.mark.long
 def test_every_good_beep_survives_kill_9(
     tmp_path: Path, live: LiveRuntime, broker: Address
 ) -> None:

@@ -27,6 +27,7 @@ from sim_hardware.floor import SimulatedFloor, Truth, build_floor
 from stockhelm.demo_site import DemoSite, Ports, write_demo
 from wire.ids import bin_of
 
+pytestmark = pytest.mark.long
 SECONDS = 70
 PORTS = Ports(broker=1883, desk=8000, pictures=8001)
 

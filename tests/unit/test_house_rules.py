@@ -31,7 +31,7 @@ def locked(name: str) -> dict[str, str]:
         pytest.param(
             ["-c", "import importlinter.cli as c; c.lint_imports_command()"], id="imports"
         ),
-        pytest.param(["-m", "mypy"], id="types"),
+        pytest.param(["-m", "mypy"], id="types", marks=pytest.mark.long),
     ],
 )
 def test_the_checks_pass(command: list[str]) -> None:
