@@ -92,6 +92,9 @@ class TestVehicle:
     refuse_all: bool = False
     deaf: bool = False
     dumb: bool = False
+    names_passed: bool = False
+    """It goes on naming every node of its order, whether it has passed it or not."""
+    named: list[Node] = field(default_factory=list)
     mode: str = "AUTOMATIC"
     charge: float = 80.0
     order_id: str = ""
@@ -176,6 +179,7 @@ class TestVehicle:
         else:
             self.order_id, self.update_id = order.order_id, 0
             self.sequence, self.actions, self.errors = 0, [], []
+            self.named = [order.nodes[0]]
             self._append(order.nodes[1:])
             self._begin_actions(order.nodes[0].actions)
         self.say()
@@ -183,6 +187,7 @@ class TestVehicle:
 
     def _append(self, nodes: tuple[Node, ...]) -> None:
         self.ahead += nodes
+        self.named += nodes
         for node in nodes:
             self.actions += [
                 ActionState(action_id=a.action_id, action_type=a.action_type) for a in node.actions
@@ -274,7 +279,7 @@ class TestVehicle:
             operating_mode=self.mode,
             node_states=tuple(
                 NodeState(node_id=n.node_id, sequence_id=n.sequence_id, released=n.released)
-                for n in self.ahead
+                for n in (self.named if self.names_passed else self.ahead)
             ),
             edge_states=tuple(
                 EdgeState(edge_id="e", sequence_id=n.sequence_id - 1) for n in self.ahead

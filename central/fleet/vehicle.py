@@ -78,6 +78,8 @@ class Vehicle:
     job_id: str = ""
     order_key: tuple[str, int] = ("", 0)
     """What the running order is for: a job's stop; ("", 0): making room."""
+    begun_on: str = ""
+    """Where it stood when the running order was made; empty: a process before this one made it."""
     changed: bool = False
     """Memory differs from its row in what a restart must know."""
     moved: bool = False
@@ -238,19 +240,34 @@ class Vehicle:
         state, nodes = self.state, self.memory.nodes
         if state is None or state.order_id != self.memory.order_id:
             return 0
+        last = (state.last_node_id, state.last_node_sequence_id)
         for i, node in enumerate(nodes):
-            if node.sequence_id == state.last_node_sequence_id:
-                # A fresh order may still be shown with the last node of the one before.
-                ahead = any(n.sequence_id <= node.sequence_id for n in nodes_ahead(state))
-                return i if node.node_id == state.last_node_id and not ahead else 0
+            if (node.node_id, node.sequence_id) == last:
+                # A fresh order may still be shown with the last node of the one before, on which it
+                # stands: what is named before that node is ahead then. Elsewhere it is passed.
+                first = nodes[0].sequence_id
+                begun_on = self.begun_on or (nodes[0].node_id if first == 0 else "")
+                may_be_fresh = node.node_id == begun_on
+                ahead = any(first < n.sequence_id < last[1] for n in state.node_states)
+                return 0 if may_be_fresh and ahead else i
         return 0
+
+    def _left(self, state: State) -> list[NodeState]:
+        """Return the nodes that it still has to reach, without those of our order behind it.
+
+        Some vehicles go on naming all nodes of an order.
+        """
+        ahead = nodes_ahead(state)
+        if not self.shows_order():
+            return ahead
+        return [node for node in ahead if node.sequence_id > self.memory.nodes[0].sequence_id]
 
     def is_idle(self) -> bool:
         """Return whether it stands, with nothing left to do of any order."""
         state = self.state
         if state is None or not self.acknowledged or state.driving:
             return False
-        if any(node.released for node in nodes_ahead(state)) or len(self.memory.nodes) > 1:
+        if any(node.released for node in self._left(state)) or len(self.memory.nodes) > 1:
             return False
         if any(_is_of_an_order(a) and a.action_status not in ENDED for a in state.action_states):
             return False
@@ -261,7 +278,7 @@ class Vehicle:
         state = self.state
         if state is None or not self.acknowledged or not self.shows_order():
             return False
-        if state.driving or nodes_ahead(state):
+        if state.driving or self._left(state):
             return False
         return len(self.memory.nodes) > 1 or (bool(self.action_id) and not self.action_last)
 
@@ -272,6 +289,7 @@ class Vehicle:
         memory.order_update_id = 0
         memory.nodes = (SentNode(node_id=start, sequence_id=0, update_id=0),)
         self.order_key = key
+        self.begun_on = start
         self.action_last = ""
 
     def extend_order(self, nodes: list[str], stop_index: int) -> None:

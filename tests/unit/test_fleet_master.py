@@ -11,6 +11,7 @@ from central.config import FleetConfig
 from central.fleet import service
 from runtime.bus import BusOptions
 from tests.build_fleet import FleetWorld, grid_site, transport
+from tests.build_vehicle import Network
 from wire.vda5050.codec import encode
 from wire.vda5050.messages import Connection, SafetyState, State, VehicleError, header
 
@@ -421,6 +422,35 @@ def test_a_job_on_a_robot_that_is_lost_with_its_load_fails() -> None:
     assert floor.run_until_ended(1)
     assert floor.events("T1")[-1] == "failed"
     assert "acme/r1 silent for" in floor.detail("T1", "failed")
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.3])
+def test_a_robot_that_goes_on_naming_the_nodes_it_passed_works_like_the_others(
+    loss: float,
+) -> None:
+    floor = world(robots={"r1": "N0-0", "r2": "N5-0"}, network=Network(lose_p=loss))
+    for vehicle in floor.vehicles.values():
+        vehicle.names_passed = True
+    floor.submit(*(transport(f"T{n}", f"N{n}-2", f"N{5 - n}-4") for n in range(6)))
+    assert floor.run_until_ended(6)
+    assert {e.event for e in floor.told if e.event in ("done", "failed")} == {"done"}
+    assert {e.robot_id for e in floor.told if e.event == "done"} == {"acme/r1", "acme/r2"}
+    assert set(floor.actions_done().values()) == {1}
+
+
+def test_a_robot_that_names_passed_nodes_is_followed_after_central_came_back(
+    tmp_path: Path,
+) -> None:
+    floor = world(url=f"sqlite:///{tmp_path}/central.db")
+    floor.vehicles["r1"].names_passed = True
+    floor.submit(transport("T1", "N3-2", "N5-4"))
+    floor.runtime.run_for(4.0)
+    floor.kill_central()
+    floor.start_central()
+    assert floor.run_until_ended(1)
+    floor.submit(transport("T2", "N1-2", "N2-4"))
+    assert floor.run_until_ended(2)
+    assert floor.vehicles["r1"].node == "N2-4"
 
 
 def test_a_robot_that_restarts_before_its_pick_begins_again() -> None:
