@@ -20,7 +20,7 @@ from wire.ids import IdError, bin_location, location
 from wire.messages import Movement
 from wire.vda5050.action_ids import StockAction, parse_action_id
 from wire.vda5050.codec import decode
-from wire.vda5050.messages import State
+from wire.vda5050.messages import ActionsOfState
 from wire.vda5050.topics import STATE, VehicleId, any_vehicle, vehicle_of
 
 FINISHED: Final = "FINISHED"
@@ -58,7 +58,7 @@ class RobotMoves:
         for message in messages:
             try:
                 vehicle = vehicle_of(message.topic)
-                state = decode(message.payload, State)
+                state = decode(message.payload, ActionsOfState)
             except (WireError, IdError) as error:
                 self._metrics.count("wire_refused", "robot-state")
                 log.warning("robot state refused", topic=message.topic, reason=str(error))
@@ -69,7 +69,7 @@ class RobotMoves:
             movements += self._finished(state, vehicle.serial, message.received_at_ns)
         self._writer.submit_facts(movements)
 
-    def _finished(self, state: State, serial: str, received_at_ns: int) -> list[Movement]:
+    def _finished(self, state: ActionsOfState, serial: str, received_at_ns: int) -> list[Movement]:
         found = []
         for done in state.action_states:
             if done.action_status != FINISHED or done.action_id in self._handed_over:

@@ -92,7 +92,6 @@ class Bodies:
         """Let a body roll on to `goal_m`, behind which `ahead_m` of straight way are free."""
         vehicle = self._vehicles[number]
         self._let_go(number, ROLLS, takes)
-        self._x_m[number], self._y_m[number] = vehicle.x_m, vehicle.y_m
         self._speed_mps[number] = vehicle.speed_mps
         self._battery[number] = vehicle.battery_share
         self._distance_m[number] = vehicle.distance_m
@@ -145,8 +144,10 @@ class Bodies:
 
     def positions_m(self) -> tuple[Floats, Floats]:
         """Return x and y of all bodies now."""
+        if self._regroup:
+            self._group()
         x_m, y_m = self._x_m, self._y_m
-        for number in np.flatnonzero(self._mode[: len(self)] != ROLLS).tolist():
+        for number in self._held:
             vehicle = self._vehicles[number]
             x_m[number], y_m[number] = vehicle.x_m, vehicle.y_m
         return x_m[: len(self)], y_m[: len(self)]
@@ -160,6 +161,8 @@ class Bodies:
 
     def _let_go(self, number: int, mode: int, takes: float) -> None:
         assert self._mode[number] == HELD, "only its firmware lets a body go"
+        vehicle = self._vehicles[number]
+        self._x_m[number], self._y_m[number] = vehicle.x_m, vehicle.y_m
         self._mode[number] = mode
         self._takes[number] = takes
         self._regroup = True

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.build import message_strategy, movement
-from wire.codec import WireError, decode, encode
+from wire.codec import WireError, decode, decode_part, encode
 from wire.messages import (
     EVENTS_PER_BATCH_MAX,
     PAYLOAD_BYTES_MAX,
@@ -115,3 +115,35 @@ def test_the_largest_batch_fits_into_one_message() -> None:
 def test_unknown_fields_are_ignored() -> None:
     fields = json.loads(encode(movement())) | {"added_later": [1, 2, 3]}
     assert decode(json.dumps(fields).encode(), Movement) == movement()
+
+
+def depth_of(value: object) -> int:
+    if isinstance(value, list):
+        return 1 + max(map(depth_of, value), default=0)
+    if isinstance(value, dict):
+        return 1 + max(map(depth_of, value.values()), default=0)
+    return 0
+
+
+@given(
+    st.recursive(
+        st.text('[]{}"\\a', max_size=6),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.text('[]{}"\\a', max_size=6), inner, max_size=3)
+        ),
+        max_leaves=30,
+    ),
+    st.integers(0, 18),
+)
+def test_depth_is_counted_right_whatever_brackets_and_quotes_texts_hold(
+    value: object, more: int
+) -> None:
+    # Empty lists beside it: a payload with few brackets is not looked at for its depth.
+    payload = json.dumps([value, *[[]] * 20])
+    payload = "[" * more + payload + "]" * more
+    if depth_of(json.loads(payload)) > 16:
+        with pytest.raises(WireError, match="nested deeper than 16 levels"):
+            decode_part(payload.encode(), object)
+    else:
+        assert decode_part(payload.encode(), object) == json.loads(payload)

@@ -290,6 +290,12 @@ class State(Header, frozen=True, kw_only=True):
     safety_state: SafetyState = SafetyState()
 
 
+class ActionsOfState(Header, frozen=True, kw_only=True):
+    """Of a State what it says of actions: a third of the work for whom the rest is nothing."""
+
+    action_states: Annotated[tuple[ActionState, ...], Meta(max_length=ITEMS_MAX)] = ()
+
+
 class Visualization(Header, frozen=True, kw_only=True):
     """Position and speed, often and without a promise."""
 
