@@ -23,7 +23,14 @@ def trace_of(scenario: Scenario, name: str) -> str:
     return run_virtual(scenario, find_scenario(name).parent, RunOptions()).trace_digest
 
 
-@pytest.mark.parametrize("name", ["drained-battery", "lost-robot", "one-aisle-blocked"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lost-robot",
+        pytest.param("drained-battery", marks=pytest.mark.soak),
+        pytest.param("one-aisle-blocked", marks=pytest.mark.soak),
+    ],
+)
 def test_a_run_is_the_same_where_firmware_never_lets_a_body_go(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
