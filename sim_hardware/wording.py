@@ -44,6 +44,11 @@ def there_is(came: str, known: Iterable[str]) -> str:
     return instead(came, names, lead="there is:", text=some(names))
 
 
+def elsewhere(came: str, known: Iterable[str], command: str) -> str:
+    """Return the end of an error on a name of many: what was meant, and which command names all."""
+    return f"{meant(came, known) or ';'} `{command}` names all"
+
+
 def some(names: Iterable[str]) -> str:
     """Return the first names of many, for an error's text."""
     known = list(names)

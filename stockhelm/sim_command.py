@@ -16,7 +16,7 @@ from runtime.errors import StartError
 from sim_hardware.faults.kinds import KINDS
 from sim_hardware.plant import Mode
 from sim_hardware.scenarios.model import SEED_DEFAULT, Scenario, ScenarioError
-from sim_hardware.wording import many, meant, time_text
+from sim_hardware.wording import elsewhere, many, time_text
 from stockhelm.broker import BrokerError
 from stockhelm.ending import FAILED, STOPPED, STOPPED_TEXT, USAGE
 from stockhelm.processes import ProcessError
@@ -177,9 +177,8 @@ def check_command(names: list[str], console: Console) -> int:
 def faults_command(kind: str, console: Console) -> int:
     """Print the kinds of faults, or one of them in full; return 0, or 2 for an unknown one."""
     if kind and kind not in KINDS:
-        console.print(
-            f"unknown fault {kind!r}{meant(kind, KINDS)} `stockhelm sim faults` names all"
-        )
+        guess = elsewhere(kind, KINDS, "stockhelm sim faults")
+        console.print(f"unknown fault {kind!r}{guess}", markup=False, soft_wrap=True)
         return USAGE
     table = Table(show_edge=False)
     table.add_column("FAULT", no_wrap=True)
@@ -190,10 +189,9 @@ def faults_command(kind: str, console: Console) -> int:
         if kind and found.name != kind:
             continue
         values = "\n".join(
-            f"{name}={p.default:g} {p.unit}" if isinstance(p.default, float | int)
-            else f"{name}={p.default} ({'|'.join(p.words)})"
+            p.written(name) + (f" ({', '.join(p.words)})" if p.words else "")
             for name, p in found.parameters.items()
-        )  # fmt: skip
+        )
         modes = "" if len(found.modes) == 3 else f" (only {', '.join(found.modes)})"  # noqa: PLR2004 - all of them
         table.add_row(found.name, found.target, values, found.text + modes)
     console.print(table)

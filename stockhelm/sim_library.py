@@ -8,7 +8,7 @@ from typing import Final
 import sim_hardware.scenarios
 from sim_hardware.scenarios.model import Scenario, ScenarioError, refusal
 from sim_hardware.scenarios.text import read_text
-from sim_hardware.wording import meant
+from sim_hardware.wording import elsewhere
 from stockhelm.sim_run import check_scenario
 
 ENDING: Final = ".scn"
@@ -30,7 +30,7 @@ def find_scenario(name: str) -> Path:
         return stored
     raise ScenarioError(
         f"{name}: no such file, and no scenario of that name comes with stockhelm"
-        f"{meant(name, library_names())}; `stockhelm sim list` names all"
+        + elsewhere(name, library_names(), "stockhelm sim list")
     )
 
 

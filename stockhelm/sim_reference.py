@@ -31,7 +31,7 @@ def _scans() -> str:
 
 def _site() -> str:
     rows = (
-        (f"`{name}`", number_text(o.default), _range(o), o.text)
+        (f"`{name}`", f"{o.default:.12g}", _range(o), o.text)
         for name, o in w.SITE_OPTIONS.items()
     )
     return w.table(("option", "default", "range", "meaning"), rows)
@@ -60,16 +60,10 @@ def _faults() -> str:
 
 
 def _values(parameters: Mapping[str, Parameter]) -> str:
-    said = []
-    for name, p in parameters.items():
-        if isinstance(p.default, float | int):
-            unit = "" if p.unit in ("share", "units", "times") else f" {p.unit}"
-            said.append(f"`{name}={p.default:g}{unit}`")
-        else:
-            said.append(
-                f"`{name}={p.default or '...'}`" + (f" ({', '.join(p.words)})" * bool(p.words))
-            )
-    return ", ".join(said)
+    return ", ".join(
+        f"`{p.written(name)}`" + (f" ({', '.join(p.words)})" if p.words else "")
+        for name, p in parameters.items()
+    )
 
 
 def _only(kind: FaultKind) -> str:

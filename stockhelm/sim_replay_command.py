@@ -67,7 +67,8 @@ def replay_command(
 def _say_how_long(seconds: float, speed: float, console: Console) -> None:
     console.print(
         f"live, one after the other: {seconds:.0f} s were recorded, which takes"
-        f" {seconds / speed:.0f} s at --speed {speed:g}, and some seconds for each start"
+        f" {seconds / speed:.0f} s at --speed {speed:g}, and some seconds for each start",
+        soft_wrap=True,
     )
 
 

@@ -88,6 +88,13 @@ class Parameter:
         is_meant = self.min <= float(found[1]) / PERCENT <= self.max
         return f"; for {found[1]} % write {name}={found[1]} %" if is_meant else ""
 
+    def written(self, name: str) -> str:
+        """Return how it is written in a line, with the value it has where nobody writes it."""
+        if not isinstance(self.default, float | int):
+            return f"{name}={self.default or '...'}"
+        unit = "" if self.unit in ("share", "units", "times") else f" {self.unit}"
+        return f"{name}={self.default:.12g}{unit}"
+
     def _parse(self, name: str, given: str) -> float:
         found = _NUMBER.match(given)
         known = _IN_UNIT[self.unit]
