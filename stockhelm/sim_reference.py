@@ -31,8 +31,7 @@ def _scans() -> str:
 
 def _site() -> str:
     rows = (
-        (f"`{name}`", f"{o.default:.12g}", _range(o), o.text)
-        for name, o in w.SITE_OPTIONS.items()
+        (f"`{name}`", f"{o.default:.12g}", _range(o), o.text) for name, o in w.SITE_OPTIONS.items()
     )
     return w.table(("option", "default", "range", "meaning"), rows)
 
