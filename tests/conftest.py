@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -35,6 +36,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     two of them run at once before the others have nothing left to do.
     """
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Take what was imported for no garbage: to look through it again and again costs seconds."""
+    gc.collect()
+    gc.freeze()
 
 
 class Address(NamedTuple):
