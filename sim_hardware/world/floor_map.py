@@ -12,6 +12,10 @@ from wire.site import BinRow, Site, SiteError
 
 STARTS_KEPT_MAX: Final = 2_000
 """Nodes from which the shortest ways are kept; the longest unused go first."""
+HUB_STARTS: Final = 8
+"""A node to which ways were sought from so many others: from now on they are sought from it."""
+HUBS_MAX: Final = 100
+"""Where more are sought so, the others are sought as before."""
 Ways = dict[str, tuple[float, str]]
 """By node the metres to it, and the node before it."""
 
@@ -31,6 +35,10 @@ class FloorMap:
         for edge in site.edges:
             length_m = math.dist(self._at[edge.from_node], self._at[edge.to_node])
             self._next[edge.from_node].append((edge.to_node, length_m))
+        self._before: dict[str, list[tuple[str, float]]] = {name: [] for name in self._at}
+        for start, steps in self._next.items():
+            for end, length_m in steps:
+                self._before[end].append((start, length_m))
         self._turns: dict[tuple[str, str, str], float] = {}
         """By three nodes one behind the other: as many as lanes meet, at most."""
         self._lanes = {(edge.from_node, edge.to_node) for edge in site.edges}
@@ -40,6 +48,9 @@ class FloorMap:
         """How often a door was opened or shut, a node blocked or freed."""
         self._open_ways: OrderedDict[str, _Search] = OrderedDict()
         self._ways: OrderedDict[str, _Search] = OrderedDict()
+        self._sought: Counter[str] = Counter()
+        self._hubs: dict[str, _Search] = {}
+        """By node the search backwards from it."""
 
     def knows(self, node_id: str) -> bool:
         """Return whether there is such a node."""
@@ -131,7 +142,13 @@ class FloorMap:
 
         Where no lane leads there at all one walks straight through.
         """
-        found = self._from(from_node, to_node).get(to_node)
+        hub = self._hubs.get(to_node)
+        if hub is not None and not (self._closed or self._blocked):
+            if from_node not in hub.found:
+                self._go_on(hub, from_node, self._before)
+            found = hub.found.get(from_node)
+        else:
+            found = self._from(from_node, to_node).get(to_node)
         if found is not None:
             return found[0]
         if (self._closed or self._blocked) and to_node in self._plain(from_node, to_node):
@@ -175,10 +192,17 @@ class FloorMap:
                 kept.popitem(last=False)
         kept.move_to_end(start)
         if goal not in search.found:
-            self._go_on(search, goal, free=kept is self._open_ways)
+            free = kept is self._open_ways
+            self._go_on(search, goal, self._next, free=free)
+            self._sought[goal] += free
+            if self._sought[goal] == HUB_STARTS and len(self._hubs) < HUBS_MAX:
+                self._hubs[goal] = _Search(goal)
         return search.found
 
-    def _go_on(self, search: _Search, goal: str, *, free: bool) -> None:
+    def _go_on(
+        self, search: _Search, goal: str, steps: dict[str, list[tuple[str, float]]], *,
+        free: bool = True,
+    ) -> None:  # fmt: skip
         """Go on with a search until `goal` is found; most people walk to what is near."""
         found, heap = search.found, search.heap
         while heap and goal not in found:
@@ -188,7 +212,7 @@ class FloorMap:
             found[node] = (length_m, before)
             if not free and node != search.start and node in self._blocked:
                 continue
-            for other, step_m in self._next[node]:
+            for other, step_m in steps[node]:
                 if other not in found and (free or (node, other) not in self._closed):
                     heapq.heappush(heap, (length_m + step_m, other, node))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,33 @@ def test_one_walks_around_what_is_blocked_or_closed_and_back_again(floor: FloorM
     assert floor.walk_m("a", "c") == 2.0
     floor.open_edge("d", "c")
     assert not floor.is_closed("d", "c")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ways_to_where_everybody_goes_are_as_long_as_when_sought_from_each_start(seed: int) -> None:
+    rng = random.Random(seed)
+    names = [f"n{n}" for n in range(40)]
+    rows = [f"{name},{rng.uniform(0, 20):.2f},{rng.uniform(0, 20):.2f},way" for name in names]
+    pairs = {tuple(rng.sample(names, 2)) for _ in range(110)}  # some lanes lead one way only
+    texts = {
+        "bins.csv": "bin_id,edge_id,kind,x_m,y_m,z_m,node_id,gtin,capacity_units\n",
+        "articles.csv": "gtin,sku,name,case_units,price_cents,supplier_id\n",
+        "nodes.csv": "\n".join(["node_id,x_m,y_m,kind", *rows]) + "\n",
+        "edges.csv": "\n".join(["from_node,to_node", *(f"{a},{b}" for a, b in sorted(pairs))])
+        + "\n",
+    }
+    site = parse_site(texts)
+    often = FloorMap(site)
+    for goal in names[:3]:
+        for _ in range(2):
+            for start in names:
+                fresh = FloorMap(site)
+                assert often.walk_m(start, goal) == pytest.approx(fresh.walk_m(start, goal))
+    door = min(pairs)
+    often.close_edge(*door)
+    fresh.close_edge(*door)
+    for start in names:
+        assert often.walk_m(start, goal) == pytest.approx(fresh.walk_m(start, goal))
 
 
 def test_a_door_closes_both_ways_and_opens_as_often_as_it_was_closed(floor: FloorMap) -> None:
