@@ -113,6 +113,8 @@ class Robot:
         self._paused = False
         self._changed = False
         self._shown = (math.nan, math.nan, math.nan)
+        self._shown_standing = False
+        """Whether that was since the body was let go to stand, if it was."""
         self._timers: list[Timer] = []
         self._topics = {
             name: topic(config.interface_name, row.manufacturer, row.serial, name)
@@ -228,7 +230,7 @@ class Robot:
             or self._was_held or drive.obstacle or drive.is_held
         ):  # fmt: skip
             drive.rest(dt_s, order.last_node_id)
-            drive.let_stand(self._bodies, self._body, order.last_node_id)
+            self._let_stand()
             return False
         drive.use_battery(dt_s, order.last_node_id)
         if order.due:
@@ -255,7 +257,11 @@ class Robot:
         if self._vehicle.is_moving:
             self._drive.let_roll(self._bodies, self._body, self._order)
         elif not self._order.nodes or not self._order.nodes[0].released:
-            self._drive.let_stand(self._bodies, self._body, self._order.last_node_id)
+            self._let_stand()
+
+    def _let_stand(self) -> None:
+        self._shown_standing = False
+        self._drive.let_stand(self._bodies, self._body, self._order.last_node_id)
 
     # --- what befalls it ------------------------------------------------------------------------
 
@@ -593,6 +599,10 @@ class Robot:
 
     def _show(self) -> None:
         """Publish the position where it differs from the last one shown."""
+        stands = self._bodies.stands(self._body)
+        if stands and self._shown_standing:
+            return
+        self._shown_standing = stands
         self._bodies.look(self._body)
         vehicle = self._vehicle
         now = (vehicle.x_m, vehicle.y_m, vehicle.theta_rad)

@@ -108,6 +108,10 @@ class Bodies:
             self._ends[number] = NEVER
             self._regroup = True
 
+    def stands(self, number: int) -> bool:
+        """Return whether a body was let go to stand."""
+        return bool(self._mode[number] == STANDS)
+
     def look(self, number: int) -> None:
         """Bring a vehicle's own numbers up to now; its body goes on as before."""
         mode, vehicle = self._mode[number], self._vehicles[number]
