@@ -20,6 +20,7 @@ import msgspec
 from rich.progress import Progress
 
 from bench.sim_site import BenchSite, Done, Load
+from runtime.garbage import collect_seldom
 from sim_hardware.world.warehouse.spec import LINES_PER_PERSON, Wish, mean_of
 from stockhelm.bench import Bench, BenchError, Row, at_least, at_most, figure
 from stockhelm.dies_with_parent import with_parent
@@ -148,6 +149,7 @@ def run_part(part: Part, run_s: float, directory: Path, tell: Callable[[float], 
 
 def main() -> None:
     """Run one load and print what it did, line by line."""
+    collect_seldom()  # as every command of ours does
     name, run_s, directory = sys.argv[1], float(sys.argv[2]), Path(sys.argv[3])
 
     def say(message: Told | Ended) -> None:

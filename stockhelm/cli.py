@@ -15,6 +15,7 @@ from rich.console import Console
 
 from runtime.config import ConfigError, load_config
 from runtime.errors import StartError
+from runtime.garbage import collect_seldom
 from runtime.one_at_a_time import hold_folder
 from sim_hardware.plant import Mode
 from stockhelm.benches import BENCHES
@@ -46,6 +47,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 
 def main() -> None:
     """Run the command line; what cannot start ends with code 1 and says what is wrong."""
+    collect_seldom()
     try:
         app()
     except (ConfigError, SiteError, StartError) as error:

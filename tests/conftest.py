@@ -13,6 +13,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from runtime.garbage import collect_seldom
 from stockhelm.broker import BrokerConfig, BrokerProcess, free_port
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def pytest_collection_finish() -> None:
     """Take what was imported for no garbage: to look through it again and again costs seconds."""
     gc.collect()
     gc.freeze()
+    collect_seldom()
 
 
 class Address(NamedTuple):
