@@ -19,17 +19,13 @@ ON_TERMINALS = (
     "drone-recount", "edge-killed", "opening-day", "three-restarts", "wrong-labels",
 )  # fmt: skip
 LONG = (
-    "black-friday",
-    "both-killed",
-    "drained-battery",
-    "drone-recount",
-    "label-swap",
-    "lost-robot",
-    "partition-of-an-edge",
-    "supplier-late",
-    "three-restarts",
+    "500-robots", "a-bad-shift", "black-friday", "both-killed", "dead-camera", "desk-killed",
+    "drained-battery", "drone-in-the-dark", "drone-recount", "label-swap", "long-partition",
+    "lost-robot", "one-charger-for-all", "partition-of-an-edge", "promotion-day",
+    "robots-in-trouble", "smeared-lens", "supplier-late", "suppliers-who-err", "three-restarts",
     "umbrella-rainstorm",
-)
+)  # fmt: skip
+LONGEST_S = 900
 LIVE = ("a-visitor-scans", "edge-killed", "opening-day")
 
 
@@ -43,7 +39,9 @@ def assert_holds(report: SimReport) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.soak) if name in LONG else name
+        pytest.param(name, marks=[pytest.mark.soak, pytest.mark.timeout(LONGEST_S)])
+        if name in LONG
+        else name
         for name in library_names()
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sim_hardware.faults.kinds import KINDS
 from sim_hardware.scenarios.model import Expect, FaultOn, Scan, Scenario, ScenarioError
 from sim_hardware.scenarios.text import parse_scenario
 from sim_hardware.scenarios.words import parse_time
@@ -254,10 +255,32 @@ def test_an_impossible_world_is_refused_with_its_file_and_line(
     assert said in str(raised.value)
 
 
-@pytest.mark.parametrize("name", library_names())
+@pytest.mark.parametrize(
+    "name",
+    # To build the site of 500 robots takes longer than all the others together.
+    [pytest.param(n, marks=pytest.mark.soak) if n == "500-robots" else n for n in library_names()],
+)
 def test_the_library_has_no_mistake(name: str) -> None:
     path = find_scenario(name)
     scenario = read_scenario(path)
     check_scenario(scenario, path.parent)
     assert scenario.title
     assert scenario.about, "say below the title what it shows"
+
+
+def test_every_kind_of_fault_happens_in_a_scenario_of_the_library() -> None:
+    happen = {
+        step.action.kind
+        for name in library_names()
+        for step in read_scenario(find_scenario(name)).steps
+        if isinstance(step.action, FaultOn)
+    }
+    assert sorted(set(KINDS) - happen) == []
+
+
+@pytest.mark.parametrize("option", ["robots", "skus"])
+def test_a_generated_site_may_be_larger_than_the_demo(option: str) -> None:
+    found = parse_scenario(f"SCENARIO T\nSITE generated {option}=500\nRUN 5 s\n", "x.scn")
+    assert found.site.option(option) == 500
+    with pytest.raises(ScenarioError, match=rf"x\.scn:2: {option}=500: expected 1 to "):
+        parse_scenario(f"SCENARIO T\nSITE demo {option}=500\nRUN 5 s\n", "x.scn")
