@@ -93,6 +93,8 @@ def draw_steps(
     lines += [f"AT {at_s} s EXPECT promise {p} holds" for at_s in looks for p in AT_ANY_TIME]
     if world.is_calm:
         lines.append(f"AT {world.run_s - 1} s EXPECT work goes on")
+        eyes = (*(own.device_id for own in config.scanners), *(c.camera_id for c in config.cameras))
+        lines += [f"AT {world.run_s - 1} s EXPECT device {name} is online" for name in eyes]
     if not world.is_rough:
         lines.append("EXPECT books are true")
     lines += [f"EXPECT promise {promise} holds" for promise in w.PROMISES]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -37,6 +38,8 @@ STORM_SHARE: Final = 0.35
 STORM_S: Final = (8, 40)
 STORM_BEGINS_S: Final = (0.5, 4.0)
 DEAD_S: Final = (1, 4)
+APART_S: Final = 0.5
+"""Between the end of a fault and the same one again."""
 EYES: Final = ("camera", "smart camera", "lens", "drone")
 EYE_SHARE: Final = 0.6
 """Of runs on sites with cameras or drones."""
@@ -60,12 +63,28 @@ class Trouble:
     """Whether every fault ends by then."""
 
 
+class Taken:
+    """Which faults are when: the same one comes again and again, never twice at once."""
+
+    def __init__(self) -> None:
+        self._spans: dict[tuple[str, str], list[tuple[float, float]]] = {}
+
+    def take(self, kind: str, target: str, at_s: float, length_s: float | None) -> bool:
+        """Note a fault; return False where the same one is at that time."""
+        end_s = math.inf if length_s is None else at_s + length_s + APART_S
+        spans = self._spans.setdefault((kind, target), [])
+        if any(at_s < end and begin < end_s for begin, end in spans):
+            return False
+        spans.append((at_s, end_s))
+        return True
+
+
 def draw_faults(
     chance: Random, site: Site, config: SimConfig, trouble: Trouble
 ) -> list[tuple[float, str]]:
     """Return (when, line) of some faults."""
     kinds = [k for k in KINDS.values() if trouble.is_rough or not k.parts_books_from_world]
-    taken: set[tuple[str, str]] = set()
+    taken = Taken()
     found = _storm(chance, site, config, trouble, taken) if chance.random() < STORM_SHARE else []
     if (config.cameras or config.drones) and chance.random() < EYE_SHARE:
         own = [kind for kind in kinds if kind.target in EYES and NAMES[kind.target](site, config)]
@@ -87,7 +106,7 @@ def _one(
     config: SimConfig,
     trouble: Trouble,
     when: tuple[float, Sequence[FaultKind]],
-    taken: set[tuple[str, str]],
+    taken: Taken,
 ) -> list[tuple[float, str]]:
     """Return a fault of one of these kinds; none where it has nothing to happen to."""
     at_s, among = when
@@ -96,16 +115,16 @@ def _one(
     if not targets:
         return []
     target = chance.choice(targets)
-    if (kind.name, target) in taken:
-        return []
-    taken.add((kind.name, target))
     most_s = trouble.until_s - at_s if trouble.is_over else None
-    rest = _values(chance, kind) + _length(chance, most_s)
-    return [(at_s, f"AT {at_s:g} s FAULT {kind.name} {target}{rest}")]
+    values, length_s = _values(chance, kind), _length_s(chance, most_s)
+    if not taken.take(kind.name, target, at_s, length_s):
+        return []
+    ends = "" if length_s is None else f" FOR {length_s} s"
+    return [(at_s, f"AT {at_s:g} s FAULT {kind.name} {target}{values}{ends}")]
 
 
 def _storm(
-    chance: Random, site: Site, config: SimConfig, trouble: Trouble, taken: set[tuple[str, str]]
+    chance: Random, site: Site, config: SimConfig, trouble: Trouble, taken: Taken
 ) -> list[tuple[float, str]]:
     """Return a fault, and the death of a process while it lasts."""
     kind, what, kill = chance.choice(STORMS)
@@ -115,10 +134,11 @@ def _storm(
         return []
     target = chance.choice(targets)
     dies = chance.choice(NAMES[KINDS[kill].target](site, config))
-    taken |= {(kind, target), (kill, dies)}
     length_s, dead_s = chance.randint(*STORM_S), chance.randint(*DEAD_S)
     first_s = round(chance.uniform(0.0, max(1.0, trouble.until_s * 0.9 - length_s)), 1)
     then_s = round(first_s + chance.uniform(*STORM_BEGINS_S), 1)
+    taken.take(kind, target, first_s, length_s)
+    taken.take(kill, dies, then_s, dead_s)
     return [
         (first_s, f"AT {first_s:g} s FAULT {kind} {target} FOR {length_s} s"),
         (then_s, f"AT {then_s:g} s FAULT {kill} {dies} FOR {dead_s} s"),
@@ -134,12 +154,12 @@ def _values(chance: Random, kind: FaultKind) -> str:
     return "".join(words)
 
 
-def _length(chance: Random, most_s: float | None) -> str:
-    """Return how long a fault lasts: to the end, or a time that is at most `most_s`."""
+def _length_s(chance: Random, most_s: float | None) -> int | None:
+    """Return how long a fault lasts, at most `most_s`; None: to the end."""
     length_s = chance.randint(*chance.choice(LENGTHS_S))
     if most_s is not None:
-        return f" FOR {max(1, min(length_s, int(most_s)))} s"
-    return "" if chance.random() < TO_THE_END_SHARE else f" FOR {length_s} s"
+        return max(1, min(length_s, int(most_s)))
+    return None if chance.random() < TO_THE_END_SHARE else length_s
 
 
 def _value(chance: Random, name: str, parameter: Parameter) -> str:
