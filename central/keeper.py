@@ -20,6 +20,7 @@ from central.ledger.journal import Applied, apply_batches
 from central.orders import take_orders
 from central.replenish.types import Plan
 from central.store import birth_mark
+from central.tasking.deadlines import OUT_OF_TOUCH_S
 from central.tasking.floor import Floor
 from central.tasking.people import PeopleBoard
 from central.tasking.phases import make_turns, raise_doubts
@@ -101,6 +102,7 @@ class Keeper:
         self._turns = make_turns(self._people, self._purchases)
         self._dirty: set[str] = set()
         self._beat_due_ns = 0
+        self._in_touch_from_ns = 0
         self._wrote = False
         self._follows = False
         self._stopped = False
@@ -170,6 +172,7 @@ class Keeper:
                 floor=self._floor,
                 metrics=self._metrics,
                 birth=self._birth,
+                in_touch=self._is_in_touch(),
             )
             for phase in phases:
                 phase(work)
@@ -226,7 +229,12 @@ class Keeper:
             self._bus.subscribe(topic.any(site=site), self._lane, handler, qos=topic.qos)
         self._bus.on_connect(self._lane, self._on_connect)
 
+    def _is_in_touch(self) -> bool:
+        """Return whether edges had the time to say what happened while the broker was away."""
+        return self._bus.connected and self._clock.monotonic_ns() >= self._in_touch_from_ns
+
     def _on_connect(self) -> None:
+        self._in_touch_from_ns = self._clock.monotonic_ns() + round(OUT_OF_TOUCH_S * 1e9)
         self._tell_people_again()
         self._follow_soon()
 

@@ -13,6 +13,8 @@ from central.tasking.robots import ROBOT_TRIES_MAX, fail_move
 from central.tasking.round import Round, change_task, earliest, end_task
 
 WITHDRAWN_GRACE_S: Final = 30.0
+OUT_OF_TOUCH_S: Final = 10.0
+"""So much longer a person has for what was due while central reached no broker: it may be done."""
 
 
 _OVERDUE: Final = select(task).where(
@@ -31,7 +33,9 @@ def next_deadline_at_ns(work: Round) -> int:
 def watch_deadlines(work: Round) -> None:
     """Take the next step for every task whose time is over."""
     for row in work.conn.execute(_OVERDUE, {"now_ns": work.now_ns}).all():
-        if row.worker_kind == "person":
+        if row.worker_kind == "person" and not work.in_touch:
+            change_task(work, row.task_id, due_at_ns=work.later_ns(OUT_OF_TOUCH_S))
+        elif row.worker_kind == "person":
             hand_on(work, row)
         elif row.worker_kind == "robot":
             _robot_is_late(work, row)

@@ -143,7 +143,7 @@ def make_phases(people: PeopleBoard, purchases: PurchaseSender) -> Sequence[Phas
         Phase(raise_doubts, always=True),
         _phase(fly_missions, t.edge_command, t.task),
         _phase(people.assign, t.task),
-        _phase(people.publish, t.task),
+        _phase(people.publish, t.task, t.task_end, t.movement),
         _phase(purchases.send, t.purchase_order, next_at_ns=purchases.next_at_ns),
         _phase(send_commands, t.edge_command, next_at_ns=next_sending_at_ns),
     )

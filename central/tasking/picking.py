@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import Row, Select, and_, bindparam, case, func, or_, select, update
 
 from central.ledger.reservations import OPEN_STATUSES
 from central.orders import set_status
 from central.tables import balance, customer_order, order_line, reservation, task
 from central.tasking.robots import submit
-from central.tasking.round import NEVER_NS, Round, add_task
+from central.tasking.round import NEVER_NS, Round, add_task, end_task
 from wire.ids import bin_location, location
 from wire.site import BinRow
 
@@ -26,10 +26,11 @@ _RANK: Final = {"accepted": 0, "allocated": 1, "picked": 2}
 _COUNTS: Final = case((task.c.status.in_(OPEN_STATUSES), task.c.units), else_=task.c.moved_units)
 _ALLOCATED: Final = func.coalesce(func.sum(_COUNTS), 0)
 _PICKED_OF_LINE: Final = func.coalesce(func.sum(task.c.moved_units), 0)
-_LINE_SUMS: Final = (
+_LINE_SUMS: Final[Select[Any]] = (
     select(
         order_line.c.order_id,
         order_line.c.line,
+        order_line.c.units,
         _ALLOCATED.label("allocated"),
         _PICKED_OF_LINE.label("picked"),
     )
@@ -46,6 +47,7 @@ _LINE_SUMS: Final = (
     .group_by(
         order_line.c.order_id,
         order_line.c.line,
+        order_line.c.units,
         order_line.c.allocated_units,
         order_line.c.picked_units,
     )
@@ -63,11 +65,41 @@ def update_lines(work: Round) -> None:
     """Write how much of each open order's line is allocated and picked, from its tasks.
 
     An open task counts in full; a closed one with what it moved, so that what a failed or undone
-    pick leaves over waits for a new task.
+    pick leaves over waits for a new task. Where a scan for a closed task comes late, what was asked
+    for anew in the meantime is one too many: that is taken back.
     """
     for row in work.conn.execute(_LINE_SUMS).all():
+        if row.allocated > row.units:
+            _drop_surplus(work, row)
         units = {"allocated_units": int(row.allocated), "picked_units": int(row.picked)}
         _set_line(work, row.order_id, row.line, **units)
+
+
+_UNBEGUN: Final = (
+    select(task)
+    .where(
+        task.c.order_id == bindparam("of_order"),
+        task.c.line == bindparam("at_line"),
+        task.c.kind == "pick",
+        task.c.status.in_(OPEN_STATUSES),
+        task.c.moved_units == 0,
+    )
+    .order_by(task.c.created_at_ns.desc(), task.c.task_id.desc())
+)
+
+
+def _drop_surplus(work: Round, line: Row[Any]) -> None:
+    """Cancel picks of a line that nobody began until no more is asked for than was ordered.
+
+    The newest go first. Where that is too much, the rest is allocated anew.
+    """
+    surplus = line.allocated - line.units
+    of_line = {"of_order": line.order_id, "at_line": line.line}
+    for row in work.conn.execute(_UNBEGUN, of_line).all():
+        if surplus <= 0:
+            break
+        end_task(work, row, "cancelled", "an earlier pick of this line was scanned late")
+        surplus -= row.units
 
 
 _SET_LINE: Final = update(order_line).where(

@@ -50,6 +50,8 @@ class Round:
     metrics: Metrics
     birth: str
     """Mark of this database in all ids."""
+    in_touch: bool = True
+    """Whether edges are heard, and have been for long enough to say what was done before."""
     effects: Effects = field(default_factory=Effects)
     doubts: list[tuple[str, str, str]] = field(default_factory=list)
     """(place, why, task): bins that seem to hold something else than the book says."""

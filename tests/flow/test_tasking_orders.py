@@ -215,6 +215,47 @@ def test_a_task_that_comes_back_is_no_longer_one_that_left_and_then_it_is_withdr
         assert told.handed_on == ()
 
 
+def test_a_late_scan_takes_back_what_was_asked_for_anew(world: CentralWorld) -> None:
+    for person in world.people.values():
+        person.idle = True
+    world.order("O1", (PEN, 5))
+    world.rt.run_for(1.0)
+    world.rt.run_for(181.0)
+    late, anew = world.tasks("pick")
+    assert (late.status, anew.status) == ("failed", "assigned")
+    world.edges["B"].move(PEN, 3, late.from_place, late.to_place, task_id=late.task_id)
+    world.rt.run_for(1.0)
+    _, anew, rest = world.tasks("pick")
+    assert (anew.status, anew.detail) == (
+        "cancelled", "an earlier pick of this line was scanned late",
+    )  # fmt: skip
+    assert (rest.status, rest.units) == ("assigned", 2)
+    world.edges["B"].move(PEN, 2, rest.from_place, rest.to_place, task_id=rest.task_id)
+    assert world.rt.run_until(lambda: world.status("O1") == "filled", 60.0)
+    assert world.balance("customer:O1", PEN) == 5
+    assert world.rows(select(t.reservation)) == []
+
+
+def test_while_central_reaches_no_broker_nothing_is_handed_on(world: CentralWorld) -> None:
+    """What was done in time and could not be said is not asked of others."""
+    for person in world.people.values():
+        person.idle = True
+    world.order("O1", (PEN, 5))
+    world.rt.run_for(1.0)
+    (row,) = world.tasks("pick")
+    world.rt.broker.fail()
+    edge = world.edges["B"]
+    edge.move(PEN, 5, row.from_place, row.to_place, task_id=row.task_id, person_id=row.worker_id)
+    world.rt.run_for(300.0)
+    (waits,) = world.tasks("pick")
+    assert (waits.worker_id, waits.tries, waits.status) == (row.worker_id, 1, "assigned")
+    world.rt.broker.recover()
+    world.rt.run_for(5.0)
+    edge.resend()
+    world.rt.run_for(1.0)
+    assert [r.status for r in world.tasks("pick")] == ["done"]
+
+
 def test_what_was_picked_before_a_task_failed_is_not_picked_again(world: CentralWorld) -> None:
     for person in world.people.values():
         person.idle = True
