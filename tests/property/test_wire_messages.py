@@ -6,7 +6,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.build import message_strategy, movement
@@ -125,6 +125,7 @@ def depth_of(value: object) -> int:
     return 0
 
 
+@example({"": []}, 14)  # a list right inside of an object
 @given(
     st.recursive(
         st.text('[]{}"\\a', max_size=6),
