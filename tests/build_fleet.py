@@ -8,7 +8,8 @@ from random import Random
 
 from central.config import CentralConfig, FleetConfig
 from central.fleet.jobs import JobProgress, Stop, TransportJob
-from central.fleet.service import Fleet, RobotView
+from central.fleet.service import Fleet
+from central.fleet.view import RobotView
 from runtime.bus import Bus, BusOptions, Incoming
 from runtime.metrics import Metrics
 from runtime.virtual import VirtualRuntime

@@ -25,6 +25,12 @@ NO_WAY_M: Final = 1e9
 SCANNED_PER_ROBOT_MAX: Final = 4
 """So many jobs per free robot are looked at for one that some free robot can reach."""
 NAMED_OTHERS_MAX: Final = 3
+NO_ROBOT: Final = "no robot is free that can go there"
+NO_DUE_NS: Final = 2**63
+
+
+def _no_robot() -> str:
+    return NO_ROBOT
 
 
 class BookFullError(Exception):
@@ -44,7 +50,7 @@ class Entry:
     attempts: int = 0
     failed_by: dict[int, int] = field(default_factory=dict)
     """How often each robot gave it back."""
-    explain: Callable[[], str] = str
+    explain: Callable[[], str] = _no_robot
     """Returns why it has this robot, or none: in words, which few ask for."""
 
     @property
@@ -67,6 +73,11 @@ class JobBook:
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
+        self._given: list[Entry] = []
+        self._waiting: list[Entry] | None = None
+        """The most urgent first; None: not known since a job came, was begun or went."""
+        self._sorted_at_ns = 0
+        self._sorted_until_ns = 0
 
     def submit(self, job: TransportJob, now_ns: int) -> bool:
         """Take a job; False where it is in hand already. Raises BookFullError."""
@@ -75,7 +86,32 @@ class JobBook:
         if len(self.entries) >= JOBS_MAX:
             raise BookFullError(f"job {job.job_id}: {JOBS_MAX} jobs are in hand, no more are taken")
         self.entries[job.job_id] = Entry(job, now_ns)
+        self._waiting = None
         return True
+
+    def begin(self, entry: Entry) -> None:
+        """Note that its robot got an order for it: the job stays with that robot."""
+        entry.started = True
+        self._waiting = None
+
+    def give_back(self, entry: Entry) -> None:
+        """Let the job wait for another robot."""
+        entry.robot, entry.started, entry.reason = NOBODY, False, NO_ROBOT
+        self._waiting = None
+
+    def end(self, entry: Entry) -> None:
+        """Have the job in hand no longer."""
+        del self.entries[entry.job.job_id]
+        self._waiting = None
+
+    @property
+    def given(self) -> list[Entry]:
+        """Return the jobs that were given to robots last, and are not begun or given back."""
+        return [e for e in self._given if e.robot != NOBODY and not e.started]
+
+    def anybody_waits(self, utc_ns: int) -> bool:
+        """Return whether there are jobs that nobody has begun."""
+        return bool(self._in_order(utc_ns))
 
     def assign(
         self,
@@ -84,15 +120,14 @@ class JobBook:
         *,
         now_ns: int,
         utc_ns: int,
-    ) -> list[Entry]:
-        """Give jobs that nobody has begun to these free robots; return the entries that changed.
+    ) -> None:
+        """Give jobs that nobody has begun to these free robots: `given` says which.
 
         `ways_m` returns the way of each robot, in the order of their numbers, to a stop. The most
         urgent jobs, as many as there are robots, get robots so that the sum of costs is least:
         metres to drive less the job's age. What was given and not begun is given anew.
         """
-        waiting = [e for e in self.entries.values() if not e.started]
-        waiting.sort(key=lambda e: _urgency(e, utc_ns))
+        waiting = self._in_order(utc_ns)
         numbers = sorted(robots)
         chosen: list[Entry] = []
         costs: list[Metres] = []
@@ -103,15 +138,24 @@ class JobBook:
             if np.isfinite(row).any():
                 chosen.append(entry)
                 costs.append(row)
-        before = {id(entry): entry.robot for entry in waiting}
-        for entry in waiting:
-            entry.robot = NOBODY
-            entry.reason = "no robot is free that can go there"
+        for entry in self.given:
+            entry.robot, entry.reason = NOBODY, NO_ROBOT
         names = [robots[n] for n in numbers]
+        self._given = []
         for i, column in _match(costs).items():
             chosen[i].robot = numbers[column]
             chosen[i].explain = partial(_explain, costs[i], column, names)
-        return [entry for entry in waiting if entry.robot != before[id(entry)]]
+            self._given.append(chosen[i])
+
+    def _in_order(self, utc_ns: int) -> Sequence[Entry]:
+        """Return the jobs that nobody has begun, the most urgent first."""
+        if self._waiting is None or not self._sorted_at_ns <= utc_ns < self._sorted_until_ns:
+            self._waiting = [e for e in self.entries.values() if not e.started]
+            self._waiting.sort(key=lambda e: _urgency(e, utc_ns))
+            self._sorted_at_ns = utc_ns
+            due_ns = (e.job.due_at_ns or NO_DUE_NS for e in self._waiting)
+            self._sorted_until_ns = min((at for at in due_ns if at > utc_ns), default=NO_DUE_NS)
+        return self._waiting
 
 
 def _costs(
@@ -127,7 +171,7 @@ def _costs(
 
 def _urgency(entry: Entry, utc_ns: int) -> tuple[bool, int, int, int]:
     """Return the sorting key of a job: overdue first, then priority, then due time, then age."""
-    due_ns = entry.job.due_at_ns or 2**63
+    due_ns = entry.job.due_at_ns or NO_DUE_NS
     return (due_ns > utc_ns, -entry.job.priority, due_ns, entry.since_ns)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -80,6 +80,8 @@ class Dispatcher:
         self._outbox: list[Vehicle] = []
         self._ends: list[JobEnd] = []
         self._astray: dict[int, int] = {}
+        self._stuck: set[int] = set()
+        self._unsaved: set[int] = set()
 
     # --- following --------------------------------------------------------------------------
 
@@ -163,14 +165,15 @@ class Dispatcher:
     def _remember(self, vehicle: Vehicle) -> None:
         """Keep where the vehicle is and what is reserved for it, for a restart of central."""
         number, memory = vehicle.number, vehicle.memory
-        ghosts = tuple(self._graph.ids[node] for node in self._traffic.ghosts(number))
-        if ghosts != memory.ghosts:
-            memory.ghosts = ghosts
-            vehicle.changed = True
+        if memory.ghosts or self._traffic.has_ghosts(number):
+            ghosts = tuple(self._graph.ids[node] for node in self._traffic.ghosts(number))
+            if ghosts != memory.ghosts:
+                memory.ghosts = ghosts
+                vehicle.changed = True
         if vehicle.has_order or not self._traffic.is_placed(number):
             return
         place = self._graph.ids[self._traffic.node(number)]
-        if [node.node_id for node in memory.nodes] != [place]:
+        if len(memory.nodes) != 1 or memory.nodes[0].node_id != place:
             memory.nodes = (SentNode(node_id=place, sequence_id=0, update_id=0),)
             vehicle.changed = True
 
@@ -225,16 +228,42 @@ class Dispatcher:
             vehicle.unavailable_since_ns = now_ns
         return why
 
-    def closed_nodes(self) -> set[int]:
-        """Return the nodes of vehicles that do not get on: the others go around them."""
+    def closed_nodes(self, looked: Iterable[Vehicle], away: Iterable[int]) -> set[int]:
+        """Return the nodes of vehicles that do not get on: the others go around them.
+
+        `looked`: those that may have got stuck, or on again, since this was last asked; `away`: all
+        that get no nodes now.
+        """
         now_ns = self._clock.monotonic_ns()
+        for vehicle in looked:
+            if self._is_stuck(vehicle, now_ns):
+                self._stuck.add(vehicle.number)
+            else:
+                self._stuck.discard(vehicle.number)
+        gone = {n for n in away if self._is_gone(self._vehicles[n], now_ns)}
         closed = set(self._astray.values())
-        for vehicle in self._vehicles:
-            away_ns = now_ns - vehicle.unavailable_since_ns
-            gone = vehicle.unavailable_since_ns >= 0 and away_ns > CLOSE_AFTER_S * NS_PER_S
-            if gone or self._is_stuck(vehicle, now_ns):
-                closed |= self._traffic.owned(vehicle.number)
+        for number in gone | self._stuck:
+            closed |= self._traffic.owned(number)
         return closed
+
+    def look_again_at_ns(self, vehicle: Vehicle, now_ns: int) -> int:
+        """Return until when time alone makes no difference to what is done with a vehicle.
+
+        It falls silent after its newest state, and is stuck after it moved last; one that begins to
+        drive later is stuck later. Who is away already is looked at all the time.
+        """
+        stuck_after_ns = round(STUCK_AFTER_S * NS_PER_S)
+        silent_ns = vehicle.state_at_ns + self._silent_after_ns
+        stuck_ns = vehicle.moved_at_ns + stuck_after_ns
+        if silent_ns < now_ns:  # what it says next comes from now on
+            silent_ns = now_ns + self._silent_after_ns
+        if stuck_ns < now_ns or len(vehicle.memory.nodes) <= 1:  # so does its next way
+            stuck_ns = now_ns + stuck_after_ns
+        return min(silent_ns, stuck_ns)
+
+    def _is_gone(self, vehicle: Vehicle, now_ns: int) -> bool:
+        away_ns = now_ns - vehicle.unavailable_since_ns
+        return vehicle.unavailable_since_ns >= 0 and away_ns > CLOSE_AFTER_S * NS_PER_S
 
     def _is_stuck(self, vehicle: Vehicle, now_ns: int) -> bool:
         late = now_ns - vehicle.moved_at_ns > STUCK_AFTER_S * NS_PER_S
@@ -248,9 +277,9 @@ class Dispatcher:
         if not vehicle.acknowledged:
             return False
         nodes = self._traffic.grantable(number)
-        path = self._traffic.path(number)
-        whole = len(path) == len(self._traffic.base(number)) + len(nodes)
-        arrives = leg.stop_index != NO_STOP and whole and path[-1] == leg.goal
+        arrives = leg.stop_index != NO_STOP and self._traffic.would_end_at(
+            number, leg.goal, len(nodes)
+        )
         goes_on = (
             vehicle.has_order
             and vehicle.order_key == leg.key
@@ -258,7 +287,7 @@ class Dispatcher:
             and memory.nodes[-1].sequence_id < ORDER_NODES_MAX
         )
         # An order to stay is news enough: once acknowledged, older messages cannot come any more.
-        stays = not nodes and not goes_on and (arrives or bool(self._traffic.ghosts(number)))
+        stays = not nodes and not goes_on and (arrives or self._traffic.has_ghosts(number))
         if not (nodes or stays) or not (goes_on or vehicle.is_idle()):
             return False
         if leg.kept is not None:
@@ -267,7 +296,7 @@ class Dispatcher:
         if goes_on:
             memory.order_update_id += 1
         else:
-            start = self._graph.ids[path[0]]
+            start = self._graph.ids[self._traffic.node(number)]
             vehicle.begin_order(self._order_id(vehicle, leg), start, leg.key)
         names = [self._graph.ids[node] for node in nodes]
         vehicle.extend_order(names, leg.stop_index if arrives else NO_STOP)
@@ -338,11 +367,16 @@ class Dispatcher:
         waiting = (end for end in self._ends if end.job_id == job_id)
         return next(waiting, None) or self._memory.end_of(job_id)
 
-    def flush(self) -> bool:
-        """Write what changed, then publish what waits for it; False where the database is busy."""
-        if not self._ends and not any(v.changed for v in self._vehicles):
+    def flush(self, looked: Iterable[int]) -> bool:
+        """Write what changed, then publish what waits for it; False where the database is busy.
+
+        `looked`: those of whom something may have changed since this was last called.
+        """
+        vehicles = self._vehicles
+        self._unsaved |= {n for n in looked if vehicles[n].changed or vehicles[n].moved}
+        if not self._ends and not any(vehicles[n].changed for n in self._unsaved):
             return True
-        rows = [v for v in self._vehicles if v.changed or v.moved]
+        rows = [vehicles[n] for n in sorted(self._unsaved)]
         try:
             self._memory.save((v.memory for v in rows), self._ends)
         except MemoryBusyError as error:
@@ -350,6 +384,7 @@ class Dispatcher:
             log.warning("orders wait for the database", error=str(error))
             return False
         self._ends.clear()
+        self._unsaved.clear()
         for vehicle in rows:
             vehicle.changed = vehicle.moved = False
             if vehicle.instant:

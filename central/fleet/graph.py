@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from math import hypot
 from typing import Final
 
@@ -26,7 +27,8 @@ class FloorGraph:
         self.ids: tuple[str, ...] = tuple(nodes)
         self.number: dict[str, int] = {node_id: i for i, node_id in enumerate(self.ids)}
         self.kinds: tuple[str, ...] = tuple(node.kind for node in nodes.values())
-        self.xy_m = np.array([(n.x_m, n.y_m) for n in nodes.values()], np.float64).reshape(-1, 2)
+        self.places_m = [(float(n.x_m), float(n.y_m)) for n in nodes.values()]
+        self.xy_m = np.array(self.places_m, np.float64).reshape(-1, 2)
         self.xy32_m = self.xy_m.astype(np.float32)
         pairs = sorted(
             {(self.number[e.from_node], self.number[e.to_node]) for e in edges}
@@ -78,18 +80,20 @@ class Fields:
         self.closed: NDArray[np.uint8] = np.zeros(nodes, np.uint8)
         """Nodes that nobody may enter."""
         self.any_closed = False
+        self.version = 0
+        """Counts up when a row may be another goal's from then on."""
+        self._closed_nodes: frozenset[int] = frozenset()
 
-    def close(self, nodes: Collection[int]) -> bool:
+    def close(self, nodes: AbstractSet[int]) -> bool:
         """Set which nodes are closed; return whether that changed anything."""
-        if not nodes and not self.any_closed:
+        if nodes == self._closed_nodes:
             return False
+        self._closed_nodes = frozenset(nodes)
         self.any_closed = bool(nodes)
-        closed = np.zeros_like(self.closed)
-        closed[list(nodes)] = 1
-        if np.array_equal(closed, self.closed):
-            return False
-        self.closed = closed
+        self.closed = np.zeros_like(self.closed)
+        self.closed[list(nodes)] = 1
         self._row_of.clear()
+        self.version += 1
         return True
 
     def row(self, goal: int, keep: int = 0) -> int:
@@ -116,4 +120,5 @@ class Fields:
             more = np.full((min(used, max(1, self._rows_max - used)), len(self.closed)), np.inf)
             self.matrix = np.vstack([self.matrix, more.astype(np.float32)])
             return used
+        self.version += 1
         return self._row_of.popitem(last=False)[1]

@@ -22,6 +22,11 @@ IN_CHAIN = 1
 DECIDED = 2
 TURN_TANGENT_MIN = 0.05
 """Less than this (3 degrees) is no turn."""
+END, BEFORE, LENGTH, GOAL, ROW, FROZEN, STAYS, WAITS = range(8)
+"""Rows of what `pibt_steps` is told of each robot: the last node of its path and the one before it,
+how many nodes that has, its goal (-1: none) and the row of that in `fields_m`, whether it gets no
+further nodes, whether it is not to be pushed away from its goal, for how long it has waited."""
+TRACK_ROWS = 8
 
 
 @njit("float32[::1](int32[::1], int32[::1], float32[::1], uint8[::1], int64)", cache=True)
@@ -157,10 +162,10 @@ def _candidates(
 
 @njit(
     "int32[::1](int32[::1], int32[::1], float32[:, ::1], float32[:, ::1], int32[::1], int32[::1],"
-    " int32[::1], int32[::1], uint8[::1], uint8[::1], uint32)",
+    " int32[::1], int32[::1], uint8[::1], uint8[::1], uint32, int32[:, ::1], int64)",
     cache=True,
 )
-def pibt_step(
+def _step_on(
     indptr: Int32,
     indices: Int32,
     xy_m: Float32,
@@ -172,27 +177,16 @@ def pibt_step(
     frozen: Flags,
     closed: Flags,
     salt: int,
+    nobody: Int32,
+    degree: int,
 ) -> Int32:
-    """Return where each robot is after one step: where it was, or on a neighbouring node.
+    """Return where each robot is after one step, as `pibt_step` does.
 
-    fields_m: (goals, nodes) metres to each goal; field_of: each robot's row, -1 without a goal.
-    xy_m: (nodes, 2) where nodes are; before: where each robot came from, -1 where unknown.
-    at: each robot's node, all different. order: robots, the most important first.
-    frozen: robots that stay whatever happens. closed: nodes that nobody may enter.
-    Cost O(robots * degree) but for what pushing costs.
-
-    Priority inheritance with backtracking (Okumura et al., Artificial Intelligence 310, 2022): a
-    robot that wants an occupied node pushes its occupant, which goes first and may push in turn.
-    Here a chain of pushes must end on a node that is empty, or that a chain decided before leaves:
-    real robots cannot turn a full ring. So moves can always be carried out one after the other. No
-    two robots end on one node and none swap. The recursion is a stack of robots, each with its
-    sorted choices.
+    nobody: (2, nodes) of -1, and that again on return; degree: the most neighbours of a node.
     """
     robots = at.size
-    nodes = indptr.size - 1
-    degree = np.max(indptr[1:] - indptr[:-1])
-    occupant = np.full(nodes, -1, np.int32)
-    taken = np.full(nodes, -1, np.int32)
+    occupant = nobody[0]
+    taken = nobody[1]
     status = np.zeros(robots, np.uint8)
     target = at.copy()
     for r in range(robots):
@@ -244,7 +238,143 @@ def pibt_step(
                 continue
             status[stack[: depth + 1]] = DECIDED
             depth = -1
+    for r in range(robots):
+        occupant[at[r]] = taken[at[r]] = taken[target[r]] = -1
     return target
+
+
+@njit(
+    "int32[::1](int32[::1], int32[::1], float32[:, ::1], float32[:, ::1], int32[::1], int32[::1],"
+    " int32[::1], int32[::1], uint8[::1], uint8[::1], uint32)",
+    cache=True,
+)
+def pibt_step(
+    indptr: Int32,
+    indices: Int32,
+    xy_m: Float32,
+    fields_m: Float32,
+    field_of: Int32,
+    before: Int32,
+    at: Int32,
+    order: Int32,
+    frozen: Flags,
+    closed: Flags,
+    salt: int,
+) -> Int32:
+    """Return where each robot is after one step: where it was, or on a neighbouring node.
+
+    fields_m: (goals, nodes) metres to each goal; field_of: each robot's row, -1 without a goal.
+    xy_m: (nodes, 2) where nodes are; before: where each robot came from, -1 where unknown.
+    at: each robot's node, all different. order: robots, the most important first.
+    frozen: robots that stay whatever happens. closed: nodes that nobody may enter.
+    Cost O(robots * degree) but for what pushing costs.
+
+    Priority inheritance with backtracking (Okumura et al., Artificial Intelligence 310, 2022): a
+    robot that wants an occupied node pushes its occupant, which goes first and may push in turn.
+    Here a chain of pushes must end on a node that is empty, or that a chain decided before leaves:
+    real robots cannot turn a full ring. So moves can always be carried out one after the other. No
+    two robots end on one node and none swap. The recursion is a stack of robots, each with its
+    sorted choices.
+    """
+    nobody = np.full((2, indptr.size - 1), -1, np.int32)
+    degree = np.max(indptr[1:] - indptr[:-1])
+    return _step_on(
+        indptr, indices, xy_m, fields_m, field_of, before, at, order, frozen, closed, salt,
+        nobody, degree,
+    )  # fmt: skip
+
+
+@njit("boolean(int32[:, ::1], int32[::1], int32[::1], int32[::1], int64, uint8[::1])", cache=True)
+def _find_frozen(
+    tracks: Int32, who: Int32, at: Int32, goal: Int32, nodes_max: int, frozen: Flags
+) -> bool:
+    """Set which robots do not go on; return whether any does."""
+    anybody = False
+    for i in range(who.size):
+        r = who[i]
+        stays = tracks[STAYS, r] != 0 and goal[i] >= 0 and at[i] == goal[i]
+        held = tracks[FROZEN, r] != 0 or stays or tracks[LENGTH, r] > nodes_max
+        frozen[i] = 1 if held else 0
+        anybody = anybody or not held
+    return anybody
+
+
+@njit(
+    "Tuple((int32[:, ::1], int64, int64))(int32[::1], int32[::1], float32[:, ::1],"
+    " float32[:, ::1], int32[:, ::1], int32[::1], uint8[::1], int64, int64, int64)",
+    cache=True,
+)
+def pibt_steps(
+    indptr: Int32,
+    indices: Int32,
+    xy_m: Float32,
+    fields_m: Float32,
+    tracks: Int32,
+    who: Int32,
+    closed: Flags,
+    salt: int,
+    nodes_max: int,
+    steps_max: int,
+) -> tuple[Int32, int, int]:
+    """Return (moves, steps, salt) of steps of all robots, until nobody can go on.
+
+    tracks: (TRACK_ROWS, robots), a row for each of END ... WAITS; it is changed to what it is after
+    the steps. who: the robots that are somewhere, in the order of their numbers.
+    moves: (robot, node) in the order in which they can be carried out; salt: the last one used.
+    """
+    robots = who.size
+    at = np.empty(robots, np.int32)
+    before = np.empty(robots, np.int32)
+    goal = np.empty(robots, np.int32)
+    row = np.empty(robots, np.int32)
+    frozen = np.empty(robots, np.uint8)
+    waits = np.empty(robots, np.int64)
+    moves_max = 0
+    for i in range(robots):
+        r = who[i]
+        at[i] = tracks[END, r]
+        before[i] = tracks[BEFORE, r]
+        goal[i] = tracks[GOAL, r]
+        if goal[i] >= 0 and closed[goal[i]] != 0 and goal[i] != at[i]:
+            goal[i] = -1  # who cannot get there now wants nothing: others may pass
+        row[i] = tracks[ROW, r] if goal[i] >= 0 else -1
+        waits[i] = 0 if goal[i] < 0 or goal[i] == at[i] else tracks[WAITS, r] + 1
+        moves_max += max(0, nodes_max + 1 - tracks[LENGTH, r])
+    moves = np.empty((moves_max, 2), np.int32)
+    nobody = np.full((2, indptr.size - 1), -1, np.int32)
+    degree = np.max(indptr[1:] - indptr[:-1])
+    count = 0
+    steps = 0
+    while steps < steps_max:
+        if not _find_frozen(tracks, who, at, goal, nodes_max, frozen):
+            break
+        # Who waits longest goes first, who wants nothing last: the others may push it away.
+        order = np.argsort(-waits, kind="mergesort").astype(np.int32)
+        salt = (salt + 1) & 0xFFFFFFFF
+        after = _step_on(
+            indptr, indices, xy_m, fields_m, row, before, at, order, frozen, closed, salt,
+            nobody, degree,
+        )  # fmt: skip
+        first = count
+        for i in range(robots):
+            if after[i] != at[i]:
+                moves[count, 0] = who[i]
+                moves[count, 1] = after[i]
+                count += 1
+                before[i] = at[i]
+                at[i] = after[i]
+                tracks[LENGTH, who[i]] += 1
+        if count == first:
+            break
+        for i in range(robots):
+            waits[i] = 0 if goal[i] < 0 or goal[i] == at[i] else waits[i] + 1
+        steps += 1
+    for i in range(robots):
+        r = who[i]
+        tracks[END, r] = at[i]
+        tracks[BEFORE, r] = before[i]
+        tracks[WAITS, r] = waits[i]
+    return moves[:count], steps, salt
 
 
 @njit("int64[::1](float64[:, ::1])", cache=True)

@@ -18,9 +18,10 @@ from central.tables import job_end, metadata, robot_order
 BUSY_TIMEOUT_MS: Final = 5_000
 NO_STOP: Final = -1
 GHOST: Final = -1
+_encode = msgspec.json.Encoder().encode
 
 
-class SentNode(msgspec.Struct, frozen=True, kw_only=True):
+class SentNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A node of the running order. `stop_index`: the stop of the job whose action is done there.
 
     `update_id` GHOST: it was sent, given up, and stays reserved until the vehicle is past it.
@@ -93,6 +94,12 @@ class OrderMemory:
         self._engine = _engine(url)
         metadata.create_all(self._engine, tables=[robot_order, job_end])
         self._connection: Connection = self._engine.connect()
+        replaced = [column.name for column in robot_order.columns if not column.primary_key]
+        statement = upsert_statement(self._connection, robot_order, replace=replaced)
+        written = statement.compile(dialect=self._engine.dialect)
+        self._write_sql = str(written)
+        self._write_order: Sequence[str] | None = written.positiontup
+        """Whose values go where; None: by name."""
 
     def load(self) -> dict[str, Memory]:
         """Return what was kept, by robot id."""
@@ -118,16 +125,19 @@ class OrderMemory:
         try:
             with self._connection.begin():
                 self._write(rows)
-                insert_new(self._connection, job_end, [msgspec.to_builtins(end) for end in ends])
+                if ends:
+                    rows_of_ends = [msgspec.to_builtins(end) for end in ends]
+                    insert_new(self._connection, job_end, rows_of_ends)
         except OperationalError as error:
             raise MemoryBusyError(f"robot_order: cannot be written: {error.orig}") from error
 
     def _write(self, rows: list[dict[str, str | int]]) -> None:
+        """Write rows by a statement compiled once: this runs several times a second."""
         if not rows:
             return
-        changed = tuple(name for name in rows[0] if name != "robot_id")
-        statement = upsert_statement(self._connection, robot_order, replace=changed)
-        self._connection.execute(statement, rows)
+        order = self._write_order
+        values = [tuple(row[name] for name in order) for row in rows] if order else rows
+        self._connection.exec_driver_sql(self._write_sql, values)
 
     def close(self) -> None:
         """Close the connection."""
@@ -152,7 +162,10 @@ def _from_row(row: RowMapping) -> Memory:
 
 
 def _to_row(memory: Memory) -> dict[str, str | int]:
-    ghosts = [SentNode(node_id=n, sequence_id=0, update_id=GHOST) for n in memory.ghosts]
+    nodes: Sequence[SentNode] = memory.nodes
+    if memory.ghosts:
+        ghosts = (SentNode(node_id=n, sequence_id=0, update_id=GHOST) for n in memory.ghosts)
+        nodes = (*nodes, *ghosts)
     kept = memory.kept
     return {
         "robot_id": memory.robot_id,
@@ -161,9 +174,9 @@ def _to_row(memory: Memory) -> dict[str, str | int]:
         "order_header_id": memory.order_header_id,
         "actions_header_id": memory.actions_header_id,
         "job_id": kept.job.job_id if kept else "",
-        "job": msgspec.json.encode(kept).decode() if kept else "",
+        "job": _encode(kept).decode() if kept else "",
         "stops_done": memory.stops_done,
-        "sent_nodes": msgspec.json.encode([*memory.nodes, *ghosts]).decode(),
+        "sent_nodes": _encode(nodes).decode(),
         "changed_at_ns": memory.sent_at_ns,
     }
 

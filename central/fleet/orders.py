@@ -63,7 +63,7 @@ def instant_bytes(vehicle: VehicleId, memory: Memory, action_type: str, now_ns: 
 
 
 def _node(sent: SentNode, job: TransportJob | None, graph: FloorGraph, map_id: str) -> Node:
-    x_m, y_m = graph.xy_m[graph.number[sent.node_id]]
+    x_m, y_m = graph.places_m[graph.number[sent.node_id]]
     actions: tuple[Action, ...] = ()
     if sent.stop_index != NO_STOP:
         assert job is not None, "an action belongs to a job"
@@ -72,7 +72,7 @@ def _node(sent: SentNode, job: TransportJob | None, graph: FloorGraph, map_id: s
         node_id=sent.node_id,
         sequence_id=sent.sequence_id,
         released=True,
-        node_position=NodePosition(x=float(x_m), y=float(y_m), map_id=map_id),
+        node_position=NodePosition(x=x_m, y=y_m, map_id=map_id),
         actions=actions,
     )
 

@@ -7,8 +7,8 @@ asked is told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from functools import cache
 from typing import Final
 
@@ -16,13 +16,15 @@ import structlog
 
 from central.config import CentralConfig
 from central.fleet.book import ATTEMPTS_MAX, NOBODY, BookFullError, Entry, JobBook
-from central.fleet.charging import Charging
+from central.fleet.charging import LOW_PERCENT, Charging
 from central.fleet.dispatch import Dispatcher, Doubt, Leg
 from central.fleet.graph import FloorGraph
 from central.fleet.jobs import JobEvent, JobProgress, Stop, TransportJob
 from central.fleet.memory import JobEnd, KeptJob, Memory, OrderMemory
+from central.fleet.news import News
 from central.fleet.traffic import NO_GOAL, Traffic, Wish
 from central.fleet.vehicle import Vehicle
+from central.fleet.view import RobotView, view_of
 from runtime.bus import Bus, Incoming
 from runtime.clock import NS_PER_S
 from runtime.lanes import Lane
@@ -46,26 +48,6 @@ STRANGERS_MAX: Final = 1_000
 BROKEN: Final = frozenset({"OFFLINE", "CONNECTIONBROKEN"})
 NO_LEG: Final = Leg(key=("", 0), goal=NO_GOAL)
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RobotView:
-    """A robot as the fleet sees it, for pages and figures."""
-
-    robot_id: str
-    node_id: str
-    job_id: str
-    stop_index: int
-    order_id: str
-    base: tuple[str, ...]
-    """Its nodes: where it is and where it may drive."""
-    planned: tuple[str, ...]
-    available: bool
-    detail: str
-    """Why it gets no nodes, or why it has its job."""
-    battery_charge: float
-    last_state_at_ns: int
-    """UTC; 0: never."""
 
 
 class Fleet:
@@ -114,6 +96,19 @@ class Fleet:
         )
         self._book = JobBook()
         self._charging = Charging(self._graph)
+        self._state_topics = {
+            topics.topic(config.fleet.interface_name, v.manufacturer, v.serial, topics.STATE): known
+            for v, known in self._by_id.items()
+        }
+        self._news = News(len(self._vehicles))
+        self._away: set[int] = set()
+        """Robots that get no nodes now."""
+        self._unheard: set[int] = set()
+        """Robots that have not acknowledged what they were sent last."""
+        self._free: dict[int, str] = {}
+        """Robots that may be given a job, with their ids."""
+        self._on_power: set[int] = set()
+        """Robots without a job that charge, or should."""
         self._early: list[TransportJob] = []
         self._begun = False
         self._strangers: dict[topics.VehicleId, int] = {}
@@ -144,7 +139,17 @@ class Fleet:
 
     def robots(self) -> tuple[RobotView, ...]:
         """Return how the robots stand; on the fleet's lane, or while it does nothing."""
-        return tuple(self._view(v, self._why[v.number]) for v in self._vehicles if self._why)
+        if not self._why:
+            return ()
+        now_ns, utc_ns = self._clock.monotonic_ns(), self._clock.now_ns()
+        jobs, why = self._book.entries, self._why
+        return tuple(
+            view_of(
+                v, self._traffic, entry=jobs.get(v.job_id), why=why[v.number],
+                now_ns=now_ns, utc_ns=utc_ns,
+            )
+            for v in self._vehicles
+        )  # fmt: skip
 
     def strangers(self) -> tuple[str, ...]:
         """Return vehicles that speak here and are not in robots.csv: they get no orders."""
@@ -185,6 +190,7 @@ class Fleet:
                 ghosts = [number[name] for name in memory.ghosts]
                 self._traffic.adopt(vehicle.number, nodes, ghosts)
                 vehicle.acknowledged = memory.was_acknowledged or not memory.order_id
+                self._unheard.add(vehicle.number)
             if memory.kept is not None and not memory.kept.ended:
                 self._adopt_job(vehicle, memory.kept.job)
         for vehicle in self._vehicles:
@@ -205,7 +211,8 @@ class Fleet:
         stops_done = vehicle.memory.stops_done
         self._book.submit(job, self._clock.monotonic_ns())
         entry = self._book.entries[job.job_id]
-        entry.robot, entry.started, entry.stop_index = vehicle.number, True, stops_done
+        self._book.begin(entry)
+        entry.robot, entry.stop_index = vehicle.number, stops_done
         entry.reason = "it had the job before central's restart"
         vehicle.job_id = job.job_id
         vehicle.order_key = (job.job_id, stops_done)
@@ -216,7 +223,7 @@ class Fleet:
         if self._stopped:
             return
         for incoming in batch:
-            vehicle = self._vehicle_of(incoming.topic)
+            vehicle = self._state_topics.get(incoming.topic) or self._vehicle_of(incoming.topic)
             if vehicle is None:
                 continue
             try:
@@ -225,6 +232,7 @@ class Fleet:
                 self._refuse(incoming.topic, str(error))
                 continue
             if vehicle.take(state, self._clock.monotonic_ns()):
+                self._news.mark(vehicle.number)
                 self._dispatcher.follow(vehicle)
                 self._follow_job(vehicle)
             else:
@@ -246,6 +254,7 @@ class Fleet:
             except WireError as error:
                 self._refuse(incoming.topic, str(error))
                 continue
+            self._news.mark(vehicle.number)
             if said.connection_state in BROKEN:
                 vehicle.suspected_at_ns = self._clock.monotonic_ns()
             elif vehicle.state is None:
@@ -344,6 +353,7 @@ class Fleet:
         Nothing is ever done twice: what may have been done fails, and what may still be done by a
         message on its way is asked of nobody else.
         """
+        self._news.mark(vehicle.number)
         entry = self._book.entries.get(vehicle.job_id)
         if entry is None or not entry.started:
             return
@@ -371,7 +381,8 @@ class Fleet:
         """Let another robot do a job of which nothing is done."""
         self._metrics.count("fleet_jobs_reassigned")
         log.info("job goes to another robot", job=entry.job.job_id, robot=vehicle.robot_id, why=why)
-        entry.robot, entry.started = NOBODY, False
+        self._book.give_back(entry)
+        self._news.mark(vehicle.number)
         vehicle.job_id = ""
         self._mark_ended(vehicle, entry, "handed_back", why)
 
@@ -381,6 +392,7 @@ class Fleet:
             vehicle = self._vehicles[entry.robot]
             robot_id = vehicle.robot_id
             vehicle.job_id = ""
+            self._news.mark(vehicle.number)
             self._mark_ended(vehicle, entry, event, detail)
             if event in {"done", "failed"}:
                 self._dispatcher.keep_end(
@@ -390,7 +402,7 @@ class Fleet:
                         ended_at_ns=self._clock.now_ns(),
                     )
                 )  # fmt: skip
-        del self._book.entries[job.job_id]
+        self._book.end(entry)
         self._metrics.count("fleet_jobs", event)
         self._tell(job, robot_id, event, entry.stop_index, detail)
 
@@ -422,14 +434,14 @@ class Fleet:
         else:
             self._tick()
 
-    def _rest_until_ns(self, why: Mapping[int, str]) -> int:
+    def _rest_until_ns(self) -> int:
         """Return until when a tick would find nothing to do if nobody says anything; 0: it may.
 
         So it is where no job is in hand, nobody charges, is on the way or has to answer. What
         happens next by itself is then that a robot has been silent for too long.
         """
         rests = not (
-            self._book.entries or self._progress or self._charging.anybody or any(why.values())
+            self._book.entries or self._progress or self._charging.anybody or self._away
         ) and all(v.rests for v in self._vehicles)
         if not (rests and self._traffic.rests):
             return 0
@@ -440,29 +452,46 @@ class Fleet:
         if self._stopped:
             return
         began_ns = self._clock.monotonic_ns()
-        why = {v.number: self._dispatcher.why_unavailable(v, began_ns) for v in self._vehicles}
-        self._watch(why)
-        self._traffic.close(self._dispatcher.closed_nodes())
-        self._assign(why)
-        self._traffic.plan({v.number: self._wish(v, why[v.number]) for v in self._vehicles})
-        for vehicle in self._vehicles:
-            if not why[vehicle.number]:
-                self._extend(vehicle)
-        if self._dispatcher.flush():
+        looked = self._news.take(began_ns) | self._away | self._unheard
+        vehicles = [self._vehicles[number] for number in sorted(looked)]
+        for vehicle in vehicles:
+            self._see(vehicle, began_ns)
+        self._watch(vehicles)
+        self._traffic.close(self._dispatcher.closed_nodes(vehicles, self._away))
+        looked |= self._assign(looked)
+        self._traffic.plan({number: self._wish(number) for number in looked})
+        looked |= self._traffic.take_changed()
+        for number in sorted(looked):
+            if number not in self._away:
+                self._extend(self._vehicles[number])
+        if self._dispatcher.flush(looked):
             told, self._progress = self._progress, []
             for progress in told:
                 self._on_progress(progress)
-        self._why = why
-        self._rests_until_ns = self._rest_until_ns(why)
+        self._rests_until_ns = self._rest_until_ns()
         self._metrics.latency("fleet_tick_ms", (self._clock.monotonic_ns() - began_ns) / 1e6)
 
-    def _watch(self, why: dict[int, str]) -> None:
+    def _see(self, vehicle: Vehicle, now_ns: int) -> None:
+        """Note whether a robot gets nodes, and when that may change by itself."""
+        number = vehicle.number
+        why = self._why[number] = self._dispatcher.why_unavailable(vehicle, now_ns)
+        if why:
+            self._away.add(number)
+        elif number in self._away:
+            self._away.discard(number)
+        if vehicle.acknowledged:
+            self._unheard.discard(number)
+        if not self._news.has_time(number):
+            self._news.look_after(number, self._dispatcher.look_again_at_ns(vehicle, now_ns))
+
+    def _watch(self, vehicles: Sequence[Vehicle]) -> None:
         """Repeat what is not acknowledged, ask who is silent, give up who is lost."""
         now_ns = self._clock.monotonic_ns()
         lost_ns = round(LOST_AFTER * self._config.silent_after_s * NS_PER_S)
-        for vehicle in self._vehicles:
+        for vehicle in vehicles:
+            why = self._why[vehicle.number]
             suspect = vehicle.suspected_at_ns >= vehicle.state_at_ns
-            if vehicle.state is None or suspect or why[vehicle.number].startswith("silent"):
+            if vehicle.state is None or suspect or why.startswith("silent"):
                 self._dispatcher.ask(vehicle)
             gave_up = not vehicle.acknowledged and self._dispatcher.repeat(vehicle)
             if not gave_up and vehicle.unavailable_since_ns < 0:
@@ -473,26 +502,52 @@ class Fleet:
                 entry = None
             away_ns = now_ns - vehicle.unavailable_since_ns
             if vehicle.unavailable_since_ns >= 0 and away_ns > lost_ns and entry is not None:
-                self._end_job(entry, "failed", f"{vehicle.robot_id} {why[vehicle.number]}")
+                self._end_job(entry, "failed", f"{vehicle.robot_id} {why}")
 
-    def _assign(self, why: dict[int, str]) -> None:
-        free: dict[int, str] = {}
-        for vehicle in self._vehicles:
-            entry = self._book.entries.get(vehicle.job_id)
-            if entry is None or not entry.started:
+    def _assign(self, looked: AbstractSet[int]) -> set[int]:
+        """Give jobs to free robots; return the robots that may have another goal now."""
+        changed: set[int] = set()
+        for number in sorted(looked | self._on_power):
+            vehicle, charger = self._vehicles[number], self._charging.goal(number)
+            if self._is_free(vehicle):
+                self._free[number] = vehicle.robot_id
+            else:
+                self._free.pop(number, None)
+            if self._charging.goal(number) != charger:
+                changed.add(number)
+        utc_ns = self._clock.now_ns()
+        given = self._book.given
+        if not given and not (self._free and self._book.anybody_waits(utc_ns)):
+            return changed
+        for entry in given:
+            vehicle = self._vehicles[entry.robot]
+            if vehicle.job_id == entry.job.job_id:
                 vehicle.job_id = ""
-                if not why[vehicle.number] and not self._is_charging(vehicle):
-                    free[vehicle.number] = vehicle.robot_id
-        ways_m = self._traffic.ways_m(sorted(free))
+                changed.add(entry.robot)
+        ways_m = self._traffic.ways_m(sorted(self._free))
         self._book.assign(
-            free,
+            self._free,
             lambda stop: ways_m(self._graph.number[stop.node_id]),
             now_ns=self._clock.monotonic_ns(),
-            utc_ns=self._clock.now_ns(),
+            utc_ns=utc_ns,
         )
-        for entry in self._book.entries.values():
-            if entry.robot != NOBODY:
-                self._vehicles[entry.robot].job_id = entry.job.job_id
+        for entry in self._book.given:
+            self._vehicles[entry.robot].job_id = entry.job.job_id
+            changed.add(entry.robot)
+        return changed
+
+    def _is_free(self, vehicle: Vehicle) -> bool:
+        """Return whether a robot may be given a job; sends it to a charger where it needs one."""
+        number = vehicle.number
+        self._on_power.discard(number)
+        entry = self._book.entries.get(vehicle.job_id)
+        if (entry is not None and entry.started) or number in self._away:
+            return False
+        charges = self._is_charging(vehicle)
+        assert vehicle.state is not None, "who has not said anything is not available"
+        if charges or vehicle.state.battery_state.battery_charge < LOW_PERCENT:
+            self._on_power.add(number)
+        return not charges
 
     def _is_charging(self, vehicle: Vehicle) -> bool:
         """Return whether a robot without a job is to charge now."""
@@ -508,19 +563,20 @@ class Fleet:
         )
         return self._charging.goal(number) is not None
 
-    def _wish(self, vehicle: Vehicle, why: str) -> Wish:
-        entry = self._book.entries.get(vehicle.job_id)
-        charger = self._charging.goal(vehicle.number)
+    def _wish(self, number: int) -> Wish:
+        entry = self._book.entries.get(self._vehicles[number].job_id)
         if entry is not None:
-            return _wish_of(self._graph.number[entry.stop.node_id], bool(why))
-        return _wish_of(NO_GOAL if charger is None else charger, bool(why))
+            return _wish_of(self._graph.number[entry.stop.node_id], number in self._away)
+        charger = self._charging.goal(number)
+        return _wish_of(NO_GOAL if charger is None else charger, number in self._away)
 
     def _extend(self, vehicle: Vehicle) -> None:
         if not vehicle.acknowledged or not self._traffic.may_release(vehicle.number):
             return
         entry = self._book.entries.get(vehicle.job_id)
         if entry is None:
-            self._dispatcher.extend(vehicle, NO_LEG)
+            if self._dispatcher.extend(vehicle, NO_LEG):
+                self._unheard.add(vehicle.number)
             return
         leg = Leg(
             key=(entry.job.job_id, entry.stop_index),
@@ -528,29 +584,12 @@ class Fleet:
             stop_index=entry.stop_index,
             kept=KeptJob(job=entry.job),
         )
-        if self._dispatcher.extend(vehicle, leg) and not entry.started:
-            entry.started = True
+        if not self._dispatcher.extend(vehicle, leg):
+            return
+        self._unheard.add(vehicle.number)
+        if not entry.started:
+            self._book.begin(entry)
             self._tell(entry.job, vehicle.robot_id, "assigned", 0, entry.reason)
-
-    def _view(self, vehicle: Vehicle, why: str) -> RobotView:
-        number, entry = vehicle.number, self._book.entries.get(vehicle.job_id)
-        path = self._traffic.path(number)
-        names = tuple(self._graph.ids[node] for node in path)
-        owned = len(self._traffic.base(number))
-        age_ns = self._clock.monotonic_ns() - vehicle.state_at_ns
-        return RobotView(
-            robot_id=vehicle.robot_id,
-            node_id=names[0] if names else "",
-            job_id=vehicle.job_id,
-            stop_index=entry.stop_index if entry else 0,
-            order_id=vehicle.memory.order_id if vehicle.has_order else "",
-            base=names[:owned],
-            planned=names[owned:],
-            available=not why,
-            detail=why or (entry.reason if entry else ""),
-            battery_charge=vehicle.state.battery_state.battery_charge if vehicle.state else 0.0,
-            last_state_at_ns=self._clock.now_ns() - age_ns if vehicle.state else 0,
-        )
 
 
 @cache

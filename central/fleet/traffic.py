@@ -6,6 +6,9 @@ node is released to a robot only when all visits before are its own or REPORTED 
 nodes of different robots are disjoint whatever is lost, late or doubled on the wire. Released nodes
 are never taken back. Planning goes on from the END of each path, one step of all robots at a time.
 Every step can be carried out one robot after the other, so can the plan: nobody waits in a circle.
+
+What a step needs of each robot stays in one array from plan to plan; only what changed is written
+to it.
 """
 
 from __future__ import annotations
@@ -20,7 +23,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from central.fleet.graph import Fields, FloorGraph
-from central.fleet.kernels import pibt_step
+from central.fleet.kernels import (
+    BEFORE,
+    END,
+    FROZEN,
+    GOAL,
+    LENGTH,
+    ROW,
+    STAYS,
+    TRACK_ROWS,
+    WAITS,
+    pibt_steps,
+)
 
 NO_GOAL: Final = -1
 NOWHERE: Final = -1
@@ -45,8 +59,6 @@ class Track:
     """The node before `visits[0]`."""
     ghosts: list[Visit] = field(default_factory=list)
     """Sent, never acknowledged, given up: nobody's until something newer is acknowledged."""
-    waits: int = 0
-    """Plans and steps since its goal was set and not reached; 0: it wants nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +82,16 @@ class Traffic:
         self._tracks = [Track() for _ in range(robots)]
         self._queues: dict[int, deque[Visit]] = {}
         self._salt = 0
+        self._wishes = [Wish()] * robots
+        self._table: NDArray[np.int32] = np.full((TRACK_ROWS, robots), NO_GOAL, np.int32)
+        """A column per robot, with what `pibt_steps` asks for; WAITS is kept nowhere else."""
+        self._table[[LENGTH, FROZEN, STAYS, WAITS]] = 0
+        self._stale: set[int] = set()
+        """Robots whose paths changed since they were written to the table."""
+        self._placed: NDArray[np.int32] = np.zeros(0, np.int32)
+        self._lacks_rows = False
+        self._rows_version = self.fields.version
+        self._changed: set[int] = set()
 
     # --- where robots are -----------------------------------------------------------------------
 
@@ -82,7 +104,8 @@ class Traffic:
         track.visits = [self._visit(robot, node, first=True)]
         track.released = 1
         track.came_from = NOWHERE
-        track.waits = 0
+        self._table[WAITS, robot] = 0
+        self._note(robot)
         self.replan()
         return True
 
@@ -93,6 +116,7 @@ class Traffic:
         track.visits = [self._visit(robot, node) for node in nodes]
         track.released = len(nodes)
         track.ghosts = [self._visit(robot, node) for node in ghosts]
+        self._note(robot)
 
     def is_placed(self, robot: int) -> bool:
         """Return whether it is known where `robot` is."""
@@ -141,6 +165,7 @@ class Traffic:
         self._forget(track.visits[:index])
         del track.visits[:index]
         track.released -= index
+        self._note(robot)
 
     # --- releasing --------------------------------------------------------------------------------
 
@@ -164,6 +189,11 @@ class Traffic:
             return True
         return self._is_first(track.visits[track.released])
 
+    def would_end_at(self, robot: int, node: int, count: int) -> bool:
+        """Return whether the path ends on `node`, all released with the next `count` nodes."""
+        track = self._tracks[robot]
+        return len(track.visits) == track.released + count and track.visits[-1].node == node
+
     def release(self, robot: int, count: int) -> None:
         """Give `robot` its next `count` planned nodes for good."""
         track = self._tracks[robot]
@@ -177,25 +207,35 @@ class Traffic:
         track.ghosts += track.visits[kept:]
         del track.visits[kept:]
         track.released = len(track.visits)
+        self._note(robot)
 
     def forget_ghosts(self, robot: int, count: int | None = None) -> None:
         """Free the last `count` nodes given up (all: the vehicle acknowledged something newer)."""
         ghosts = self._tracks[robot].ghosts
+        if not ghosts:
+            return
         first = 0 if count is None else len(ghosts) - count
         self._forget(ghosts[first:])
         del ghosts[first:]
+        self._changed.add(robot)
 
     def ghosts(self, robot: int) -> list[int]:
         """Return the nodes that were sent to `robot`, given up and are still reserved."""
         return [visit.node for visit in self._tracks[robot].ghosts]
 
+    def has_ghosts(self, robot: int) -> bool:
+        """Return whether nodes that were given up are still reserved for `robot`."""
+        return bool(self._tracks[robot].ghosts)
+
     # --- planning ---------------------------------------------------------------------------------
 
     def replan(self) -> None:
         """Drop what is planned and not released. Bases are disjoint, so their ends are, too."""
-        for track in self._tracks:
-            self._forget(track.visits[track.released :])
-            del track.visits[track.released :]
+        for robot, track in enumerate(self._tracks):
+            if len(track.visits) > track.released:
+                self._forget(track.visits[track.released :])
+                del track.visits[track.released :]
+                self._note(robot)
 
     def close(self, nodes: set[int]) -> None:
         """Let nobody plan into these nodes; what is planned is planned again where that changed."""
@@ -205,10 +245,9 @@ class Traffic:
     @property
     def rests(self) -> bool:
         """Return whether nobody has a way before them, and nobody is kept from planning one."""
-        return not self.fields.any_closed and all(
-            len(track.visits) == 1 and not track.ghosts and not track.waits
-            for track in self._tracks
-        )
+        if self.fields.any_closed or self._table[WAITS].any():
+            return False
+        return all(len(track.visits) == 1 and not track.ghosts for track in self._tracks)
 
     def rest(self) -> None:
         """Do what `plan` does where nobody wants anything and everybody may go: hardly anything."""
@@ -217,81 +256,91 @@ class Traffic:
     def plan(self, wishes: Mapping[int, Wish]) -> int:
         """Append to the paths until nobody can go on; return how many steps were taken.
 
-        Who wants to go to a closed node waits like one who wants nothing, so that others can pass.
+        `wishes` are those of robots that may want something else than in the last plan: the others
+        want what they wanted. Who wants to go to a closed node waits like one who wants nothing, so
+        that others can pass.
         """
-        robots = [r for r in wishes if self._tracks[r].visits]
-        if self.fields.any_closed:
-            wishes = {robot: self._possible(robot, wishes[robot]) for robot in robots}
-        if not robots:
+        for robot, wish in wishes.items():
+            self._want(robot, wish)
+        self._write_stale()
+        if not self._placed.size:
             return 0
-        field_of = self._field_rows(robots, wishes)
-        for robot in robots:
-            track, goal = self._tracks[robot], wishes[robot].goal
-            track.waits = 0 if goal in {NO_GOAL, track.visits[-1].node} else track.waits + 1
-        for step in range(STEPS_PER_PLAN_MAX):
-            if not self._step(robots, wishes, field_of):
-                return step
-        return STEPS_PER_PLAN_MAX
-
-    def _possible(self, robot: int, wish: Wish) -> Wish:
-        is_there = self._tracks[robot].visits[-1].node == wish.goal
-        if wish.goal == NO_GOAL or is_there or not self.fields.closed[wish.goal]:
-            return wish
-        return Wish(frozen=wish.frozen)
-
-    def _field_rows(self, robots: Sequence[int], wishes: Mapping[int, Wish]) -> list[int]:
-        rows = []
-        for i, robot in enumerate(robots):
-            goal = wishes[robot].goal
-            rows.append(NO_GOAL if goal == NO_GOAL else self.fields.row(goal, keep=i))
-        return rows
-
-    def _step(
-        self, robots: Sequence[int], wishes: Mapping[int, Wish], field_of: Sequence[int]
-    ) -> bool:
-        """Append at most one node to each path; return whether any was."""
-        tracks = [self._tracks[r] for r in robots]
-        ends = [track.visits[-1].node for track in tracks]
-        frozen = [
-            self._is_frozen(track, wishes[r], end)
-            for r, track, end in zip(robots, tracks, ends, strict=True)
-        ]
-        if all(frozen):
-            return False
-        # Who waits longest goes first, who wants nothing last: the others may push it away.
-        order = sorted(range(len(robots)), key=lambda i: -tracks[i].waits)
-        self._salt = (self._salt + 1) & 0xFFFFFFFF
-        after = pibt_step(
+        if self._lacks_rows or self._rows_version != self.fields.version:
+            self._find_rows()
+        moves, steps, self._salt = pibt_steps(
             self.graph.indptr,
             self.graph.indices,
             self.graph.xy32_m,
             self.fields.matrix,
-            np.array(field_of, np.int32),
-            np.array([_before_end(track) for track in tracks], np.int32),
-            np.array(ends, np.int32),
-            np.array(order, np.int32),
-            np.array(frozen, np.uint8),
+            self._table,
+            self._placed,
             self.fields.closed,
             self._salt,
-        ).tolist()
-        if after == ends:
-            return False
+            self._path_nodes_max,
+            STEPS_PER_PLAN_MAX,
+        )
         # Who leaves goes into the queues before who comes: chains end where it is empty, so the
         # order of visits on one node is the order of steps.
-        for i, robot in enumerate(robots):
-            track = tracks[i]
-            if after[i] != ends[i]:
-                track.visits.append(self._visit(robot, after[i]))
-            goal = wishes[robot].goal
-            track.waits = 0 if goal in {NO_GOAL, after[i]} else track.waits + 1
-        return True
+        for robot, node in moves.tolist():
+            self._tracks[robot].visits.append(self._visit(robot, node))
+            self._changed.add(robot)
+        return steps
 
-    def _is_frozen(self, track: Track, wish: Wish, end: int) -> bool:
-        return (
-            wish.frozen
-            or (wish.stays_at_goal and end == wish.goal)
-            or len(track.visits) > self._path_nodes_max
-        )
+    def take_changed(self) -> set[int]:
+        """Return the robots whose path, or whose turn on it, changed since this was last asked."""
+        changed, self._changed = self._changed, set()
+        return changed
+
+    def _want(self, robot: int, wish: Wish) -> None:
+        before = self._wishes[robot]
+        if wish is before or wish == before:
+            return
+        self._wishes[robot] = wish
+        self._table[FROZEN, robot] = wish.frozen
+        self._table[STAYS, robot] = wish.stays_at_goal
+        if wish.goal != before.goal:
+            self._table[GOAL, robot] = wish.goal
+            self._table[ROW, robot] = NO_GOAL
+            self._lacks_rows = True
+
+    def _note(self, robot: int) -> None:
+        """Note that the path of `robot` changed."""
+        self._stale.add(robot)
+        self._changed.add(robot)
+
+    def _write_stale(self) -> None:
+        for robot in self._stale:
+            visits = self._tracks[robot].visits
+            before = visits[-2].node if len(visits) > 1 else self._tracks[robot].came_from
+            is_new = self._table[END, robot] == NOWHERE
+            self._table[END, robot] = visits[-1].node if visits else NOWHERE
+            self._table[BEFORE, robot] = before
+            self._table[LENGTH, robot] = len(visits)
+            if is_new:
+                self._placed = np.flatnonzero(self._table[END] != NOWHERE).astype(np.int32)
+        self._stale.clear()
+
+    def _find_rows(self) -> None:
+        """Give each robot that can go to its goal the row of it; makes those that are not there.
+
+        Rows of goals that are closed are not made: they would be asked for again and again.
+        """
+        table, fields = self._table, self.fields
+        if self._rows_version == fields.version:
+            self._fill_rows(keep_all=False)
+        if self._rows_version != fields.version:  # a row may be another goal's now
+            table[ROW] = NO_GOAL
+            self._fill_rows(keep_all=True)
+            self._rows_version = fields.version
+        # Who cannot go to a closed goal now may once the path ends there.
+        self._lacks_rows = bool(((table[GOAL] != NO_GOAL) & (table[ROW] == NO_GOAL)).any())
+
+    def _fill_rows(self, *, keep_all: bool) -> None:
+        end, goal, row = self._table[END], self._table[GOAL], self._table[ROW]
+        lacks = (end != NOWHERE) & (goal != NO_GOAL) & (row == NO_GOAL)
+        lacks &= (self.fields.closed[goal] == 0) | (goal == end)
+        for i, robot in enumerate(np.flatnonzero(lacks).tolist()):
+            row[robot] = self.fields.row(int(goal[robot]), keep=i if keep_all else 0)
 
     # --- queues -----------------------------------------------------------------------------------
 
@@ -308,7 +357,9 @@ class Traffic:
         for visit in visits:
             queue = self._queues[visit.node]
             queue.remove(visit)
-            if not queue:
+            if queue:
+                self._changed.add(queue[0].robot)  # it may be its turn now
+            else:
                 del self._queues[visit.node]
 
     def _is_first(self, visit: Visit) -> bool:
@@ -328,8 +379,3 @@ class Traffic:
             if any(visit is v for v in (*track.visits[: track.released], *track.ghosts)):
                 found.append(visit)
         return found
-
-
-def _before_end(track: Track) -> int:
-    """Return the node before the end of a path."""
-    return track.visits[-2].node if len(track.visits) > 1 else track.came_from

@@ -81,8 +81,35 @@ def test_overdue_goes_before_priority_before_due_time_before_age() -> None:
         one = {0: "acme/r0"}
         [job_id] = [j for j, robot in assign(book, one, now_ns=100).items() if robot == 0]
         taken.append(job_id)
-        del book.entries[job_id]
+        book.end(book.entries[job_id])
     assert taken == ["overdue", "high", "due", "old"]
+
+
+def test_the_order_follows_the_clock_also_where_that_is_set_back() -> None:
+    book = JobBook()
+    book.submit(transport("high", "A", priority=1), 0)
+    book.submit(transport("due", "A", due_at_ns=50), 0)
+    one = {0: "acme/r0"}
+    assert assign(book, one, now_ns=49) == {"high": 0, "due": NOBODY}
+    assert assign(book, one, now_ns=50) == {"high": NOBODY, "due": 0}
+    assert assign(book, one, now_ns=10) == {"high": 0, "due": NOBODY}
+
+
+def test_jobs_given_and_not_begun_are_known_until_they_are_given_back() -> None:
+    book = JobBook()
+    book.submit(transport("T1", "A"), 0)
+    book.submit(transport("T2", "A"), 0)
+    assert book.anybody_waits(0)
+    assign(book, {0: "acme/r0", 1: "acme/r1"})
+    first, second = (book.entries[job_id] for job_id in ("T1", "T2"))
+    assert {entry.job.job_id for entry in book.given} == {"T1", "T2"}
+    book.begin(first)
+    assert book.given == [second]
+    book.end(second)
+    assert not book.anybody_waits(0)
+    book.give_back(first)
+    assert book.anybody_waits(0)
+    assert assign(book, {2: "acme/r2"}) == {"T1": 2}
 
 
 def test_what_was_begun_stays_with_its_robot_and_what_was_not_may_change() -> None:
@@ -90,7 +117,7 @@ def test_what_was_begun_stays_with_its_robot_and_what_was_not_may_change() -> No
     book.submit(transport("T1", "A"), 0)
     assert assign(book, {1: "acme/r1"}) == {"T1": 1}
     assert assign(book, {0: "acme/r0", 1: "acme/r1"}) == {"T1": 0}
-    book.entries["T1"].started = True
+    book.begin(book.entries["T1"])
     assert assign(book, {1: "acme/r1"}) == {"T1": 0}
 
 

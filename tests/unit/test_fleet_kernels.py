@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from central.fleet.graph import Fields, FloorGraph
-from central.fleet.kernels import assign, distance_field, pibt_step
+from central.fleet.kernels import _step_on, assign, distance_field, pibt_step
 from central.fleet.traffic import Traffic, Wish
 from tests.build_fleet import grid_site
 from wire.site import EdgeRow, NodeRow
@@ -122,7 +122,7 @@ def test_compiled_steps_are_those_of_the_source() -> None:
             (rng.random(20) < 0.1).astype(np.uint8), salt,
         )  # fmt: skip
         with np.errstate(over="ignore"):
-            slowly = pibt_step.py_func(*arguments)
+            slowly = _step_on.py_func(*arguments, np.full((2, 20), -1, np.int32), 4)
         assert pibt_step(*arguments).tolist() == slowly.tolist()
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from central.fleet import memory as fleet_memory
 from central.fleet.memory import KeptJob, Memory, MemoryBusyError, OrderMemory, SentNode
 from tests.build_fleet import FleetWorld, grid_site, transport
 
@@ -167,4 +169,22 @@ def test_memory_comes_back_as_it_was(tmp_path: Path) -> None:
     store.close()
     store = OrderMemory(url)
     assert store.load() == {"acme/r1": memory, "acme/r2": Memory(robot_id="acme/r2")}
+    store.close()
+
+
+def test_a_locked_database_is_busy_and_takes_the_rows_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet_memory, "BUSY_TIMEOUT_MS", 10)
+    store = OrderMemory(f"sqlite:///{tmp_path}/m.db")
+    rows = [Memory(robot_id="acme/r1", ghosts=("A",)), Memory(robot_id="acme/r2")]
+    other = sqlite3.connect(tmp_path / "m.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(MemoryBusyError, match="cannot be written: database is locked"):
+        store.save(rows)
+    other.execute("ROLLBACK")
+    other.close()
+    assert store.load() == {}
+    store.save(rows)
+    assert store.load() == {row.robot_id: row for row in rows}
     store.close()

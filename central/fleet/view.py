@@ -1,0 +1,52 @@
+"""Robots as the fleet sees them, for pages and figures. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from central.fleet.book import Entry
+from central.fleet.traffic import Traffic
+from central.fleet.vehicle import Vehicle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RobotView:
+    """A robot as the fleet sees it, for pages and figures."""
+
+    robot_id: str
+    node_id: str
+    job_id: str
+    stop_index: int
+    order_id: str
+    base: tuple[str, ...]
+    """Its nodes: where it is and where it may drive."""
+    planned: tuple[str, ...]
+    available: bool
+    detail: str
+    """Why it gets no nodes, or why it has its job."""
+    battery_charge: float
+    last_state_at_ns: int
+    """UTC; 0: never."""
+
+
+def view_of(
+    vehicle: Vehicle, traffic: Traffic, *, entry: Entry | None, why: str, now_ns: int, utc_ns: int
+) -> RobotView:
+    """Return how a robot stands. `entry`: its job; `why`: why it gets no nodes; empty: it does."""
+    number, ids = vehicle.number, traffic.graph.ids
+    names = tuple(ids[node] for node in traffic.path(number))
+    owned = len(traffic.base(number))
+    state = vehicle.state
+    return RobotView(
+        robot_id=vehicle.robot_id,
+        node_id=names[0] if names else "",
+        job_id=vehicle.job_id,
+        stop_index=entry.stop_index if entry else 0,
+        order_id=vehicle.memory.order_id if vehicle.has_order else "",
+        base=names[:owned],
+        planned=names[owned:],
+        available=not why,
+        detail=why or (entry.reason if entry else ""),
+        battery_charge=state.battery_state.battery_charge if state else 0.0,
+        last_state_at_ns=utc_ns - (now_ns - vehicle.state_at_ns) if state else 0,
+    )
