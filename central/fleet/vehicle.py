@@ -255,12 +255,16 @@ class Vehicle:
     def _left(self, state: State) -> list[NodeState]:
         """Return the nodes that it still has to reach, without those of our order behind it.
 
-        Some vehicles go on naming all nodes of an order.
+        Some vehicles go on naming all nodes of an order. A state that came late shows it behind
+        where it is known to be: what that names is not passed for it, and it is not idle there.
         """
         ahead = nodes_ahead(state)
-        if not self.shows_order():
+        if not self.memory.nodes or not self.shows_order():
             return ahead
-        return [node for node in ahead if node.sequence_id > self.memory.nodes[0].sequence_id]
+        last = self.memory.nodes[0]
+        if (state.last_node_id, state.last_node_sequence_id) != (last.node_id, last.sequence_id):
+            return ahead
+        return [node for node in ahead if node.sequence_id > last.sequence_id]
 
     def is_idle(self) -> bool:
         """Return whether it stands, with nothing left to do of any order."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from central.config import FleetConfig
@@ -101,6 +101,17 @@ IS_NIGHT = os.environ.get("HYPOTHESIS_PROFILE") == "night"
     network=networks,
     plan=troubles,
     base=st.sampled_from([2, 4, 8]),
+)
+# A late state shows a robot behind where it is known to be: it is not idle there.
+@example(
+    seed=145,
+    network=Network(lose_p=0.4, double_p=0.3, late_p=0.3, late_s_max=15.0),
+    plan=[
+        Trouble(at_s=1.0, kind="silence", robot=0),
+        Trouble(at_s=1.0, kind="reboot", robot=4),
+        Trouble(at_s=106.0, kind="central", robot=1),
+    ],
+    base=2,
 )
 def test_bases_never_overlap_and_every_job_ends(
     seed: int, network: Network, plan: list[Trouble], base: int
