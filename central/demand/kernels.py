@@ -324,6 +324,19 @@ def horizon_mean(
     return total
 
 
+@njit("void(float64[::1], float64[:, ::1], int64, float64, float64[::1], float64[::1])", cache=True)
+def horizon_means(
+    levels: Floats, factors: Floats, day: int, elapsed_share: float, lengths_d: Floats,
+    means: Floats,
+) -> None:  # fmt: skip
+    """Fill `means` with `horizon_mean` of each row.
+
+    levels, lengths_d, means : (n,), units per day, days, units.  factors : (n, 7).
+    """
+    for i in range(levels.size):
+        means[i] = horizon_mean(levels[i], factors[i], day, elapsed_share, lengths_d[i])
+
+
 @njit("Tuple((float64, boolean))(float64, float64, float64, float64, float64, float64, float64)",
       cache=True)  # fmt: skip
 def raise_for_today(

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 
-from central.demand.kernels import METHODS, Floats, fit_all, horizon_mean, raise_for_today
+from central.demand.kernels import (
+    METHODS,
+    Floats,
+    fit_all,
+    horizon_mean,
+    horizon_means,
+    raise_for_today,
+)
 
 HISTORY_DAYS_MAX: Final = 730
 SURGE_P: Final = 0.999
@@ -48,6 +55,20 @@ class Forecast:
             self.mean_units_per_day, factors, self.day, self.elapsed_share, length_d
         )
         return mean, self.sd_units_per_day**2 * length_d
+
+
+def means_over(forecasts: Sequence[Forecast], lengths_d: Floats) -> Floats:
+    """Return the mean demand of each forecast's next days, units; `Forecast.over` for many.
+
+    lengths_d : (n,), days. The forecasts are of one day and hour.
+    """
+    means = np.zeros(len(forecasts))
+    if forecasts:
+        levels = np.array([forecast.mean_units_per_day for forecast in forecasts])
+        factors = np.array([forecast.weekday_factors for forecast in forecasts])
+        first = forecasts[0]
+        horizon_means(levels, factors, first.day, first.elapsed_share, lengths_d, means)
+    return means
 
 
 def forecast_all(

@@ -7,15 +7,15 @@ from nothing but the numbers it carries.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 
-from central.demand.kernels import demand_quantiles
-from central.demand.service import Forecast, forecast_all
+from central.demand.kernels import Floats, demand_quantiles
+from central.demand.service import Forecast, forecast_all, means_over
 from central.replenish import reasons
 from central.replenish.kernels import lead_variance, up_to_levels, whole_cases
 from central.replenish.numbers import NO_LIMIT, Numbers
@@ -92,22 +92,27 @@ class Round:
         """Return whether a person has just said no to this."""
         return (kind, gtin, to_place) in self.snapshot.refused
 
-    def levels(self, wanted: Iterable[tuple[Forecast, float, float, int]]) -> list[Levels]:
-        """Return the levels for each (forecast, lead time and review d, cover d, shared by n)."""
-        rows = []
-        for forecast, lead_d, cover_d, shared in wanted:
-            mean, _ = forecast.over(lead_d)
-            both, _ = forecast.over(lead_d + cover_d)
-            variance = lead_variance(
-                forecast.mean_units_per_day, forecast.sd_units_per_day, lead_d, 0.0
-            )
-            rows.append((mean / shared, variance / shared, (both - mean) / shared))
-        means, variances, covers = np.array(rows, dtype=np.float64).reshape(-1, 3).T.copy()
+    def levels(
+        self, gtins: Sequence[str], lead_d: Floats, cover_d: float, shared: Floats
+    ) -> list[Levels]:
+        """Return the levels of each article: lead time and review d, cover d, shared by so many.
+
+        lead_d, shared : (n,).
+        """
+        if not gtins:
+            return []
+        forecasts = [self.forecasts[gtin] for gtin in gtins]
+        variances = np.array([
+            lead_variance(forecast.mean_units_per_day, forecast.sd_units_per_day, days, 0.0)
+            for forecast, days in zip(forecasts, lead_d, strict=True)
+        ]) / shared  # fmt: skip
+        in_lead = means_over(forecasts, lead_d)
+        covers = (means_over(forecasts, lead_d + cover_d) - in_lead) / shared
+        means = in_lead / shared
         return [
-            Levels(lead_mean=float(m), lead_variance=float(v), cover_mean=float(c),
-                   reorder_point=s, up_to=top)
+            Levels(lead_mean=m, lead_variance=v, cover_mean=c, reorder_point=s, up_to=top)
             for m, v, c, (s, top) in zip(
-                means, variances, covers,
+                means.tolist(), variances.tolist(), covers.tolist(),
                 _levels(means, variances, covers, self.config.service_level), strict=True,
             )
         ]  # fmt: skip
@@ -132,24 +137,24 @@ def refill_faces(work: Round) -> None:
     its first face). An article with several faces shares its demand evenly.
     """
     faces = [(row, len(rows)) for rows in work.faces.values() for row in rows]
-    lead_d = work.config.refill_lead_time_d + work.review_d
-    cover_d = work.config.face_cover_d
+    lead_d = np.full(len(faces), work.config.refill_lead_time_d + work.review_d)
     found = work.levels(
-        (work.forecasts[row.gtin], lead_d, cover_d, shared) for row, shared in faces
-    )
+        [row.gtin for row, _ in faces], lead_d, work.config.face_cover_d,
+        np.array([shared for _, shared in faces], dtype=np.float64),
+    )  # fmt: skip
     for (row, shared), level in zip(faces, found, strict=True):
         work.face_levels[row.bin_id] = level
-        first = work.faces[row.gtin][0] is row
-        backordered = work.snapshot.backordered.get(row.gtin, 0) if first else 0
-        numbers = _bin_numbers(work, row, backordered, level, lead_d, cover_d)
-        _refill(work, row, level, {**numbers, "faces_sharing": shared})
+        _refill(work, row, level, shared)
 
 
-def _refill(work: Round, row: BinRow, level: Levels, numbers: Numbers) -> None:
-    position = int(numbers["position_units"])
+def _refill(work: Round, row: BinRow, level: Levels, shared: int) -> None:
+    first = work.faces[row.gtin][0] is row
+    backordered = work.snapshot.backordered.get(row.gtin, 0) if first else 0
+    position = work.stock.position(row.bin_id, row.gtin) - backordered
     target = bin_location(row.bin_id)
     if position > level.reorder_point or work.refused("refill", row.gtin, target):
         return
+    numbers = {**_bin_numbers(work, row, backordered, level), "faces_sharing": shared}
     want = level.up_to - position
     sources = work.stock.sources(row.gtin, want, row)
     if not sources:
@@ -173,16 +178,16 @@ def feed_forward(work: Round) -> None:
     Once half of that cover is used up (position of faces and reserve together), it is brought up
     again. An edge with a face of its own for the article gives nothing away.
     """
-    cover_d = work.config.forward_cover_d
-    for gtin, faces in work.faces.items():
+    for gtin, cover_mean in _covers(work).items():
+        faces = work.faces[gtin]
         edges = sorted({row.edge_id for row in faces})
         for edge_id in edges:
             mine = [row for row in faces if row.edge_id == edge_id]
-            numbers = _zone_numbers(work, gtin, edge_id, mine, cover_d, len(edges))
-            position = int(numbers["position_units"])
-            want = int(numbers["order_up_to_units"]) - position
-            if position > int(numbers["reorder_point_units"]):
+            zone = _zone(work, gtin, edge_id, mine, cover_mean / len(edges))
+            if zone.position > zone.reorder_point:
                 continue
+            want = zone.up_to - zone.position
+            numbers = _zone_numbers(work, gtin, edge_id, zone, len(edges))
             sources = [
                 row for row in work.stock.sources(gtin, want, mine[0]) if row.edge_id not in edges
             ]
@@ -243,25 +248,33 @@ def buy(work: Round) -> None:
     """
     docks = sorted(row.bin_id for row in work.site.bins.values() if row.kind == "dock")
     room = work.stock.reserve_room() - sum(work.snapshot.on_order.values())
-    for gtin, forecast in work.forecasts.items():
-        asked = forecast.mean_units_per_day > 0.0 or work.snapshot.backordered.get(gtin, 0) > 0
-        if not docks or not asked:
-            continue
-        supplier_id = work.site.articles[gtin].supplier_id
-        if supplier_id not in work.site.suppliers:
-            text = reasons.no_supplier(gtin, supplier_id)
+    asked = [
+        gtin for gtin, forecast in work.forecasts.items()
+        if forecast.mean_units_per_day > 0.0 or work.snapshot.backordered.get(gtin, 0) > 0
+    ]  # fmt: skip
+    if not docks:
+        return
+    known = [g for g in asked if work.site.articles[g].supplier_id in work.site.suppliers]
+    lead_d = np.array([_buy_lead_d(work, gtin) for gtin in known])
+    levels = work.levels(known, lead_d, work.config.buy_review_d, np.ones(len(known)))
+    level_of = dict(zip(known, levels, strict=True))
+    for gtin in asked:
+        if gtin in level_of:
+            room -= _buy(work, gtin, bin_location(docks[0]), room, level_of[gtin])
+        else:
+            text = reasons.no_supplier(gtin, work.site.articles[gtin].supplier_id)
             work.notes.append(Note(gtin=gtin, place="", text=text))
-            continue
-        room -= _buy(work, gtin, bin_location(docks[0]), room)
 
 
-def _buy(work: Round, gtin: str, target: str, room: int) -> int:
+def _buy_lead_d(work: Round, gtin: str) -> float:
+    supplier = work.site.suppliers[work.site.articles[gtin].supplier_id]
+    return supplier.lead_time_d + work.config.buy_review_d
+
+
+def _buy(work: Round, gtin: str, target: str, room: int, level: Levels) -> int:
     """Propose to buy one article where it is time; return the units."""
     found, article = work.snapshot, work.site.articles[gtin]
     supplier, forecast = work.site.suppliers[article.supplier_id], work.forecasts[gtin]
-    review_d = work.config.buy_review_d
-    lead_d = supplier.lead_time_d + review_d
-    (level,) = work.levels([(forecast, lead_d, review_d, 1)])
     on_site, on_order = work.stock.site_units(gtin), found.on_order.get(gtin, 0)
     allocated, backordered = found.allocated.get(gtin, 0), found.backordered.get(gtin, 0)
     position = on_site + on_order - allocated - backordered
@@ -279,7 +292,7 @@ def _buy(work: Round, gtin: str, target: str, room: int) -> int:
         "allocated_units": allocated,
         "backordered_units": backordered,
         "position_units": position,
-        **_level_numbers(work, forecast, level, lead_d, review_d),
+        **_level_numbers(work, forecast, level, _buy_lead_d(work, gtin), work.config.buy_review_d),
         "already_units": 0,
         "room_units": room,
         "source_free_units": NO_LIMIT,
@@ -400,24 +413,42 @@ def _level_numbers(
     }
 
 
-def _bin_numbers(
-    work: Round, row: BinRow, backordered: int, level: Levels, lead_d: float, cover_d: float
-) -> Numbers:
+def _bin_numbers(work: Round, row: BinRow, backordered: int, level: Levels) -> Numbers:
     stock = work.stock
+    lead_d = work.config.refill_lead_time_d + work.review_d
     return {
         "on_hand_units": stock.on_hand(row.bin_id, row.gtin),
         "inbound_units": stock.inbound(row.bin_id, row.gtin),
         "reserved_units": stock.promised(row.bin_id, row.gtin),
         "backordered_units": backordered,
         "position_units": stock.position(row.bin_id, row.gtin) - backordered,
-        **_level_numbers(work, work.forecasts[row.gtin], level, lead_d, cover_d),
+        **_level_numbers(work, work.forecasts[row.gtin], level, lead_d, work.config.face_cover_d),
     }
 
 
-def _zone_numbers(
-    work: Round, gtin: str, edge_id: str, faces: list[BinRow], cover_d: float, shared: int
-) -> Numbers:
-    stock, forecast = work.stock, work.forecasts[gtin]
+def _covers(work: Round) -> dict[str, float]:
+    """Return by article with faces the demand of the cover beyond lead time and review, units."""
+    forecasts = [work.forecasts[gtin] for gtin in work.faces]
+    lead_d = np.full(len(forecasts), work.config.refill_lead_time_d + work.review_d)
+    after = means_over(forecasts, lead_d + work.config.forward_cover_d)
+    return dict(zip(work.faces, (after - means_over(forecasts, lead_d)).tolist(), strict=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Zone:
+    """How one article stands in a zone with pick faces of it."""
+
+    rows: list[BinRow]
+    backordered: int
+    position: int
+    cover_mean: float
+    faces_up_to: int
+    reorder_point: int
+    up_to: int
+
+
+def _zone(work: Round, gtin: str, edge_id: str, faces: list[BinRow], cover_mean: float) -> _Zone:
+    stock = work.stock
     rows = [
         row
         for row in stock.known(gtin)
@@ -425,28 +456,33 @@ def _zone_numbers(
     ]
     first = work.faces[gtin][0] in faces
     backordered = work.snapshot.backordered.get(gtin, 0) if first else 0
-    lead_d = work.config.refill_lead_time_d + work.review_d
-    before, _ = forecast.over(lead_d)
-    after, _ = forecast.over(lead_d + cover_d)
-    cover_mean = (after - before) / shared
     faces_up_to = sum(min(row.capacity_units, work.face_levels[row.bin_id].up_to) for row in faces)
     reorder_point, up_to = _zone_levels(faces_up_to, cover_mean)
+    return _Zone(
+        rows=rows, backordered=backordered, cover_mean=cover_mean, faces_up_to=faces_up_to,
+        reorder_point=reorder_point, up_to=up_to,
+        position=sum(stock.position(row.bin_id, gtin) for row in rows) - backordered,
+    )  # fmt: skip
+
+
+def _zone_numbers(work: Round, gtin: str, edge_id: str, zone: _Zone, shared: int) -> Numbers:
+    stock, forecast = work.stock, work.forecasts[gtin]
     return {
         "zone": edge_id,
-        "on_hand_units": sum(stock.on_hand(row.bin_id, gtin) for row in rows),
-        "inbound_units": sum(stock.inbound(row.bin_id, gtin) for row in rows),
-        "reserved_units": sum(stock.promised(row.bin_id, gtin) for row in rows),
-        "backordered_units": backordered,
-        "position_units": sum(stock.position(row.bin_id, gtin) for row in rows) - backordered,
+        "on_hand_units": sum(stock.on_hand(row.bin_id, gtin) for row in zone.rows),
+        "inbound_units": sum(stock.inbound(row.bin_id, gtin) for row in zone.rows),
+        "reserved_units": sum(stock.promised(row.bin_id, gtin) for row in zone.rows),
+        "backordered_units": zone.backordered,
+        "position_units": zone.position,
         "mean_units_per_day": forecast.mean_units_per_day,
         "sd_units_per_day": forecast.sd_units_per_day,
         "forecast_days": forecast.days,
         "forecast_method": forecast.method,
         "surge": int(forecast.surge),
-        "cover_d": cover_d,
-        "cover_demand_units": cover_mean,
+        "cover_d": work.config.forward_cover_d,
+        "cover_demand_units": zone.cover_mean,
         "zones_sharing": shared,
-        "faces_up_to_units": faces_up_to,
-        "reorder_point_units": reorder_point,
-        "order_up_to_units": up_to,
+        "faces_up_to_units": zone.faces_up_to,
+        "reorder_point_units": zone.reorder_point,
+        "order_up_to_units": zone.up_to,
     }
