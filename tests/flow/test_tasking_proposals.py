@@ -212,7 +212,7 @@ def test_what_no_edge_booked_is_commanded_after_a_while(world: CentralWorld) -> 
 
 @pytest.mark.soak
 def test_what_an_edge_refuses_to_book_is_given_up_and_its_bin_is_counted(tmp_path: Path) -> None:
-    tasking = TaskingConfig(task_due_s=60.0, record_after_s=2.0, record_give_up_s=100.0)
+    tasking = TaskingConfig(task_due_s=60.0, record_after_s=2.0, record_give_up_s=600.0)
     world = CentralWorld(tmp_path, tasking=tasking)
     world.open_stock()
     world.robots.books = False
