@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from central.orders import demand_day_of
-from central.store import read_setting, upsert_statement, write_setting
+from central.store import read_setting, upsert, write_setting
 from central.tables import demand_day
 from central.tasking.round import Round
 from wire.ids import IdError, parse_gtin
@@ -42,10 +42,8 @@ def import_history(work: Round, text: str) -> None:
     for row in _history_rows(work, text):
         units[row.gtin, today + row.day] += row.units
     if units:
-        work.conn.execute(
-            upsert_statement(work.conn, demand_day, add=("units",)),
-            [{"gtin": g, "day": d, "units": count} for (g, d), count in sorted(units.items())],
-        )
+        rows = [{"gtin": g, "day": d, "units": count} for (g, d), count in sorted(units.items())]
+        upsert(work.conn, demand_day, rows, add=("units",))
     write_setting(work.conn, "history", str(len(units)))
     log.info("sales history imported", rows=len(units))
 

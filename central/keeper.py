@@ -19,6 +19,7 @@ from central.fleet.jobs import JobProgress, TransportJob
 from central.ledger.journal import Applied, apply_batches
 from central.orders import take_orders
 from central.replenish.types import Plan
+from central.statement import ON_WRITE, Values
 from central.store import birth_mark
 from central.tasking.deadlines import OUT_OF_TOUCH_S
 from central.tasking.floor import Floor
@@ -92,7 +93,7 @@ class Keeper:
         self._metrics = metrics
         self._config = config
         self._floor = floor
-        self._engine = engine
+        self._engine = engine.execution_options(**{ON_WRITE: self._note_rows})
         self._bus = bus
         self._lane = lane
         workers = len(floor.site.people) + len(floor.site.robots)
@@ -109,7 +110,7 @@ class Keeper:
         self._birth = ""
         self._fleet: JobTaker | None = None
         self._progress = lane.inbox("progress", self._on_progress, size_max=PROGRESS_MAX)
-        event.listen(engine, "after_execute", self._note_changed)
+        event.listen(engine, "after_execute", self._note_execute)
         self._subscribe()
 
     def give_jobs_to(self, fleet: JobTaker) -> None:
@@ -311,18 +312,22 @@ class Keeper:
 
     # --- what pages hear -----------------------------------------------------------------------
 
-    def _note_changed(
+    def _note_rows(self, table: str, rows: Sequence[Values]) -> None:
+        """Note what a statement wrote."""
+        self._dirty.add(table)
+        self._turns.wrote(table, rows)
+        self._wrote = True
+
+    def _note_execute(
         self, _conn: Any, clause: Any, _many: Any, _params: Any, _options: Any, result: Any
     ) -> None:
+        """Note what SQLAlchemy itself wrote: which rows that are is not known then."""
         if not isinstance(clause, Insert | Update | Delete):
             return
         # What returns rows has counted none yet.
         if isinstance(clause.table, Table) and (result.rowcount != 0 or result.returns_rows):
             # A plain str: SQLAlchemy's names are a subclass that does not go on the wire.
-            name = str.__str__(clause.table.name)
-            self._dirty.add(name)
-            self._turns.wrote(name)
-            self._wrote = True
+            self._note_rows(str.__str__(clause.table.name), ({},))
 
     def _tell_changed(self) -> None:
         now_ns = self._clock.monotonic_ns()

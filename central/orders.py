@@ -6,15 +6,24 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
-from central.store import upsert_statement
+from central.statement import Row, Statement, parts_of
+from central.store import upsert
 from central.tables import customer_order, demand_day, order_line
 from central.tasking.round import Round
 from runtime.clock import NS_PER_S
 from wire.messages import CustomerOrder, OrderStatus
 from wire.topics import ORDER_STATUS
 
+_KNOWN: Final = Statement(
+    select(customer_order).where(customer_order.c.order_id.in_(bindparam("order_ids")))
+)
+_ADD_ORDER: Final = Statement(insert(customer_order))
+_ADD_LINE: Final = Statement(insert(order_line))
+_SET: Final = Statement(
+    update(customer_order).where(customer_order.c.order_id == bindparam("of_order"))
+)
 DEMAND_DAYS_BACK_MAX: Final = 730
 """An order older than this, or from the future, is demand of today: its clock was wrong."""
 
@@ -23,11 +32,8 @@ def take_orders(work: Round, orders: Sequence[CustomerOrder]) -> None:
     """Take in new orders; each, new or repeated, is answered with its status."""
     known = {
         row.order_id: row
-        for row in work.conn.execute(
-            select(customer_order).where(
-                customer_order.c.order_id.in_([order.order_id for order in orders])
-            )
-        )
+        for part in parts_of([order.order_id for order in orders])
+        for row in _KNOWN.all(work.conn, {"order_ids": part})
     }
     told: set[str] = set()
     for order in orders:
@@ -47,13 +53,13 @@ def _take_order(work: Round, order: CustomerOrder) -> None:
         "ordered_at_ns": order.ordered_at_ns,
         "detail": detail,
     }
-    work.conn.execute(insert(customer_order), row)
+    _ADD_ORDER.run(work.conn, row)
     publish_status(work, order.order_id, str(row["status"]), detail)
     work.count("orders", str(row["status"]))
     if unknown:
         return
-    work.conn.execute(
-        insert(order_line),
+    _ADD_LINE.many(
+        work.conn,
         [
             {"order_id": order.order_id, "line": number, "gtin": line.gtin, "units": line.units}
             for number, line in enumerate(order.lines, start=1)
@@ -70,10 +76,8 @@ def _add_demand(work: Round, order: CustomerOrder) -> None:
     units: Counter[str] = Counter()
     for line in order.lines:
         units[line.gtin] += line.units
-    work.conn.execute(
-        upsert_statement(work.conn, demand_day, add=("units",)),
-        [{"gtin": gtin, "day": day, "units": count} for gtin, count in units.items()],
-    )
+    rows = [{"gtin": gtin, "day": day, "units": count} for gtin, count in units.items()]
+    upsert(work.conn, demand_day, rows, add=("units",))
 
 
 def demand_day_of(at_ns: int, day_s: float) -> int:
@@ -83,16 +87,12 @@ def demand_day_of(at_ns: int, day_s: float) -> int:
 
 def set_status(work: Round, order_id: str, status: str, **columns: Any) -> None:
     """Write an order's new status and tell the shop."""
-    work.conn.execute(
-        update(customer_order)
-        .where(customer_order.c.order_id == order_id)
-        .values(status=status, **columns)
-    )
+    _SET.run(work.conn, {"of_order": order_id, "status": status} | columns)
     publish_status(work, order_id, status, "")
     work.count("orders", status)
 
 
-def tell_status(work: Round, row: Row[Any]) -> None:
+def tell_status(work: Round, row: Row) -> None:
     """Tell the shop again where an order stands."""
     publish_status(work, row.order_id, row.status, row.detail)
 

@@ -7,7 +7,7 @@ read is still true when it writes. A reader asks for `reading(engine)`: one stea
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from functools import cache
@@ -29,6 +29,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from central.database_url import hidden, parse_database_url
+from central.statement import Statement, Values
 from central.tables import balance, counter, metadata, movement, setting
 from runtime.clock import NS_PER_S
 from runtime.store import (
@@ -43,8 +44,6 @@ RESTORE: Final = "move it away and restore a copy of it"
 REBUILD: Final = "make it anew with `stockhelm ledger rebuild --config FILE`"
 _ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _READING: Final = "stockhelm_reading"
-
-Values = Mapping[str, Any]
 
 
 def open_engine(url: str, *, synchronous: str = "FULL", repairs: bool = False) -> Engine:
@@ -165,7 +164,7 @@ def insert_new(conn: Connection, table: Table, rows: Sequence[Values]) -> int:
     """Insert the rows whose key is not there yet; return how many were."""
     if not rows:
         return 0
-    return conn.execute(_insert_new(conn.dialect.name, table), rows).rowcount
+    return _insert_new(conn.dialect.name, table).many(conn, rows)
 
 
 def insert_returning(
@@ -174,19 +173,19 @@ def insert_returning(
     """Insert the rows whose key is not there yet; return `returned` of those that were."""
     if not rows:
         return []
-    statement = _insert_returning(conn.dialect.name, table, returned)
-    return list(conn.execute(statement, rows).scalars())
+    return _insert_returning(conn.dialect.name, table, returned).returned(conn, rows)
 
 
-def upsert_statement(
-    conn: Connection, table: Table, *, add: Sequence[str] = (), replace: Sequence[str] = ()
-) -> Any:
-    """Return an insert that, where the key exists, adds to some columns and replaces others."""
-    return _upsert(conn.dialect.name, table, tuple(add), tuple(replace))
-
-
-# Each statement is made once and kept, as are those that stand above the functions which use them:
-# to make one, and to look up what it compiles to, costs about as much as to execute it.
+def upsert(
+    conn: Connection,
+    table: Table,
+    rows: Sequence[Values],
+    *,
+    add: Sequence[str] = (),
+    replace: Sequence[str] = (),
+) -> None:
+    """Insert the rows; where a key exists, add to some columns and replace others."""
+    _upsert(conn.dialect.name, table, tuple(add), tuple(replace)).many(conn, rows)
 
 
 def _insert(dialect: str, table: Table) -> Any:
@@ -194,17 +193,25 @@ def _insert(dialect: str, table: Table) -> Any:
 
 
 @cache
-def _insert_new(dialect: str, table: Table) -> Any:
-    return _insert(dialect, table).on_conflict_do_nothing()
+def _insert_new(dialect: str, table: Table) -> Statement:
+    return Statement(_insert(dialect, table).on_conflict_do_nothing())
 
 
 @cache
-def _insert_returning(dialect: str, table: Table, returned: Column[str]) -> Any:
-    return _insert_new(dialect, table).returning(returned)
+def _insert_returning(dialect: str, table: Table, returned: Column[str]) -> Statement:
+    return Statement(_insert(dialect, table).on_conflict_do_nothing().returning(returned))
 
 
 @cache
-def _upsert(dialect: str, table: Table, add: tuple[str, ...], replace: tuple[str, ...]) -> Any:
+def _upsert(
+    dialect: str, table: Table, add: tuple[str, ...], replace: tuple[str, ...]
+) -> Statement:
+    return Statement(_upsert_clause(dialect, table, add, replace))
+
+
+def _upsert_clause(
+    dialect: str, table: Table, add: tuple[str, ...], replace: tuple[str, ...]
+) -> Any:
     statement = _insert(dialect, table)
     changes = {name: table.c[name] + statement.excluded[name] for name in add}
     changes |= {name: statement.excluded[name] for name in replace}
@@ -220,9 +227,7 @@ def read_setting(conn: Connection, name: str) -> str | None:
 
 def write_setting(conn: Connection, name: str, value: str) -> None:
     """Remember `value` under `name`."""
-    conn.execute(
-        upsert_statement(conn, setting, replace=("value",)), {"name": name, "value": value}
-    )
+    upsert(conn, setting, [{"name": name, "value": value}], replace=("value",))
 
 
 def birth_mark(conn: Connection, now_ns: int) -> str:
@@ -240,13 +245,13 @@ def birth_mark(conn: Connection, now_ns: int) -> str:
 def next_numbers(conn: Connection, name: str, count: int) -> range:
     """Return the next `count` numbers of the counter `name`; a rollback gives them back."""
     statement = _count_up(conn.dialect.name)
-    last = int(conn.execute(statement, {"name": name, "value": count}).scalar_one())
+    (last,) = statement.returned(conn, [{"name": name, "value": count}])
     return range(last - count + 1, last + 1)
 
 
 @cache
-def _count_up(dialect: str) -> Any:
-    return _upsert(dialect, counter, ("value",), ()).returning(counter.c.value)
+def _count_up(dialect: str) -> Statement:
+    return Statement(_upsert_clause(dialect, counter, ("value",), ()).returning(counter.c.value))
 
 
 def _base36(number: int) -> str:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
 from central.fleet.jobs import TransportJob
-from central.store import insert_new, upsert_statement
+from central.store import insert_new, upsert
 from central.tables import job_end, metadata, robot_order
 
 BUSY_TIMEOUT_MS: Final = 5_000
@@ -94,12 +94,6 @@ class OrderMemory:
         self._engine = _engine(url)
         metadata.create_all(self._engine, tables=[robot_order, job_end])
         self._connection: Connection = self._engine.connect()
-        replaced = [column.name for column in robot_order.columns if not column.primary_key]
-        statement = upsert_statement(self._connection, robot_order, replace=replaced)
-        written = statement.compile(dialect=self._engine.dialect)
-        self._write_sql = str(written)
-        self._write_order: Sequence[str] | None = written.positiontup
-        """Whose values go where; None: by name."""
 
     def load(self) -> dict[str, Memory]:
         """Return what was kept, by robot id."""
@@ -132,12 +126,8 @@ class OrderMemory:
             raise MemoryBusyError(f"robot_order: cannot be written: {error.orig}") from error
 
     def _write(self, rows: list[dict[str, str | int]]) -> None:
-        """Write rows by a statement compiled once: this runs several times a second."""
-        if not rows:
-            return
-        order = self._write_order
-        values = [tuple(row[name] for name in order) for row in rows] if order else rows
-        self._connection.exec_driver_sql(self._write_sql, values)
+        changed = [column.name for column in robot_order.columns if not column.primary_key]
+        upsert(self._connection, robot_order, rows, replace=changed)
 
     def close(self) -> None:
         """Close the connection."""

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, bindparam, select, tuple_, update
 
 from central.ledger.core import PlaceGtin, Watermarks, balance_changes
 from central.ledger.reservations import cut_to_balance, settle_reservations
-from central.store import insert_returning, upsert_statement
+from central.statement import Statement, parts_of
+from central.store import insert_returning, upsert
 from central.tables import balance, mission_end, movement, observation, task, watermark
 from wire.ids import bin_location, bin_of
 from wire.messages import (
@@ -72,16 +73,14 @@ def _apply_moves(conn: Connection, moves: Sequence[Movement], applied: Applied) 
     changes = balance_changes(moves)
     if not changes:
         return
-    conn.execute(
-        upsert_statement(conn, balance, add=("units",)),
-        [{"place": p, "gtin": g, "units": units} for (p, g), units in sorted(changes.items())],
-    )
+    rows = [{"place": p, "gtin": g, "units": units} for (p, g), units in sorted(changes.items())]
+    upsert(conn, balance, rows, add=("units",))
     settle_reservations(conn, {move.task_id for move in moves if move.task_id})
     applied.cut_tasks += cut_to_balance(conn, (key for key in changes if bin_of(key[0])))
 
 
-_WATERMARKS: Final = select(watermark).where(
-    tuple_(watermark.c.edge_id, watermark.c.epoch).in_(bindparam("keys"))
+_WATERMARKS: Final = Statement(
+    select(watermark).where(tuple_(watermark.c.edge_id, watermark.c.epoch).in_(bindparam("keys")))
 )
 
 
@@ -89,7 +88,7 @@ def _read_watermarks(
     conn: Connection, batches: Sequence[JournalBatch]
 ) -> tuple[Watermarks, dict[tuple[str, int], int]]:
     keys = sorted({(batch.edge_id, batch.epoch) for batch in batches})
-    found = conn.execute(_WATERMARKS, {"keys": keys})
+    found = [row for part in parts_of(keys) for row in _WATERMARKS.all(conn, {"keys": part})]
     seqs = dict.fromkeys(keys, 0) | {(row.edge_id, row.epoch): row.seq for row in found}
     return Watermarks(dict(seqs)), seqs
 
@@ -103,7 +102,7 @@ def _write_watermarks(
         if seq > before[edge_id, epoch]
     ]
     if rows:
-        conn.execute(upsert_statement(conn, watermark, replace=("seq",)), rows)
+        upsert(conn, watermark, rows, replace=("seq",))
     return [
         JournalAck(edge_id=edge_id, epoch=epoch, watermark_seq=seq)
         for (edge_id, epoch), seq in marks.seqs.items()
@@ -145,12 +144,15 @@ def _insert_observations(
     return list(new.values())
 
 
-_BALANCES: Final = select(balance).where(balance.c.place.in_(bindparam("places")))
+_BALANCES: Final = Statement(select(balance).where(balance.c.place.in_(bindparam("places"))))
 
 
 def _bin_units(conn: Connection, bins: Collection[str]) -> dict[PlaceGtin, int]:
-    rows = conn.execute(_BALANCES, {"places": [bin_location(bin_id) for bin_id in bins]})
-    return {(row.place, row.gtin): row.units for row in rows}
+    return {
+        (row.place, row.gtin): row.units
+        for part in parts_of(map(bin_location, sorted(bins)))
+        for row in _BALANCES.all(conn, {"places": part})
+    }
 
 
 def _observation_rows(
@@ -182,32 +184,31 @@ def _observation_rows(
     ]
 
 
-_CONFIRM: Final = (
-    update(task)
-    .where(
+_UNCONFIRMED: Final = Statement(
+    select(task.c.task_id).where(
         task.c.to_place == bindparam("place"),
         task.c.gtin == bindparam("seen_gtin"),
         task.c.status == "done",
         task.c.confirmed_at_ns == 0,
         task.c.done_at_ns <= bindparam("at_ns"),
     )
+)
+_CONFIRM: Final = Statement(
+    update(task)
+    .where(task.c.task_id == bindparam("of_task"))
     .values(confirmed_at_ns=bindparam("at_ns"))
 )
 
 
 def _confirm_tasks(conn: Connection, rows: Iterable[dict[str, Any]]) -> None:
     """Note the done tasks whose target bin shows their article now."""
-    seen = [
-        {
-            "place": bin_location(row["bin_id"]),
-            "seen_gtin": row["gtin"],
-            "at_ns": row["observed_at_ns"],
-        }
-        for row in rows
-        if row["gtin"] and row["seen_units"] > 0
-    ]
-    if seen:
-        conn.execute(_CONFIRM, seen)
+    for row in rows:
+        if not row["gtin"] or row["seen_units"] <= 0:
+            continue
+        at_ns = row["observed_at_ns"]
+        seen = {"place": bin_location(row["bin_id"]), "seen_gtin": row["gtin"], "at_ns": at_ns}
+        found = _UNCONFIRMED.scalars(conn, seen)
+        _CONFIRM.many(conn, [{"of_task": task_id, "at_ns": at_ns} for task_id in found])
 
 
 def _insert_mission_ends(conn: Connection, arrived: Iterable[ArrivedRow]) -> list[MissionEnded]:

@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 from central.ledger.core import PlaceGtin, to_release
+from central.statement import Statement, parts_of
 from central.tables import balance, movement, reservation, task
 
 OPEN_STATUSES: Final = ("open", "assigned", "moving")
@@ -30,28 +31,30 @@ _PROMISED: Final = select(func.coalesce(func.sum(reservation.c.units), 0)).where
     reservation.c.place == bindparam("at_place"), reservation.c.gtin == bindparam("of_gtin")
 )
 _FREE: Final = _HELD.scalar_subquery() - _PROMISED.scalar_subquery()
-_AVAILABLE: Final = select(_FREE)
+_AVAILABLE: Final = Statement(select(_FREE))
 
 
 def available_units(conn: Connection, place: str, gtin: str) -> int:
     """Return the units at `place` that nobody is promised."""
-    return int(conn.execute(_AVAILABLE, {"at_place": place, "of_gtin": gtin}).scalar_one())
+    return int(_AVAILABLE.scalar(conn, {"at_place": place, "of_gtin": gtin}))
 
 
-_LOCK_BALANCE: Final = (
+_LOCK_BALANCE: Final = Statement(
     select(balance.c.units)
     .where(balance.c.place == bindparam("at_place"), balance.c.gtin == bindparam("of_gtin"))
     .with_for_update()
 )
 _WANTED: Final = bindparam("wanted", type_=reservation.c.units.type)
-_PROMISE: Final = insert(reservation).from_select(
-    ["task_id", "place", "gtin", "units"],
-    select(
-        bindparam("to_task", type_=reservation.c.task_id.type),
-        bindparam("at_place", type_=reservation.c.place.type),
-        bindparam("of_gtin", type_=reservation.c.gtin.type),
-        _WANTED,
-    ).where(_FREE >= _WANTED),
+_PROMISE: Final = Statement(
+    insert(reservation).from_select(
+        ["task_id", "place", "gtin", "units"],
+        select(
+            bindparam("to_task", type_=reservation.c.task_id.type),
+            bindparam("at_place", type_=reservation.c.place.type),
+            bindparam("of_gtin", type_=reservation.c.gtin.type),
+            _WANTED,
+        ).where(_FREE >= _WANTED),
+    )
 )
 
 
@@ -64,17 +67,18 @@ def reserve(conn: Connection, task_id: str, place: str, gtin: str, units: int) -
     assert units > 0, "a reservation is of at least one unit"
     row = {"at_place": place, "of_gtin": gtin}
     if conn.dialect.name != "sqlite":
-        conn.execute(_LOCK_BALANCE, row)
-    done = conn.execute(_PROMISE, row | {"to_task": task_id, "wanted": units})
-    return done.rowcount == 1
+        _LOCK_BALANCE.all(conn, row)
+    return _PROMISE.run(conn, row | {"to_task": task_id, "wanted": units}) == 1
 
 
-_RELEASE: Final = delete(reservation).where(reservation.c.task_id == bindparam("task_id"))
+_RELEASE: Final = Statement(
+    delete(reservation).where(reservation.c.task_id == bindparam("task_id"))
+)
 
 
 def release(conn: Connection, task_id: str) -> None:
     """Give back everything promised to `task_id`."""
-    conn.execute(_RELEASE, {"task_id": task_id})
+    _RELEASE.run(conn, {"task_id": task_id})
 
 
 _TAKEN: Final = func.coalesce(
@@ -87,35 +91,35 @@ _TAKEN: Final = func.coalesce(
     ),
     0,
 )
-_LEFT_TO_TAKE: Final = (
+_LEFT_TO_TAKE: Final = Statement(
     select(task.c.task_id, task.c.units - _TAKEN)
     .join(movement, movement.c.task_id == task.c.task_id)
     .where(task.c.task_id.in_(bindparam("task_ids")), task.c.status.in_(OPEN_STATUSES))
     .group_by(task.c.task_id, task.c.units)
 )
-_SHRINK: Final = (
+_SHRINK: Final = Statement(
     update(reservation)
     .where(reservation.c.task_id == bindparam("of_task"))
     .values(units=bindparam("left"))
 )
-_RELEASE_ALL: Final = delete(reservation).where(reservation.c.task_id.in_(bindparam("task_ids")))
+_RELEASE_ALL: Final = Statement(
+    delete(reservation).where(reservation.c.task_id.in_(bindparam("task_ids")))
+)
 
 
 def settle_reservations(conn: Connection, task_ids: Collection[str]) -> None:
     """Shrink the reservations of these tasks to what they have not yet taken out of the bin."""
-    if not task_ids:
-        return
-    rows = conn.execute(_LEFT_TO_TAKE, {"task_ids": list(task_ids)}).all()
-    left = [{"of_task": task_id, "left": units} for task_id, units in rows if units > 0]
-    gone = [task_id for task_id, units in rows if units <= 0]
-    if left:
-        conn.execute(_SHRINK, left)
-    if gone:
-        conn.execute(_RELEASE_ALL, {"task_ids": gone})
+    for part in parts_of(sorted(task_ids)):
+        rows = _LEFT_TO_TAKE.all(conn, {"task_ids": part})
+        left = [{"of_task": task_id, "left": units} for task_id, units in rows if units > 0]
+        gone = [task_id for task_id, units in rows if units <= 0]
+        _SHRINK.many(conn, left)
+        if gone:
+            _RELEASE_ALL.run(conn, {"task_ids": gone})
 
 
 _HELD_THERE: Final = func.coalesce(func.max(balance.c.units), 0)
-_OVERPROMISED: Final = (
+_OVERPROMISED: Final = Statement(
     select(reservation.c.place, reservation.c.gtin, _HELD_THERE)
     .outerjoin(
         balance,
@@ -133,10 +137,7 @@ def cut_to_balance(conn: Connection, places: Iterable[PlaceGtin]) -> list[str]:
     Returns the tasks that lost theirs. That happens where stock left a bin without the task: the
     promise of the older tasks stays good, and what is promised never exceeds what is there.
     """
-    keys = list(places)
-    if not keys:
-        return []
-    over = conn.execute(_OVERPROMISED, {"keys": keys}).all()
+    over = [row for part in parts_of(places) for row in _OVERPROMISED.all(conn, {"keys": part})]
     lost: list[str] = []
     for place, gtin, units in over:
         at_place = and_(reservation.c.place == place, reservation.c.gtin == gtin)

@@ -5,11 +5,12 @@ Or until its time is over: a mission is then let go, and what should have been w
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from sqlalchemy import Row, bindparam, func, or_, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 
+from central.statement import Row, Statement
 from central.store import insert_new
 from central.tables import edge_command, mission_end, movement
 from central.tasking.round import Round, earliest, log
@@ -61,25 +62,32 @@ _WRITTEN: Final = select(movement.c.event_id).where(movement.c.event_id == edge_
 _ENDED: Final = select(mission_end.c.event_id).where(
     mission_end.c.mission_id == edge_command.c.event_id, edge_command.c.kind == "fly"
 )
-_CLOSE_DONE: Final = (
-    update(edge_command)
+_DONE: Final = Statement(
+    select(edge_command.c.command_id, edge_command.c.task_id)
     .where(edge_command.c.status == "open", or_(_WRITTEN.exists(), _ENDED.exists()))
-    .values(status="done")
+    .order_by(edge_command.c.command_id)
 )
-_LATE: Final = select(edge_command).where(
-    edge_command.c.status == "open",
-    edge_command.c.expires_at_ns > 0,
-    edge_command.c.expires_at_ns <= bindparam("now_ns"),
+_LATE: Final = Statement(
+    select(edge_command).where(
+        edge_command.c.status == "open",
+        edge_command.c.expires_at_ns > 0,
+        edge_command.c.expires_at_ns <= bindparam("now_ns"),
+    )
 )
-_DROP: Final = (
+_CLOSE: Final = Statement(
     update(edge_command)
-    .where(edge_command.c.command_id == bindparam("of_command"))
-    .values(status="dropped")
+    .where(
+        edge_command.c.command_id == bindparam("of_command"),
+        edge_command.c.task_id == bindparam("of_task"),
+    )
+    .values(status=bindparam("to_status"))
 )
 
 
-_NEXT_DROP: Final = select(func.min(edge_command.c.expires_at_ns)).where(
-    edge_command.c.status == "open", edge_command.c.expires_at_ns > 0
+_NEXT_DROP: Final = Statement(
+    select(func.min(edge_command.c.expires_at_ns)).where(
+        edge_command.c.status == "open", edge_command.c.expires_at_ns > 0
+    )
 )
 
 
@@ -90,15 +98,19 @@ def next_drop_at_ns(work: Round) -> int:
 
 def settle_commands(work: Round) -> None:
     """Close the commands whose event is in the ledger, and those whose time is over."""
-    work.conn.execute(_CLOSE_DONE)
-    for row in work.conn.execute(_LATE, {"now_ns": work.now_ns}).all():
-        work.conn.execute(_DROP, {"of_command": row.command_id})
+    _CLOSE.many(work.conn, [_closed(row, "done") for row in _DONE.all(work.conn)])
+    for row in _LATE.all(work.conn, {"now_ns": work.now_ns}):
+        _CLOSE.run(work.conn, _closed(row, "dropped"))
         work.count("edge_commands_dropped", row.kind)
         if row.kind == "record":
             _have_counted(work, row)
 
 
-def _have_counted(work: Round, row: Row[Any]) -> None:
+def _closed(row: Row, status: str) -> dict[str, str]:
+    return {"of_command": row.command_id, "of_task": row.task_id, "to_status": status}
+
+
+def _have_counted(work: Round, row: Row) -> None:
     """Have the bins of a move looked at that its edge never wrote down: nobody knows what is there.
 
     An edge refuses for ever what is not its own, as where its bins.csv is another than central's.
@@ -114,15 +126,18 @@ def _have_counted(work: Round, row: Row[Any]) -> None:
             work.doubts.append((place, why, row.task_id))
 
 
-_DUE: Final = (
+_DUE: Final = Statement(
     select(edge_command)
     .where(edge_command.c.status == "open", edge_command.c.next_at_ns <= bindparam("now_ns"))
     .order_by(edge_command.c.next_at_ns)
     .limit(SENT_PER_ROUND_MAX)
 )
-_SENT: Final = (
+_SENT: Final = Statement(
     update(edge_command)
-    .where(edge_command.c.command_id == bindparam("of_command"))
+    .where(
+        edge_command.c.command_id == bindparam("of_command"),
+        edge_command.c.task_id == bindparam("of_task"),
+    )
     .values(
         tries=bindparam("sent_tries"),
         next_at_ns=bindparam("again_at_ns"),
@@ -131,8 +146,8 @@ _SENT: Final = (
 )
 
 
-_NEXT_SENDING: Final = select(func.min(edge_command.c.next_at_ns)).where(
-    edge_command.c.status == "open"
+_NEXT_SENDING: Final = Statement(
+    select(func.min(edge_command.c.next_at_ns)).where(edge_command.c.status == "open")
 )
 
 
@@ -143,15 +158,16 @@ def next_sending_at_ns(work: Round) -> int:
 
 def send_commands(work: Round) -> None:
     """Send every command whose time has come, and set when it is sent again."""
-    for row in work.conn.execute(_DUE, {"now_ns": work.now_ns}).all():
+    for row in _DUE.all(work.conn, {"now_ns": work.now_ns}):
         pause_s = min(PAUSE_S_MAX, work.config.tasking.record_after_s * 2.0 ** min(row.tries, 9))
         again = {
             "of_command": row.command_id,
+            "of_task": row.task_id,
             "sent_tries": row.tries + 1,
             "again_at_ns": work.later_ns(pause_s),
             "gives_up_at_ns": row.expires_at_ns or _gives_up_at_ns(work),
         }
-        work.conn.execute(_SENT, again)
+        _SENT.run(work.conn, again)
         work.publish(EDGE_COMMAND, _message(work, row), edge=row.edge_id)
         work.count("edge_commands_sent", row.kind)
 
@@ -160,7 +176,7 @@ def _gives_up_at_ns(work: Round) -> int:
     return work.later_ns(work.config.tasking.record_give_up_s)
 
 
-def _message(work: Round, row: Row[Any]) -> RecordMove | FlyMission:
+def _message(work: Round, row: Row) -> RecordMove | FlyMission:
     if row.kind == "record":
         return RecordMove(
             command_id=row.command_id,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import bindparam, select
 
+from central.statement import Row, Statement
 from central.tables import edge_command, task
 from central.tasking.commands import command_mission
 from central.tasking.round import Round, add_task, change_task
 from wire.ids import bin_location
 
 
-def start_count(work: Round, row: Row[Any]) -> bool:
+def start_count(work: Round, row: Row) -> bool:
     """Make the counting tasks of a proposal; False where nobody can count its bins.
 
     One task per drone that can fly there; one per bin for people.
@@ -36,7 +37,7 @@ def start_count(work: Round, row: Row[Any]) -> bool:
     return made > 0
 
 
-def _add_count(work: Round, row: Row[Any], worker_kind: str, bins: list[str]) -> None:
+def _add_count(work: Round, row: Row, worker_kind: str, bins: list[str]) -> None:
     add_task(
         work,
         "count",
@@ -49,7 +50,7 @@ def _add_count(work: Round, row: Row[Any], worker_kind: str, bins: list[str]) ->
     )
 
 
-_FLIES: Final = (
+_FLIES: Final = Statement(
     select(edge_command.c.command_id)
     .where(
         edge_command.c.kind == "fly",
@@ -58,7 +59,7 @@ _FLIES: Final = (
     )
     .limit(1)
 )
-_WAITING: Final = (
+_WAITING: Final = Statement(
     select(task)
     .where(task.c.kind == "count", task.c.worker_kind == "drone", task.c.status == "open")
     .order_by(task.c.created_at_ns, task.c.task_id)
@@ -68,10 +69,10 @@ _WAITING: Final = (
 def fly_missions(work: Round) -> None:
     """Send each idle drone on its oldest waiting count; a drone flies one mission at a time."""
     for edge_id, drone_id in work.floor.drones.items():
-        busy = work.conn.execute(_FLIES, {"drone_id": drone_id}).first()
+        busy = _FLIES.first(work.conn, {"drone_id": drone_id})
         if busy is not None:
             continue
-        waiting = work.conn.execute(_WAITING).all()
+        waiting = _WAITING.all(work.conn)
         row = next((r for r in waiting if work.floor.edge_of(r.from_place) == edge_id), None)
         if row is None:
             continue

@@ -4,46 +4,73 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
 
 from central.ledger.reservations import OPEN_STATUSES
+from central.statement import Row, Statement
 from central.tables import task
+from central.tasking.news import Narrowed
 from central.tasking.people import hand_on
 from central.tasking.robots import ROBOT_TRIES_MAX, fail_move
-from central.tasking.round import Round, change_task, earliest, end_task
+from central.tasking.round import NEVER_NS, Round, change_task, end_task
 
 WITHDRAWN_GRACE_S: Final = 30.0
 OUT_OF_TOUCH_S: Final = 10.0
 """So much longer a person has for what was due while central reached no broker: it may be done."""
 
 
-_OVERDUE: Final = select(task).where(
-    task.c.status.in_(OPEN_STATUSES), task.c.due_at_ns <= bindparam("now_ns")
+_OVERDUE: Final = Statement(
+    select(task)
+    .where(task.c.status.in_(OPEN_STATUSES), task.c.due_at_ns <= bindparam("now_ns"))
+    .order_by(task.c.created_at_ns, task.c.task_id)
 )
 
 
-_NEXT_DEADLINE: Final = select(func.min(task.c.due_at_ns)).where(task.c.status.in_(OPEN_STATUSES))
+def _first(*conditions: ColumnElement[bool]) -> Select[Any]:
+    return select(func.min(task.c.due_at_ns)).where(task.c.status.in_(OPEN_STATUSES), *conditions)
 
 
-def next_deadline_at_ns(work: Round) -> int:
-    """Return when the time of the next task is over."""
-    return earliest(work, _NEXT_DEADLINE)
+_FIRST: Final = Narrowed(_first, task.c.task_id)
 
 
-def watch_deadlines(work: Round) -> None:
-    """Take the next step for every task whose time is over."""
-    for row in work.conn.execute(_OVERDUE, {"now_ns": work.now_ns}).all():
-        if row.worker_kind == "person" and not work.in_touch:
-            change_task(work, row.task_id, due_at_ns=work.later_ns(OUT_OF_TOUCH_S))
-        elif row.worker_kind == "person":
-            hand_on(work, row)
-        elif row.worker_kind == "robot":
-            _robot_is_late(work, row)
-        else:
-            end_task(work, row, "failed", f"no word from drone {row.worker_id or '(none free)'}")
+class Deadlines:
+    """Looks after tasks whose time is over. Remembers before when there is none."""
+
+    def __init__(self) -> None:
+        self._next_at_ns = 0
+
+    def next_at_ns(self, _work: Round) -> int:
+        """Return when the time of the next task is over, or sooner."""
+        return self._next_at_ns
+
+    def watch(self, work: Round) -> None:
+        """Take the next step for every task whose time is over."""
+        ids = work.news.tasks()
+        self._next_at_ns = min(self._next_at_ns, 0 if ids is None else _earliest(work, ids))
+        if work.now_ns < self._next_at_ns:
+            return
+        for row in _OVERDUE.all(work.conn, {"now_ns": work.now_ns}):
+            _take_next_step(work, row)
+        self._next_at_ns = _earliest(work, None)
 
 
-def _robot_is_late(work: Round, row: Row[Any]) -> None:
+def _earliest(work: Round, ids: list[str] | None) -> int:
+    found = [at_ns for (at_ns,) in _FIRST.all(work.conn, ids) if at_ns is not None]
+    return min(found, default=NEVER_NS)
+
+
+def _take_next_step(work: Round, row: Row) -> None:
+    if row.worker_kind == "person" and not work.in_touch:
+        change_task(work, row.task_id, due_at_ns=work.later_ns(OUT_OF_TOUCH_S))
+    elif row.worker_kind == "person":
+        hand_on(work, row)
+    elif row.worker_kind == "robot":
+        _robot_is_late(work, row)
+    else:
+        end_task(work, row, "failed", f"no word from drone {row.worker_id or '(none free)'}")
+
+
+def _robot_is_late(work: Round, row: Row) -> None:
     """Give a late robot more time; then take the job back; then give it up.
 
     A job past its time goes before all others in the fleet, so time is what helps at first.

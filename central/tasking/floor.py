@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,8 +29,19 @@ class Floor:
     """GTIN -> places a person picks it from."""
     workers: Mapping[tuple[str, str], tuple[PersonRow, ...]]
     """(role, edge) -> people."""
+    worker_ids: Mapping[tuple[str, str], Mapping[str, None]]
+    """(role, edge) -> their ids, in order."""
+    person_ranks: Mapping[str, int]
+    """person -> where they stand in people.csv."""
     drones: Mapping[str, str]
     """edge -> drone."""
+
+    def in_order(self, person_ids: AbstractSet[str] | None) -> list[str]:
+        """Return the people of the site among `person_ids`, or all, as people.csv has them."""
+        people = self.site.people
+        if person_ids is None:
+            return list(people)
+        return sorted(person_ids & people.keys(), key=self.person_ranks.__getitem__)
 
     def bin_at(self, place: str) -> BinRow | None:
         """Return the bin at `place`, or None where it is no bin of this site."""
@@ -65,6 +77,11 @@ def make_floor(site: Site, drones: tuple[DroneAtEdge, ...]) -> Floor:
         packs=tuple(row for row in bins if row.kind == "pack" and not _is_hand(row)),
         faces={gtin: tuple(faces.get(gtin, loose)) for gtin in site.articles},
         workers={key: tuple(people) for key, people in workers.items()},
+        worker_ids={
+            key: dict.fromkeys(sorted(person.person_id for person in people))
+            for key, people in workers.items()
+        },
+        person_ranks={person_id: rank for rank, person_id in enumerate(site.people)},
         drones={drone.edge_id: drone.drone_id for drone in drones},
     )
 

@@ -7,12 +7,13 @@ from what was committed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import Table
 
 import central.tables as t
+from central.statement import Values
 from central.tasking.commands import (
     next_drop_at_ns,
     next_sending_at_ns,
@@ -20,7 +21,8 @@ from central.tasking.commands import (
     settle_commands,
 )
 from central.tasking.counts import fly_missions
-from central.tasking.deadlines import next_deadline_at_ns, watch_deadlines
+from central.tasking.deadlines import Deadlines
+from central.tasking.news import News, no_news
 from central.tasking.people import PeopleBoard
 from central.tasking.picking import (
     advance_orders,
@@ -56,6 +58,8 @@ class Phase:
     no time."""
     always: bool = False
     """Whether it looks at what the other phases of the same round left it."""
+    by_id: bool = False
+    """Whether it looks only at what it has news of (`Round.news`), or else at all there is."""
 
 
 class Turns:
@@ -78,18 +82,23 @@ class Turns:
         """Of those that wait for a time and for which nothing was written since that was asked."""
         self._restless = set(self._waiting)
         """Those for which something was written since the last tick: it is too early to ask."""
+        self._news = {i: News() for i, phase in enumerate(phases) if phase.by_id}
+        """What was written since they last ran, for those who look at nothing else."""
 
     @property
     def is_due(self) -> bool:
         """Return whether it is anybody's turn."""
         return bool(self._due)
 
-    def wrote(self, table: str) -> None:
-        """Give a turn to all that look at `table`."""
+    def wrote(self, table: str, rows: Sequence[Values]) -> None:
+        """Give a turn to all that look at `table`, and tell them of the rows."""
         for index in self._readers.get(table, ()):
             self._due.add(index)
             self._restless.add(index)
             self._next_at_ns.pop(index, None)
+            news = self._news.get(index)
+            if news is not None:
+                news.note(table, rows)
 
     def ticked(self, now_ns: int) -> None:
         """Give a turn to all that wait for a time which has come, or may have."""
@@ -101,6 +110,8 @@ class Turns:
         self._due.update(range(len(self._phases)))
         self._restless.update(self._due)
         self._next_at_ns.clear()
+        for news in self._news.values():
+            news.everything = True
 
     def run(self, work: Round) -> None:
         """Run the phases whose turn it is, in order; what one writes is seen by those after it.
@@ -111,7 +122,12 @@ class Turns:
             if not (phase.always or index in self._due):
                 continue
             self._due.discard(index)
-            phase.do(work)
+            news = self._news.get(index)
+            if news is None:
+                phase.do(work)
+            else:
+                self._news[index] = no_news()
+                phase.do(replace(work, news=news))
             if phase.next_at_ns is not None and index not in self._restless:
                 self._next_at_ns[index] = phase.next_at_ns(work)
 
@@ -123,34 +139,40 @@ def make_turns(people: PeopleBoard, purchases: PurchaseSender) -> Turns:
 
 def make_phases(people: PeopleBoard, purchases: PurchaseSender) -> Sequence[Phase]:
     """Return the phases in their order."""
+    deadlines = Deadlines()
     return (
         _phase(
             settle_commands, t.edge_command, t.movement, t.mission_end, next_at_ns=next_drop_at_ns
         ),
-        _phase(settle_moves, t.task, t.movement, t.customer_order),
-        _phase(settle_counts, t.task, t.mission_end, t.observation),
-        _phase(settle_deliveries, t.task, t.edge_command),
-        _phase(drop_unreserved, t.task, t.reservation, t.movement),
-        _phase(watch_deadlines, t.task, next_at_ns=next_deadline_at_ns),
-        _phase(update_lines, t.order_line, t.customer_order, t.task),
+        _phase(settle_moves, t.task, t.movement, t.customer_order, by_id=True),
+        _phase(settle_counts, t.task, t.mission_end, t.observation, by_id=True),
+        _phase(settle_deliveries, t.task, t.edge_command, by_id=True),
+        _phase(drop_unreserved, t.task, t.reservation, t.movement, by_id=True),
+        _phase(deadlines.watch, t.task, next_at_ns=deadlines.next_at_ns, by_id=True),
+        _phase(update_lines, t.order_line, t.customer_order, t.task, by_id=True),
         _phase(receive_arrivals, t.purchase_order, t.task),
         _phase(put_away, t.balance, t.task, t.reservation),
         _phase(allocate_lines, t.order_line, t.customer_order, t.balance, t.reservation),
-        _phase(advance_orders, t.customer_order, t.order_line),
+        _phase(advance_orders, t.customer_order, t.order_line, by_id=True),
         _phase(deliver_picked, t.customer_order, t.task, t.order_line, next_at_ns=next_try_at_ns),
-        _phase(settle_proposals, t.proposal, t.task, t.purchase_order),
+        _phase(settle_proposals, t.proposal, t.task, t.purchase_order, by_id=True),
         _phase(expire_proposals, t.proposal, next_at_ns=next_expiry_at_ns),
         Phase(raise_doubts, always=True),
         _phase(fly_missions, t.edge_command, t.task),
-        _phase(people.assign, t.task),
-        _phase(people.publish, t.task, t.task_end, t.movement),
+        _phase(people.assign, t.task, by_id=True),
+        _phase(people.publish, t.task, t.task_end, t.movement, by_id=True),
         _phase(purchases.send, t.purchase_order, next_at_ns=purchases.next_at_ns),
         _phase(send_commands, t.edge_command, next_at_ns=next_sending_at_ns),
     )
 
 
-def _phase(do: Callable[[Round], None], *reads: Table, next_at_ns: NextAt | None = None) -> Phase:
-    return Phase(do, frozenset(str(table.name) for table in reads), next_at_ns)
+def _phase(
+    do: Callable[[Round], None],
+    *reads: Table,
+    next_at_ns: NextAt | None = None,
+    by_id: bool = False,
+) -> Phase:
+    return Phase(do, frozenset(str(table.name) for table in reads), next_at_ns, by_id=by_id)
 
 
 def raise_doubts(work: Round) -> None:

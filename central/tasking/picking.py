@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select, update
 
 from central.ledger.reservations import OPEN_STATUSES
 from central.orders import set_status
+from central.statement import Row, Statement, parts_of
 from central.tables import balance, customer_order, order_line, reservation, task
+from central.tasking.news import Narrowed
 from central.tasking.robots import submit
 from central.tasking.round import NEVER_NS, Round, add_task, end_task
 from wire.ids import bin_location, location
@@ -26,39 +28,46 @@ _RANK: Final = {"accepted": 0, "allocated": 1, "picked": 2}
 _COUNTS: Final = case((task.c.status.in_(OPEN_STATUSES), task.c.units), else_=task.c.moved_units)
 _ALLOCATED: Final = func.coalesce(func.sum(_COUNTS), 0)
 _PICKED_OF_LINE: Final = func.coalesce(func.sum(task.c.moved_units), 0)
-_LINE_SUMS: Final[Select[Any]] = (
-    select(
-        order_line.c.order_id,
-        order_line.c.line,
-        order_line.c.units,
-        _ALLOCATED.label("allocated"),
-        _PICKED_OF_LINE.label("picked"),
-    )
-    .join(customer_order, customer_order.c.order_id == order_line.c.order_id)
-    .outerjoin(
-        task,
-        and_(
-            task.c.order_id == order_line.c.order_id,
-            task.c.line == order_line.c.line,
-            task.c.kind == "pick",
-        ),
-    )
-    .where(customer_order.c.status.in_(WAITING_STATUSES))
-    .group_by(
-        order_line.c.order_id,
-        order_line.c.line,
-        order_line.c.units,
-        order_line.c.allocated_units,
-        order_line.c.picked_units,
-    )
-    .having(
-        or_(
-            order_line.c.allocated_units != _ALLOCATED,
-            order_line.c.picked_units != _PICKED_OF_LINE,
+
+
+def _line_sums(*conditions: ColumnElement[bool]) -> Select[Any]:
+    """Return what asks for the lines of open orders that are not as their tasks say."""
+    return (
+        select(
+            order_line.c.order_id,
+            order_line.c.line,
+            order_line.c.units,
+            _ALLOCATED.label("allocated"),
+            _PICKED_OF_LINE.label("picked"),
         )
+        .join(customer_order, customer_order.c.order_id == order_line.c.order_id)
+        .outerjoin(
+            task,
+            and_(
+                task.c.order_id == order_line.c.order_id,
+                task.c.line == order_line.c.line,
+                task.c.kind == "pick",
+            ),
+        )
+        .where(customer_order.c.status.in_(WAITING_STATUSES), *conditions)
+        .group_by(
+            order_line.c.order_id,
+            order_line.c.line,
+            order_line.c.units,
+            order_line.c.allocated_units,
+            order_line.c.picked_units,
+        )
+        .having(
+            or_(
+                order_line.c.allocated_units != _ALLOCATED,
+                order_line.c.picked_units != _PICKED_OF_LINE,
+            )
+        )
+        .order_by(order_line.c.order_id, order_line.c.line)
     )
-)
-"""Of the lines of open orders, those that are not as their tasks say."""
+
+
+_LINE_SUMS: Final = Narrowed(_line_sums, order_line.c.order_id)
 
 
 def update_lines(work: Round) -> None:
@@ -68,14 +77,14 @@ def update_lines(work: Round) -> None:
     pick leaves over waits for a new task. Where a scan for a closed task comes late, what was asked
     for anew in the meantime is one too many: that is taken back.
     """
-    for row in work.conn.execute(_LINE_SUMS).all():
+    for row in _LINE_SUMS.all(work.conn, work.news.orders_with_tasks(work.conn)):
         if row.allocated > row.units:
             _drop_surplus(work, row)
         units = {"allocated_units": int(row.allocated), "picked_units": int(row.picked)}
         _set_line(work, row.order_id, row.line, **units)
 
 
-_UNBEGUN: Final = (
+_UNBEGUN: Final = Statement(
     select(task)
     .where(
         task.c.order_id == bindparam("of_order"),
@@ -88,22 +97,24 @@ _UNBEGUN: Final = (
 )
 
 
-def _drop_surplus(work: Round, line: Row[Any]) -> None:
+def _drop_surplus(work: Round, line: Row) -> None:
     """Cancel picks of a line that nobody began until no more is asked for than was ordered.
 
     The newest go first. Where that is too much, the rest is allocated anew.
     """
     surplus = line.allocated - line.units
     of_line = {"of_order": line.order_id, "at_line": line.line}
-    for row in work.conn.execute(_UNBEGUN, of_line).all():
+    for row in _UNBEGUN.all(work.conn, of_line):
         if surplus <= 0:
             break
         end_task(work, row, "cancelled", "an earlier pick of this line was scanned late")
         surplus -= row.units
 
 
-_SET_LINE: Final = update(order_line).where(
-    order_line.c.order_id == bindparam("of_order"), order_line.c.line == bindparam("at_line")
+_SET_LINE: Final = Statement(
+    update(order_line).where(
+        order_line.c.order_id == bindparam("of_order"), order_line.c.line == bindparam("at_line")
+    )
 )
 
 
@@ -111,10 +122,10 @@ def _set_line(work: Round, order_id: str, line: int, **columns: int) -> None:
     assert all(name in order_line.c for name in columns), (
         f"not all are columns of an order line: {sorted(columns)}"
     )
-    work.conn.execute(_SET_LINE, {"of_order": order_id, "at_line": line} | columns)
+    _SET_LINE.run(work.conn, {"of_order": order_id, "at_line": line} | columns)
 
 
-_WAITING_LINES: Final = (
+_WAITING_LINES: Final = Statement(
     select(order_line, customer_order.c.hand_bin)
     .join(customer_order, customer_order.c.order_id == order_line.c.order_id)
     .where(
@@ -128,7 +139,7 @@ _WAITING_LINES: Final = (
 
 def allocate_lines(work: Round) -> None:
     """Give waiting lines what stands free at their pick faces; the rest goes on waiting."""
-    waiting = work.conn.execute(_WAITING_LINES).all()
+    waiting = _WAITING_LINES.all(work.conn)
     if not waiting:
         return
     free = _free_at_faces(work, {row.gtin for row in waiting})
@@ -137,8 +148,10 @@ def allocate_lines(work: Round) -> None:
         _allocate(work, row, free, hands)
 
 
-_HELD: Final = select(balance).where(balance.c.place.in_(bindparam("places")), balance.c.units > 0)
-_PROMISED: Final = (
+_HELD: Final = Statement(
+    select(balance).where(balance.c.place.in_(bindparam("places")), balance.c.units > 0)
+)
+_PROMISED: Final = Statement(
     select(reservation.c.place, reservation.c.gtin, func.sum(reservation.c.units))
     .where(reservation.c.place.in_(bindparam("places")))
     .group_by(reservation.c.place, reservation.c.gtin)
@@ -147,17 +160,16 @@ _PROMISED: Final = (
 
 def _free_at_faces(work: Round, gtins: Iterable[str]) -> dict[tuple[str, str], int]:
     places = sorted({place for gtin in gtins for place in work.floor.faces.get(gtin, ())})
-    held = work.conn.execute(_HELD, {"places": places}).all()
-    promised = work.conn.execute(_PROMISED, {"places": places}).all()
-    free = {(row.place, row.gtin): int(row.units) for row in held}
-    for place, gtin, units in promised:
-        free[place, gtin] = free.get((place, gtin), 0) - int(units)
+    free: Counter[tuple[str, str]] = Counter()
+    for part in parts_of(places):
+        for place, gtin, units in _HELD.all(work.conn, {"places": part}):
+            free[place, gtin] += int(units)
+        for place, gtin, units in _PROMISED.all(work.conn, {"places": part}):
+            free[place, gtin] -= int(units)
     return free
 
 
-def _allocate(
-    work: Round, row: Row[Any], free: dict[tuple[str, str], int], hands: _HandBins
-) -> None:
+def _allocate(work: Round, row: Row, free: dict[tuple[str, str], int], hands: _HandBins) -> None:
     left = row.units - row.allocated_units
     places = work.floor.faces.get(row.gtin, ())
     for place in sorted(places, key=lambda p: -free.get((p, row.gtin), 0)):
@@ -185,10 +197,12 @@ def _allocate(
         _set_line(work, row.order_id, row.line, allocated_units=row.units - left)
 
 
-_TOTES: Final = select(customer_order.c.order_id, customer_order.c.hand_bin).where(
-    customer_order.c.hand_bin != "", customer_order.c.status.in_((*WAITING_STATUSES, "picked"))
+_TOTES: Final = Statement(
+    select(customer_order.c.order_id, customer_order.c.hand_bin).where(
+        customer_order.c.hand_bin != "", customer_order.c.status.in_((*WAITING_STATUSES, "picked"))
+    )
 )
-_SET_HAND_BIN: Final = (
+_SET_HAND_BIN: Final = Statement(
     update(customer_order)
     .where(customer_order.c.order_id == bindparam("of_order"))
     .values(hand_bin=bindparam("bin_id"))
@@ -199,7 +213,7 @@ class _HandBins:
     """Which handover bin each tote gets: the one with the fewest totes."""
 
     def __init__(self, work: Round) -> None:
-        rows = work.conn.execute(_TOTES).all()
+        rows = _TOTES.all(work.conn)
         self._bins = {row.order_id: row.hand_bin for row in rows}
         self._totes = Counter(self._bins.values())
 
@@ -210,7 +224,7 @@ class _HandBins:
         row = _least_used(work.floor.hands, self._totes)
         self._bins[order_id] = row.bin_id
         self._totes[row.bin_id] += 1
-        work.conn.execute(_SET_HAND_BIN, {"of_order": order_id, "bin_id": row.bin_id})
+        _SET_HAND_BIN.run(work.conn, {"of_order": order_id, "bin_id": row.bin_id})
 
 
 def _least_used(bins: tuple[BinRow, ...], used: Counter[str]) -> BinRow:
@@ -220,23 +234,30 @@ def _least_used(bins: tuple[BinRow, ...], used: Counter[str]) -> BinRow:
 
 _SHORT: Final = func.sum(case((order_line.c.allocated_units < order_line.c.units, 1), else_=0))
 _UNPICKED: Final = func.sum(case((order_line.c.picked_units < order_line.c.units, 1), else_=0))
-_WAITING_ORDERS: Final = (
-    select(
-        customer_order.c.order_id,
-        customer_order.c.status,
-        _SHORT.label("short"),
-        _UNPICKED.label("unpicked"),
+
+
+def _waiting_orders(*conditions: ColumnElement[bool]) -> Select[Any]:
+    """Return what asks for the orders that wait and do not stand as their lines say."""
+    return (
+        select(
+            customer_order.c.order_id,
+            customer_order.c.status,
+            _SHORT.label("short"),
+            _UNPICKED.label("unpicked"),
+        )
+        .join(order_line, order_line.c.order_id == customer_order.c.order_id)
+        .where(customer_order.c.status.in_(WAITING_STATUSES), *conditions)
+        .group_by(customer_order.c.order_id, customer_order.c.status)
+        .having(
+            customer_order.c.status
+            != case((_SHORT > 0, "accepted"), (_UNPICKED > 0, "allocated"), else_="picked")
+        )
+        .order_by(customer_order.c.order_id)
     )
-    .join(order_line, order_line.c.order_id == customer_order.c.order_id)
-    .where(customer_order.c.status.in_(WAITING_STATUSES))
-    .group_by(customer_order.c.order_id, customer_order.c.status)
-    .having(
-        customer_order.c.status
-        != case((_SHORT > 0, "accepted"), (_UNPICKED > 0, "allocated"), else_="picked")
-    )
-)
-"""Of the orders that wait, those that do not stand as their lines say."""
-_MOVE_BACK: Final = (
+
+
+_WAITING_ORDERS: Final = Narrowed(_waiting_orders, customer_order.c.order_id)
+_MOVE_BACK: Final = Statement(
     update(customer_order)
     .where(customer_order.c.order_id == bindparam("of_order"))
     .values(status=bindparam("to_status"))
@@ -245,12 +266,12 @@ _MOVE_BACK: Final = (
 
 def advance_orders(work: Round) -> None:
     """Move orders on whose lines are all allocated, or all picked; what is lost moves them back."""
-    for row in work.conn.execute(_WAITING_ORDERS).all():
+    for row in _WAITING_ORDERS.all(work.conn, work.news.orders()):
         status = "accepted" if row.short else "allocated" if row.unpicked else "picked"
         if _RANK[status] > _RANK[row.status]:
             set_status(work, row.order_id, status)
         else:
-            work.conn.execute(_MOVE_BACK, {"of_order": row.order_id, "to_status": status})
+            _MOVE_BACK.run(work.conn, {"of_order": row.order_id, "to_status": status})
 
 
 _UNDER_WAY: Final = select(task.c.task_id).where(
@@ -261,16 +282,18 @@ _UNDER_WAY: Final = select(task.c.task_id).where(
         task.c.done_at_ns > bindparam("failed_after_ns"),
     ),
 )
-_PICKED: Final = (
+_PICKED: Final = Statement(
     select(customer_order)
     .where(customer_order.c.status == "picked", ~_UNDER_WAY.exists())
     .order_by(customer_order.c.ordered_at_ns, customer_order.c.order_id)
 )
-_GOING: Final = select(task.c.to_place).where(
-    task.c.kind == "deliver", task.c.status.in_(OPEN_STATUSES)
+_GOING: Final = Statement(
+    select(task.c.to_place).where(task.c.kind == "deliver", task.c.status.in_(OPEN_STATUSES))
 )
-_PICKED_UNITS: Final = select(func.sum(order_line.c.picked_units)).where(
-    order_line.c.order_id == bindparam("order_id")
+_PICKED_UNITS: Final = Statement(
+    select(func.sum(order_line.c.picked_units)).where(
+        order_line.c.order_id == bindparam("order_id")
+    )
 )
 
 
@@ -279,7 +302,7 @@ _ON_ITS_WAY: Final = select(task.c.task_id).where(
     task.c.kind == "deliver",
     task.c.status.in_((*OPEN_STATUSES, "done")),
 )
-_TO_TRY: Final = (
+_TO_TRY: Final = Statement(
     select(customer_order.c.order_id)
     .where(customer_order.c.status == "picked", ~_ON_ITS_WAY.exists())
     .limit(1)
@@ -288,21 +311,21 @@ _TO_TRY: Final = (
 
 def next_try_at_ns(work: Round) -> int:
     """Return when a delivery may be tried again: at any time, while one waits for that."""
-    return NEVER_NS if work.conn.execute(_TO_TRY).first() is None else 0
+    return NEVER_NS if _TO_TRY.first(work.conn) is None else 0
 
 
 def deliver_picked(work: Round) -> None:
     """Have a robot bring each picked tote from its handover bin to a packing bin."""
     failed_after_ns = work.later_ns(-DELIVER_PAUSE_S)
-    rows = work.conn.execute(_PICKED, {"failed_after_ns": failed_after_ns}).all()
+    rows = _PICKED.all(work.conn, {"failed_after_ns": failed_after_ns})
     if not rows:
         return
-    going = work.conn.execute(_GOING).scalars()
+    going = _GOING.scalars(work.conn)
     used = Counter(place.removeprefix("bin:") for place in going)
     for row in rows:
         pack = _least_used(work.floor.packs, used)
         used[pack.bin_id] += 1
-        units = work.conn.execute(_PICKED_UNITS, {"order_id": row.order_id}).scalar_one()
+        units = _PICKED_UNITS.scalar(work.conn, {"order_id": row.order_id})
         task_id = add_task(
             work,
             "deliver",

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Row, bindparam, func, insert, or_, select, update
+from sqlalchemy import bindparam, func, insert, or_, select, update
 
 from central.demand.service import Forecast
 from central.ledger.reservations import available_units
 from central.replenish.numbers import units_text
 from central.replenish.types import Plan, Proposal
-from central.store import insert_new, upsert_statement
+from central.statement import Row, Statement
+from central.store import insert_new, upsert
 from central.tables import decision, forecast, proposal, task
 from central.tasking.counts import start_count
 from central.tasking.purchasing import start_buy
@@ -48,8 +49,9 @@ def _keep_forecasts(work: Round, forecasts: Sequence[Forecast]) -> None:
     if not forecasts:
         return
     columns = ("mean_units_per_day", "sd_units_per_day", "days", "made_at_ns")
-    work.conn.execute(
-        upsert_statement(work.conn, forecast, replace=columns),
+    upsert(
+        work.conn,
+        forecast,
         [
             {
                 "gtin": item.gtin,
@@ -60,6 +62,7 @@ def _keep_forecasts(work: Round, forecasts: Sequence[Forecast]) -> None:
             }
             for item in forecasts
         ],
+        replace=columns,
     )
 
 
@@ -72,16 +75,23 @@ _LATELY_FAILED: Final = (proposal.c.status == "failed") & (
 _REFUSED: Final = (proposal.c.status == "rejected") & (
     proposal.c.expires_at_ns > bindparam("now_ns")
 )
-_BUSY: Final = select(proposal.c.kind, proposal.c.gtin, proposal.c.to_place).where(
-    or_(proposal.c.status.in_(("waiting", "approved")), _LATELY_FAILED, _REFUSED)
+_BUSY: Final = Statement(
+    select(proposal.c.kind, proposal.c.gtin, proposal.c.to_place).where(
+        or_(proposal.c.status.in_(("waiting", "approved")), _LATELY_FAILED, _REFUSED)
+    )
 )
 
 
 def _busy_keys(work: Round) -> set[tuple[str, str, str]]:
     """Return each (kind, article, target) with a proposal that is open, refused or just failed."""
     times = {"now_ns": work.now_ns, "failed_after_ns": work.later_ns(-FAILED_PAUSE_S)}
-    rows = work.conn.execute(_BUSY, times)
-    return {(kind, gtin, to_place) for kind, gtin, to_place in rows}
+    return set(_BUSY.tuples(work.conn, times))
+
+
+_ADD: Final = Statement(insert(proposal))
+_CHANGE: Final = Statement(
+    update(proposal).where(proposal.c.proposal_id == bindparam("of_proposal"))
+)
 
 
 def add_proposal(work: Round, item: Proposal) -> str:
@@ -101,7 +111,7 @@ def add_proposal(work: Round, item: Proposal) -> str:
         "created_at_ns": work.now_ns,
         "expires_at_ns": work.later_ns(work.config.policy.proposal_expires_s),
     }
-    work.conn.execute(insert(proposal), row)
+    _ADD.run(work.conn, row)
     work.count("proposals", item.kind)
     allowed = policy_reason(work, item)
     if allowed:
@@ -149,15 +159,19 @@ def policy_reason(work: Round, item: Proposal) -> str:
     return f"moves {what}, up to {limit} allowed" if item.units <= limit else ""
 
 
-_FIND: Final = select(proposal).where(proposal.c.proposal_id == bindparam("proposal_id"))
+_FIND: Final = Statement(select(proposal).where(proposal.c.proposal_id == bindparam("proposal_id")))
 
 
-def find_proposal(work: Round, proposal_id: str) -> Row[Any] | None:
+def find_proposal(work: Round, proposal_id: str) -> Row | None:
     """Return the proposal, or None where there is none of this id."""
-    return work.conn.execute(_FIND, {"proposal_id": proposal_id}).one_or_none()
+    return _FIND.first(work.conn, {"proposal_id": proposal_id})
 
 
-def approve(work: Round, row: Row[Any], *, decided_by: str, reason: str, units: int = 0) -> str:
+def _change(work: Round, proposal_id: str, **columns: Any) -> None:
+    _CHANGE.run(work.conn, {"of_proposal": proposal_id} | columns)
+
+
+def approve(work: Round, row: Row, *, decided_by: str, reason: str, units: int = 0) -> str:
     """Approve and start a proposal, with `units` where given; return in words what came of it.
 
     The words begin with "failed" where nothing could be started. Policy moves what is still free;
@@ -168,16 +182,14 @@ def approve(work: Round, row: Row[Any], *, decided_by: str, reason: str, units: 
         wanted = min(wanted, available_units(work.conn, row.from_place, row.gtin))
     started = wanted > 0 and _start(work, row, wanted)
     status = "approved" if started else "failed"
-    work.conn.execute(
-        update(proposal)
-        .where(proposal.c.proposal_id == row.proposal_id)
-        .values(
-            status=status,
-            units=wanted if started else row.units,
-            decided_by=decided_by,
-            decision_reason=reason if started else f"{reason}; could not be started",
-            decided_at_ns=work.now_ns,
-        )
+    _change(
+        work,
+        row.proposal_id,
+        status=status,
+        units=wanted if started else row.units,
+        decided_by=decided_by,
+        decision_reason=reason if started else f"{reason}; could not be started",
+        decided_at_ns=work.now_ns,
     )
     work.count("proposals_decided", status)
     if not started:
@@ -187,7 +199,7 @@ def approve(work: Round, row: Row[Any], *, decided_by: str, reason: str, units: 
     return f"approved: {units_text(wanted)}"
 
 
-def too_many(work: Round, row: Row[Any], units: int) -> str:
+def too_many(work: Round, row: Row, units: int) -> str:
     """Return why a person cannot approve so many (0: as proposed); empty where they can.
 
     Where nothing at all is free there is nothing to choose from: approving then fails.
@@ -203,7 +215,7 @@ def too_many(work: Round, row: Row[Any], units: int) -> str:
     return f"{asked} cannot be approved: {free} {are} free at {place}; enter {free} or fewer"
 
 
-def _start(work: Round, row: Row[Any], units: int) -> bool:
+def _start(work: Round, row: Row, units: int) -> bool:
     if row.kind == "buy":
         return start_buy(work, row, units)
     if row.kind == "count":
@@ -213,13 +225,11 @@ def _start(work: Round, row: Row[Any], units: int) -> bool:
 
 def end_proposal(work: Round, proposal_id: str, status: str) -> None:
     """Close a proposal as done or failed."""
-    work.conn.execute(
-        update(proposal).where(proposal.c.proposal_id == proposal_id).values(status=status)
-    )
+    _change(work, proposal_id, status=status)
     work.count(f"proposals_{status}")
 
 
-_EXPIRE: Final = (
+_EXPIRE: Final = Statement(
     update(proposal)
     .where(proposal.c.status == "waiting", proposal.c.expires_at_ns <= bindparam("now_ns"))
     .values(
@@ -230,8 +240,8 @@ _EXPIRE: Final = (
 )
 
 
-_NEXT_EXPIRY: Final = select(func.min(proposal.c.expires_at_ns)).where(
-    proposal.c.status == "waiting"
+_NEXT_EXPIRY: Final = Statement(
+    select(func.min(proposal.c.expires_at_ns)).where(proposal.c.status == "waiting")
 )
 
 
@@ -242,7 +252,7 @@ def next_expiry_at_ns(work: Round) -> int:
 
 def expire_proposals(work: Round) -> None:
     """Let go of proposals that nobody decided in time: the next plan looks afresh."""
-    work.conn.execute(_EXPIRE, {"now_ns": work.now_ns})
+    _EXPIRE.run(work.conn, {"now_ns": work.now_ns})
 
 
 def decide(work: Round, command: DecideProposal) -> None:
@@ -281,15 +291,13 @@ def _decide(work: Round, command: DecideProposal) -> tuple[bool, str]:
             work, row, decided_by=command.person_id, reason=command.reason, units=command.units
         )
         return not text.startswith("failed"), text
-    work.conn.execute(
-        update(proposal)
-        .where(proposal.c.proposal_id == row.proposal_id)
-        .values(
-            status="rejected",
-            decided_by=command.person_id,
-            decision_reason=command.reason,
-            decided_at_ns=work.now_ns,
-        )
+    _change(
+        work,
+        row.proposal_id,
+        status="rejected",
+        decided_by=command.person_id,
+        decision_reason=command.reason,
+        decided_at_ns=work.now_ns,
     )
     work.count("proposals_decided", "rejected")
     return True, "rejected"

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, func, insert, or_, select, update
+from sqlalchemy import bindparam, func, insert, or_, select, update
 
 from central.ledger.reservations import OPEN_STATUSES, available_units
+from central.statement import Row, Statement, parts_of
 from central.tables import balance, purchase_order, task
 from central.tasking.round import NEVER_NS, Round, add_task, log
 from runtime.clock import NS_PER_S
@@ -25,7 +26,10 @@ LATE_S: Final = 60.0
 PO_UNITS_MAX: Final = 1_000_000
 
 
-def start_buy(work: Round, row: Row[Any], units: int) -> bool:
+_ADD: Final = Statement(insert(purchase_order))
+
+
+def start_buy(work: Round, row: Row, units: int) -> bool:
     """Write the purchase order of an approved proposal; it is sent until the supplier confirms.
 
     False where the site no longer has the article.
@@ -43,12 +47,12 @@ def start_buy(work: Round, row: Row[Any], units: int) -> bool:
         "ordered_at_ns": work.now_ns,
         "changed_at_ns": work.now_ns,
     }
-    work.conn.execute(insert(purchase_order), po)
+    _ADD.run(work.conn, po)
     work.count("purchase_orders")
     return True
 
 
-_UNDELIVERED: Final = (
+_UNDELIVERED: Final = Statement(
     select(purchase_order)
     .where(purchase_order.c.status.in_(("sent", "confirmed")))
     .order_by(purchase_order.c.ordered_at_ns)
@@ -70,7 +74,7 @@ class PurchaseSender:
         """Send the orders that are not confirmed, and ask for those that are late."""
         waiting: dict[str, tuple[int, float]] = {}
         self._late_at_ns = NEVER_NS
-        for row in work.conn.execute(_UNDELIVERED).all():
+        for row in _UNDELIVERED.all(work.conn):
             late_at_ns = _late_at_ns(work, row) if row.status == "confirmed" else 0
             if work.now_ns < late_at_ns:
                 self._late_at_ns = min(self._late_at_ns, late_at_ns)
@@ -83,13 +87,13 @@ class PurchaseSender:
         self._next = waiting
 
 
-def _late_at_ns(work: Round, row: Row[Any]) -> int:
+def _late_at_ns(work: Round, row: Row) -> int:
     supplier = work.floor.site.suppliers.get(row.supplier_id)
     lead_s = (supplier.lead_time_d if supplier else 1.0) * work.config.planning.day_s
     return int(row.ordered_at_ns + round((LATE_LEAD_TIMES * lead_s + LATE_S) * NS_PER_S))
 
 
-def _publish_order(work: Round, row: Row[Any]) -> None:
+def _publish_order(work: Round, row: Row) -> None:
     message = PurchaseOrder(
         po_id=row.po_id,
         supplier_id=row.supplier_id,
@@ -120,28 +124,32 @@ def take_notice(work: Round, notice: SupplierNotice) -> None:
         log.warning("notice of unknown status", po=notice.po_id, status=notice.status)
 
 
-def _told_units(notice: SupplierNotice, row: Row[Any]) -> int:
+def _told_units(notice: SupplierNotice, row: Row) -> int:
     return sum(line.units for line in notice.lines if line.gtin == row.gtin)
 
 
+_CHANGE: Final = Statement(
+    update(purchase_order).where(purchase_order.c.po_id == bindparam("of_po"))
+)
+
+
 def _set_status(work: Round, po_id: str, status: str, **columns: Any) -> None:
-    work.conn.execute(
-        update(purchase_order)
-        .where(purchase_order.c.po_id == po_id)
-        .values(status=status, changed_at_ns=work.now_ns, **columns)
+    values = {"of_po": po_id, "status": status, "changed_at_ns": work.now_ns}
+    _CHANGE.run(work.conn, values | columns)
+
+
+_ARRIVED: Final = Statement(select(purchase_order).where(purchase_order.c.status == "arrived"))
+_RECEIVES: Final = Statement(
+    select(task.c.status, task.c.units, task.c.moved_units).where(
+        task.c.po_id == bindparam("po_id"), task.c.kind == "receive"
     )
-
-
-_ARRIVED: Final = select(purchase_order).where(purchase_order.c.status == "arrived")
-_RECEIVES: Final = select(task.c.status, task.c.units, task.c.moved_units).where(
-    task.c.po_id == bindparam("po_id"), task.c.kind == "receive"
 )
 
 
 def receive_arrivals(work: Round) -> None:
     """Ask somebody to receive what arrived; a purchase whose units are all here is received."""
-    for row in work.conn.execute(_ARRIVED).all():
-        tasks = work.conn.execute(_RECEIVES, {"po_id": row.po_id}).all()
+    for row in _ARRIVED.all(work.conn):
+        tasks = _RECEIVES.all(work.conn, {"po_id": row.po_id})
         received = sum(t.moved_units for t in tasks)
         if received != row.received_units:
             _set_status(work, row.po_id, "arrived", received_units=received)
@@ -151,7 +159,7 @@ def receive_arrivals(work: Round) -> None:
             _add_receive(work, row, row.arrived_units - received)
 
 
-def _add_receive(work: Round, row: Row[Any], units: int) -> None:
+def _add_receive(work: Round, row: Row, units: int) -> None:
     docks = work.floor.docks
     if not docks:
         return
@@ -170,13 +178,15 @@ def _add_receive(work: Round, row: Row[Any], units: int) -> None:
     )
 
 
-_OPEN_TARGETS: Final = select(task.c.to_place).where(
-    task.c.kind == bindparam("kind"), task.c.status.in_(OPEN_STATUSES)
+_OPEN_TARGETS: Final = Statement(
+    select(task.c.to_place).where(
+        task.c.kind == bindparam("kind"), task.c.status.in_(OPEN_STATUSES)
+    )
 )
 
 
 def _open_targets(work: Round, kind: str) -> list[str]:
-    return list(work.conn.execute(_OPEN_TARGETS, {"kind": kind}).scalars())
+    return _OPEN_TARGETS.scalars(work.conn, {"kind": kind})
 
 
 _RECEIVING: Final = select(task.c.task_id).where(
@@ -191,7 +201,7 @@ _WAITING: Final = select(task.c.task_id).where(
     task.c.from_place == balance.c.place,
     task.c.gtin == balance.c.gtin,
 )
-_STANDS: Final = (
+_STANDS: Final = Statement(
     select(balance)
     .where(
         balance.c.place.in_(bindparam("docks")),
@@ -210,7 +220,7 @@ def put_away(work: Round) -> None:
     and goes along with the next one: one walk for many units.
     """
     docks = [bin_location(dock.bin_id) for dock in work.floor.docks]
-    rows = work.conn.execute(_STANDS, {"docks": docks}).all()
+    rows = [row for part in parts_of(docks) for row in _STANDS.all(work.conn, {"docks": part})]
     loose = [(row, available_units(work.conn, row.place, row.gtin)) for row in rows]
     if not any(units > 0 for _, units in loose):
         return
@@ -220,7 +230,7 @@ def put_away(work: Round) -> None:
             _put_away_from(work, row.place, row.gtin, units=units, rooms=rooms)
 
 
-_SOURCE: Final = (
+_SOURCE: Final = Statement(
     select(task.c.proposal_id, task.c.po_id)
     .where(
         task.c.kind == "receive",
@@ -233,7 +243,7 @@ _SOURCE: Final = (
 
 
 def _put_away_from(work: Round, place: str, gtin: str, *, units: int, rooms: _Rooms) -> None:
-    source = work.conn.execute(_SOURCE, {"place": place, "gtin": gtin}).one_or_none()
+    source = _SOURCE.first(work.conn, {"place": place, "gtin": gtin})
     for target, room in rooms.for_article(gtin, work.floor.edge_of(place)):
         part = min(units, room)
         made = add_task(
@@ -256,8 +266,10 @@ def _put_away_from(work: Round, place: str, gtin: str, *, units: int, rooms: _Ro
             return
 
 
-_HELD: Final = select(balance).where(balance.c.place.in_(bindparam("places")), balance.c.units > 0)
-_COMING: Final = (
+_HELD: Final = Statement(
+    select(balance).where(balance.c.place.in_(bindparam("places")), balance.c.units > 0)
+)
+_COMING: Final = Statement(
     select(task.c.to_place, task.c.gtin, func.sum(task.c.units - task.c.moved_units))
     .where(
         task.c.status.in_(OPEN_STATUSES),
@@ -273,8 +285,8 @@ class _Rooms:
     def __init__(self, work: Round) -> None:
         self._reserves = work.floor.reserves
         places = [bin_location(row.bin_id) for row in self._reserves]
-        held = work.conn.execute(_HELD, {"places": places}).all()
-        coming = work.conn.execute(_COMING).all()
+        held = [row for part in parts_of(places) for row in _HELD.all(work.conn, {"places": part})]
+        coming = _COMING.all(work.conn)
         self._units: dict[str, Counter[str]] = {place: Counter() for place in places}
         for place, gtin, units in [*held, *coming]:
             if place in self._units:

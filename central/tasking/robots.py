@@ -6,12 +6,13 @@ What the fleet saw done and no edge booked in time is sent to the edge as a comm
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import bindparam, func, select
 
 from central.fleet.jobs import JobProgress, Stop, TransportJob
 from central.ledger.reservations import OPEN_STATUSES
+from central.statement import Row, Statement
 from central.tables import balance, movement, order_line, task
 from central.tasking.commands import command_record
 from central.tasking.round import Round, TaskRow, add_task, change_task, end_task, find_task, log
@@ -25,7 +26,7 @@ MOVE_STOPS: Final = 2
 CENTRAL_DEVICE: Final = "central"
 
 
-def start_move(work: Round, row: Row[Any], units: int) -> bool:
+def start_move(work: Round, row: Row, units: int) -> bool:
     """Make the task of an approved refill or transfer; False where the units are not free."""
     task_id = add_task(
         work,
@@ -51,14 +52,16 @@ def submit(work: Round, task_id: str) -> None:
     _give_to_fleet(work, row)
 
 
+_OPEN: Final = Statement(
+    select(task)
+    .where(task.c.worker_kind == "robot", task.c.status.in_(OPEN_STATUSES))
+    .order_by(task.c.created_at_ns, task.c.task_id)
+)
+
+
 def submit_open_tasks(work: Round) -> None:
     """Give every open robot task to the fleet again, as at a start; it knows the running ones."""
-    rows = work.conn.execute(
-        select(task)
-        .where(task.c.worker_kind == "robot", task.c.status.in_(OPEN_STATUSES))
-        .order_by(task.c.created_at_ns, task.c.task_id)
-    ).all()
-    for row in rows:
+    for row in _OPEN.all(work.conn):
         _give_to_fleet(work, row)
 
 
@@ -199,6 +202,11 @@ def _expect_booking(work: Round, row: TaskRow, progress: JobProgress, index: int
     command_record(work, work.floor.edge_of(place), move, after_s=after_s)
 
 
+_BOOKED: Final = Statement(
+    select(movement.c.id).where(movement.c.event_id == bindparam("event_id"))
+)
+
+
 def _expect_late_booking(work: Round, row: TaskRow, progress: JobProgress) -> None:
     """See to it that both ends of a move are booked, though one of them has closed its task.
 
@@ -210,20 +218,21 @@ def _expect_late_booking(work: Round, row: TaskRow, progress: JobProgress) -> No
     verb: Literal["pick", "drop"] = "drop" if progress.stop_index else "pick"
     place = row.to_place if progress.stop_index else row.from_place
     event_id = _stock_action(row, place, verb).action_id
-    booked = select(movement.c.id).where(movement.c.event_id == event_id)
-    if work.conn.execute(booked).first() is None:
+    if _BOOKED.first(work.conn, {"event_id": event_id}) is None:
         _expect_booking(work, row, progress, progress.stop_index)
+
+
+_IN_TOTE: Final = Statement(
+    select(order_line)
+    .where(order_line.c.order_id == bindparam("order_id"), order_line.c.picked_units > 0)
+    .order_by(order_line.c.line)
+)
 
 
 def _ship(work: Round, row: TaskRow) -> None:
     """Have the packing station's edge book what is in the tote out to the customer."""
     tote = location("tote", row.order_id)
-    lines = work.conn.execute(
-        select(order_line)
-        .where(order_line.c.order_id == row.order_id, order_line.c.picked_units > 0)
-        .order_by(order_line.c.line)
-    ).all()
-    for line in lines:
+    for line in _IN_TOTE.all(work.conn, {"order_id": row.order_id}):
         move = Movement(
             event_id=f"{row.task_id}/{line.line}",
             gtin=line.gtin,
@@ -239,18 +248,21 @@ def _ship(work: Round, row: TaskRow) -> None:
         command_record(work, work.floor.edge_of(row.to_place), move, after_s=0.0)
 
 
+_ON_ROBOT: Final = Statement(
+    select(func.coalesce(func.sum(balance.c.units), 0)).where(
+        balance.c.place == bindparam("place"), balance.c.gtin == bindparam("gtin")
+    )
+)
+
+
 def fail_move(work: Round, row: TaskRow, why: str) -> None:
     """Close a robot's task as failed and have the bin counted at which it ended.
 
     That is the one that did not give what the book says, or the one that may have got the goods
     already: a robot that restarts in its drop forgets to say so.
     """
-    held = work.conn.execute(
-        select(func.coalesce(func.sum(balance.c.units), 0)).where(
-            balance.c.place == location("robot", row.worker_id.rpartition("/")[2]),
-            balance.c.gtin == row.gtin,
-        )
-    ).scalar_one()
+    robot = location("robot", row.worker_id.rpartition("/")[2])
+    held = _ON_ROBOT.scalar(work.conn, {"place": robot, "gtin": row.gtin})
     if row.stops_done and row.kind != "deliver":
         why = f"{why}; {held} units are on robot {row.worker_id}"
         log.warning("goods are left on a robot", task=row.task_id, robot=row.worker_id)

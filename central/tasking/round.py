@@ -8,15 +8,17 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from central.config import CentralConfig
 from central.fleet.jobs import TransportJob
 from central.ledger.reservations import release, reserve
+from central.statement import Row, Statement
 from central.store import next_numbers
 from central.tables import task
 from central.tasking.ends import note_end
 from central.tasking.floor import Floor
+from central.tasking.news import News
 from runtime.clock import NS_PER_S
 from runtime.metrics import Metrics
 from wire.codec import encode
@@ -24,7 +26,7 @@ from wire.topics import Topic
 
 NEVER_NS: Final = 2**63 - 1
 log = structlog.get_logger()
-TaskRow = Row[Any]
+TaskRow = Row
 
 
 @dataclass(slots=True)
@@ -53,6 +55,8 @@ class Round:
     in_touch: bool = True
     """Whether edges are heard, and have been for long enough to say what was done before."""
     effects: Effects = field(default_factory=Effects)
+    news: News = field(default_factory=News)
+    """What was written since the running phase last ran; of everything, for who is no phase."""
     doubts: list[tuple[str, str, str]] = field(default_factory=list)
     """(place, why, task): bins that seem to hold something else than the book says."""
 
@@ -75,7 +79,7 @@ class Round:
         self.effects.calls.append(lambda: self.metrics.count(name, label, by))
 
 
-_ADD_TASK: Final = insert(task)
+_ADD_TASK: Final = Statement(insert(task))
 
 
 def add_task(
@@ -106,12 +110,12 @@ def add_task(
         "created_at_ns": work.now_ns,
         "due_at_ns": work.later_ns(work.config.tasking.task_due_s),
     }
-    work.conn.execute(_ADD_TASK, row | columns)
+    _ADD_TASK.run(work.conn, row | columns)
     work.count("tasks_created", kind)
     return task_id
 
 
-_CHANGE_TASK: Final = update(task).where(task.c.task_id == bindparam("of_task"))
+_CHANGE_TASK: Final = Statement(update(task).where(task.c.task_id == bindparam("of_task")))
 
 
 def change_task(work: Round, task_id: str, **columns: Any) -> None:
@@ -119,7 +123,7 @@ def change_task(work: Round, task_id: str, **columns: Any) -> None:
     assert all(name in task.c for name in columns), (
         f"not all are columns of a task: {sorted(columns)}"
     )
-    work.conn.execute(_CHANGE_TASK, {"of_task": task_id} | columns)
+    _CHANGE_TASK.run(work.conn, {"of_task": task_id} | columns)
 
 
 def end_task(work: Round, row: TaskRow, status: str, detail: str = "") -> None:
@@ -136,15 +140,15 @@ def end_task(work: Round, row: TaskRow, status: str, detail: str = "") -> None:
         log.warning("task failed", task=row.task_id, kind=row.kind, why=detail)
 
 
-def earliest(work: Round, query: Select[Any]) -> int:
+def earliest(work: Round, query: Statement) -> int:
     """Return the time that a query asks for; where it finds none, a time that never comes."""
-    found: int | None = work.conn.execute(query).scalar_one()
+    found: int | None = query.scalar(work.conn)
     return NEVER_NS if found is None else found
 
 
-_FIND_TASK: Final = select(task).where(task.c.task_id == bindparam("task_id"))
+_FIND_TASK: Final = Statement(select(task).where(task.c.task_id == bindparam("task_id")))
 
 
 def find_task(work: Round, task_id: str) -> TaskRow | None:
     """Return the task, or None where there is none of this id."""
-    return work.conn.execute(_FIND_TASK, {"task_id": task_id}).one_or_none()
+    return _FIND_TASK.first(work.conn, {"task_id": task_id})
