@@ -16,6 +16,7 @@ from central.ledger.reservations import OPEN_STATUSES
 from central.orders import DEMAND_DAYS_BACK_MAX, demand_day_of
 from central.replenish.planner import plan
 from central.replenish.types import Plan, PlanningSnapshot
+from central.statement import Statement
 from central.store import reading
 from central.tables import (
     balance,
@@ -121,18 +122,21 @@ def _opening_is_here(conn: Connection, floor: Floor) -> bool:
     return all(here.get(edge_id, 0) >= count for edge_id, count in wanted.items())
 
 
-# Each statement is made once: to make one and look up what it compiles to costs more than it does.
-_BALANCES: Final = select(balance.c.place, balance.c.gtin, balance.c.units).where(
-    balance.c.units != 0
+_BALANCES: Final = Statement(
+    select(balance.c.place, balance.c.gtin, balance.c.units).where(balance.c.units != 0)
 )
-_RESERVED: Final = select(
-    reservation.c.place, reservation.c.gtin, func.sum(reservation.c.units)
-).group_by(reservation.c.place, reservation.c.gtin)
-_LAST_COUNT_ROUND: Final = select(func.coalesce(func.max(proposal.c.created_at_ns), 0)).where(
-    proposal.c.kind == "count"
+_RESERVED: Final = Statement(
+    select(reservation.c.place, reservation.c.gtin, func.sum(reservation.c.units)).group_by(
+        reservation.c.place, reservation.c.gtin
+    )
 )
-_REFUSED: Final = select(proposal.c.kind, proposal.c.gtin, proposal.c.to_place).where(
-    proposal.c.status == "rejected", proposal.c.expires_at_ns > bindparam("now_ns")
+_LAST_COUNT_ROUND: Final = Statement(
+    select(func.coalesce(func.max(proposal.c.created_at_ns), 0)).where(proposal.c.kind == "count")
+)
+_REFUSED: Final = Statement(
+    select(proposal.c.kind, proposal.c.gtin, proposal.c.to_place).where(
+        proposal.c.status == "rejected", proposal.c.expires_at_ns > bindparam("now_ns")
+    )
 )
 
 
@@ -145,8 +149,8 @@ def _waiting_moves(place: Any) -> Any:
     )
 
 
-_LEAVING: Final = _waiting_moves(proposal.c.from_place)
-_ARRIVING: Final = _waiting_moves(proposal.c.to_place)
+_LEAVING: Final = Statement(_waiting_moves(proposal.c.from_place))
+_ARRIVING: Final = Statement(_waiting_moves(proposal.c.to_place))
 
 
 def read_snapshot(
@@ -176,18 +180,17 @@ def read_snapshot(
         countable_bins=frozenset(
             row.bin_id for row in floor.reserves if row.edge_id in floor.drones
         ),
-        last_count_round_ns=int(conn.execute(_LAST_COUNT_ROUND).scalar_one()),
+        last_count_round_ns=int(_LAST_COUNT_ROUND.scalar(conn)),
         open_count=_open_count(conn),
-        refused=frozenset(
-            (kind, gtin, to_place)
-            for kind, gtin, to_place in conn.execute(_REFUSED, {"now_ns": now_ns})
-        ),
+        refused=frozenset(_REFUSED.tuples(conn, {"now_ns": now_ns})),
         causes=_causes(conn),
     )
 
 
-_DEMAND: Final = select(demand_day.c.gtin, demand_day.c.day, demand_day.c.units).where(
-    demand_day.c.day >= bindparam("first_day")
+_DEMAND: Final = Statement(
+    select(demand_day.c.gtin, demand_day.c.day, demand_day.c.units).where(
+        demand_day.c.day >= bindparam("first_day")
+    )
 )
 
 
@@ -195,8 +198,7 @@ def _history(conn: Connection, floor: Floor, day: int) -> dict[str, list[tuple[i
     """Return (day, units) rows per article; a row that cannot be true is named and left out."""
     history: dict[str, list[tuple[int, int]]] = defaultdict(list)
     articles = floor.site.articles
-    rows = conn.execute(_DEMAND, {"first_day": day - DEMAND_DAYS_BACK_MAX})
-    for gtin, of_day, units in rows:
+    for gtin, of_day, units in _DEMAND.tuples(conn, {"first_day": day - DEMAND_DAYS_BACK_MAX}):
         if gtin not in articles:
             continue  # no longer sold here
         if of_day > day or not 0 <= units <= UNITS_PER_DAY_MAX:
@@ -209,11 +211,11 @@ def _history(conn: Connection, floor: Floor, day: int) -> dict[str, list[tuple[i
     return history
 
 
-def _by_place(conn: Connection, query: Any) -> dict[PlaceGtin, int]:
-    return {(place, gtin): int(units) for place, gtin, units in conn.execute(query)}
+def _by_place(conn: Connection, query: Statement) -> dict[PlaceGtin, int]:
+    return {(place, gtin): int(units) for place, gtin, units in query.tuples(conn)}
 
 
-_COMING: Final = (
+_COMING: Final = Statement(
     select(task.c.to_place, task.c.gtin, func.sum(task.c.units - task.c.moved_units))
     .where(
         task.c.status.in_(OPEN_STATUSES),
@@ -229,22 +231,24 @@ def _inbound(conn: Connection) -> dict[PlaceGtin, int]:
     return dict(units)
 
 
-_UNRECEIVED: Final = select(purchase_order).where(purchase_order.c.status != "received")
-_TO_BUY: Final = select(proposal.c.gtin, proposal.c.units).where(
-    proposal.c.status == "waiting", proposal.c.kind == "buy"
+_UNRECEIVED: Final = Statement(select(purchase_order).where(purchase_order.c.status != "received"))
+_TO_BUY: Final = Statement(
+    select(proposal.c.gtin, proposal.c.units).where(
+        proposal.c.status == "waiting", proposal.c.kind == "buy"
+    )
 )
 
 
 def _on_order(conn: Connection) -> dict[str, int]:
     units: Counter[str] = Counter()
-    for row in conn.execute(_UNRECEIVED):
+    for row in _UNRECEIVED.all(conn):
         units[row.gtin] += (row.arrived_units or row.units) - row.received_units
-    for gtin, waiting in conn.execute(_TO_BUY):
+    for gtin, waiting in _TO_BUY.tuples(conn):
         units[gtin] += waiting
     return dict(units)
 
 
-_OPEN_UNITS: Final = (
+_OPEN_UNITS: Final = Statement(
     select(
         order_line.c.gtin,
         func.sum(order_line.c.allocated_units - order_line.c.picked_units),
@@ -258,7 +262,7 @@ _OPEN_UNITS: Final = (
 
 def _orders(conn: Connection) -> tuple[dict[str, int], dict[str, int]]:
     """Return units (allocated and not yet picked, not allocated) of open orders per article."""
-    rows = conn.execute(_OPEN_UNITS).all()
+    rows = _OPEN_UNITS.tuples(conn)
     return {row[0]: int(row[1]) for row in rows}, {row[0]: int(row[2]) for row in rows}
 
 
@@ -267,8 +271,11 @@ _LAST_SEEN: Final = select(
 ).group_by(observation.c.bin_id)
 
 
+_SEEN: Final = Statement(_LAST_SEEN)
+
+
 def _last_seen(conn: Connection) -> dict[str, int]:
-    return {bin_id: int(at_ns) for bin_id, at_ns in conn.execute(_LAST_SEEN)}
+    return {bin_id: int(at_ns) for bin_id, at_ns in _SEEN.tuples(conn)}
 
 
 _NEWEST: Final = _LAST_SEEN.subquery()
@@ -278,7 +285,7 @@ _MISCOUNTED: Final = and_(
 _STRANGER: Final = and_(
     observation.c.kind == "sighted", observation.c.gtin != "", observation.c.book_units <= 0
 )
-_DOUBTFUL: Final = (
+_DOUBTFUL: Final = Statement(
     select(observation.c.bin_id)
     .join(
         _NEWEST,
@@ -297,7 +304,7 @@ def _doubtful_bins(conn: Connection) -> frozenset[str]:
     A count differs where its units do; a sighting where it shows an article the book does not have
     there (how many labels are in view says nothing of the units behind them).
     """
-    return frozenset(conn.execute(_DOUBTFUL).scalars())
+    return frozenset(_DOUBTFUL.scalars(conn))
 
 
 _COUNTING: Final = select(task.c.task_id).where(
@@ -306,14 +313,14 @@ _COUNTING: Final = select(task.c.task_id).where(
 _COUNT_WAITS: Final = select(proposal.c.proposal_id).where(
     proposal.c.kind == "count", proposal.c.status.in_(("waiting", "approved"))
 )
-_OPEN_COUNT: Final = select(or_(_COUNTING.exists(), _COUNT_WAITS.exists()))
+_OPEN_COUNT: Final = Statement(select(or_(_COUNTING.exists(), _COUNT_WAITS.exists())))
 
 
 def _open_count(conn: Connection) -> bool:
-    return bool(conn.execute(_OPEN_COUNT).scalar_one())
+    return bool(_OPEN_COUNT.scalar(conn))
 
 
-_CAUSES: Final = (
+_CAUSES: Final = Statement(
     select(order_line.c.gtin, order_line.c.order_id)
     .join(customer_order, customer_order.c.order_id == order_line.c.order_id)
     .order_by(customer_order.c.ordered_at_ns.desc(), order_line.c.order_id)
@@ -323,7 +330,7 @@ _CAUSES: Final = (
 
 def _causes(conn: Connection) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = defaultdict(list)
-    rows = conn.execute(_CAUSES)
+    rows = _CAUSES.tuples(conn)
     for gtin, order_id in rows:
         if len(found[gtin]) < CAUSES_PER_GTIN_MAX and order_id not in found[gtin]:
             found[gtin].append(order_id)
