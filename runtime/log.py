@@ -48,11 +48,17 @@ class _LineFile(io.StringIO):
         return len(text)
 
 
-def send_logs_to(write: Callable[[str], None], clock: Clock, *, level: str = "INFO") -> None:
+def send_logs_to(
+    write: Callable[[str], None],
+    clock: Clock,
+    *,
+    level: str = "INFO",
+    word: Callable[[str], str] = str,
+) -> None:
     """Give each log line of at least `level` to `write`, with the time of `clock`.
 
     What a machine or a run of Python decides stands in none of them: an error's traceback is left
-    out, its text stays.
+    out, its text stays. `word` may change what is said, before a line is made of it.
     """
 
     def plain(_logger: Any, _name: str, event: Any) -> Any:
@@ -60,7 +66,8 @@ def send_logs_to(write: Callable[[str], None], clock: Clock, *, level: str = "IN
         if error:
             told = error if isinstance(error, BaseException) else sys.exc_info()[1]
             event["error"] = repr(told)
-        return {"at_ns": clock.now_ns(), **event}
+        said = {key: word(v) if isinstance(v, str) else v for key, v in event.items()}
+        return {"at_ns": clock.now_ns(), **said}
 
     structlog.configure(
         processors=[

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -13,19 +15,30 @@ from wire.site import FILES, Site, SiteError, parse_site
 
 HISTORY_FILE: Final = "history.csv"
 HISTORY_COLUMNS: Final = ("day", "gtin", "units")
+TEXT_FILES: Final = (*FILES, HISTORY_FILE)
 
 
 def read_site(directory: Path) -> Site:
     """Return the site in this folder. Raises SiteError with file and line."""
+    try:
+        return parse_site(read_texts(directory, FILES))
+    except SiteError as error:
+        raise SiteError(f"{directory}: {error}") from error
+
+
+def read_texts(directory: Path, names: Iterable[str] = TEXT_FILES) -> dict[str, str]:
+    """Return the texts of those files of a site that are there.
+
+    Raises SiteError where one is there and cannot be read: without it the site would be another.
+    """
     texts = {}
-    for name in FILES:
+    for name in names:
         path = directory / name
         if path.is_file():
             texts[name] = _read(path)
-    try:
-        return parse_site(texts)
-    except SiteError as error:
-        raise SiteError(f"{directory}: {error}") from error
+        elif os.path.lexists(path):
+            raise SiteError(f"{name}: expected a file that can be read, found something else")
+    return texts
 
 
 def read_demand(directory: Path, site: Site) -> list[Demand]:
@@ -36,8 +49,17 @@ def read_demand(directory: Path, site: Site) -> list[Demand]:
         return [Demand(article.gtin, 1.0) for article in articles]
     history: History = []
     reader = csv.DictReader(io.StringIO(_read(path)))
-    if tuple(reader.fieldnames or ()) != HISTORY_COLUMNS:
-        raise SiteError(f"{path} line 1: expected the columns {','.join(HISTORY_COLUMNS)}")
+    try:
+        if tuple(reader.fieldnames or ()) != HISTORY_COLUMNS:
+            raise SiteError(f"{path} line 1: expected the columns {','.join(HISTORY_COLUMNS)}")
+        history = _read_history(path, reader, site)
+    except csv.Error as error:
+        raise SiteError(f"{path} line {reader.reader.line_num}: is no CSV: {error}") from error
+    return demand_of(articles, history)
+
+
+def _read_history(path: Path, reader: csv.DictReader[str], site: Site) -> History:
+    history: History = []
     gtins: dict[str, str] = {}
     for cells in reader:
         try:
@@ -54,7 +76,7 @@ def read_demand(directory: Path, site: Site) -> list[Demand]:
             raise SiteError(
                 f"{path} line {reader.line_num}: expected whole numbers of day and units: {error}"
             ) from error
-    return demand_of(articles, history)
+    return history
 
 
 def _read(path: Path) -> str:

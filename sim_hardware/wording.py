@@ -9,6 +9,8 @@ from typing import Final
 SHOWN_MAX: Final = 12
 """Names of a site that an error lists."""
 CUTOFF: Final = 0.6
+TEXT_MAX: Final = 4_000
+"""Characters of one error that are shown; its end says what to do."""
 _PARTS_OF_TIME: Final = (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0))
 
 
@@ -64,6 +66,13 @@ def one(what: str) -> str:
 def many(count: int, what: str) -> str:
     """Return `1 step`, `2 steps`, `1,000 steps`."""
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def shortened(text: str) -> str:
+    """Return a text, without its middle where it is longer than anybody reads."""
+    if len(text) <= TEXT_MAX:
+        return text
+    return f"{text[: TEXT_MAX // 4]} ... {text[-TEXT_MAX * 3 // 4 :]}"
 
 
 def number_text(number: float) -> str:

@@ -20,6 +20,7 @@ from sim_hardware.wording import elsewhere, many, time_text
 from stockhelm.broker import BrokerError
 from stockhelm.ending import FAILED, STOPPED, STOPPED_TEXT, USAGE
 from stockhelm.processes import ProcessError
+from stockhelm.sim_files import check_files, write_file
 from stockhelm.sim_library import ENDING, LIBRARY, find_scenario, library_names, read_scenario
 from stockhelm.sim_live import run_live
 from stockhelm.sim_progress import shown_progress
@@ -51,7 +52,7 @@ def run_command(command: RunCommand, console: Console) -> int:
     try:
         path = find_scenario(command.scenario)
         scenario = read_scenario(path)
-        _check_files(command)
+        _check_files(command, path)
         console.print(f"{scenario.title}: {command.mode}, seed {command.seed}")
         with shown_progress(console, "the processes start") as shown:
 
@@ -76,12 +77,12 @@ def run_command(command: RunCommand, console: Console) -> int:
                 ),
                 on_progress=show, on_step=say,
             )  # fmt: skip
+        if command.report is not None:
+            payload = msgspec.json.format(msgspec.json.encode(report), indent=2)
+            write_file("--report", command.report, payload + b"\n")
     except (ScenarioError, RunError, BrokerError, ProcessError, StartError) as error:
         console.print(str(error), highlight=False, markup=False, soft_wrap=True)
         return USAGE
-    if command.report is not None:
-        payload = msgspec.json.format(msgspec.json.encode(report), indent=2)
-        command.report.write_bytes(payload + b"\n")
     _show(report, console)
     if report.ok:
         return 0
@@ -96,15 +97,9 @@ def reproduce(command: RunCommand) -> str:
     return shlex.join(words)
 
 
-def _check_files(command: RunCommand) -> None:
-    """Raise RunError where something that shall be written cannot be, before the run."""
-    for option, path in (("--report", command.report), ("--trace", command.trace)):
-        if path is not None:
-            try:
-                with path.open("ab"):
-                    pass
-            except OSError as error:
-                raise RunError(f"{option} {path}: {error.strerror}") from error
+def _check_files(command: RunCommand, scenario: Path) -> None:
+    """Raise RunError or StartError where what shall be written cannot be, before the run."""
+    check_files({"--report": command.report, "--trace": command.trace}, scenario)
     if command.trace is not None and command.mode == "live":
         raise RunError("--trace: only in virtual time (mem, pty), where it is the same every time")
     folder = command.directory

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -15,10 +17,14 @@ from sim_hardware.world.warehouse.files import WRITERS
 from sim_hardware.world.warehouse.generate import Warehouse, generate_warehouse
 from sim_hardware.world.warehouse.picture import warehouse_svg
 from sim_hardware.world.warehouse.spec import Spec, WarehouseError, Wish, make_spec
+from stockhelm.ending import os_error_text
+from stockhelm.sim_files import check_files, write_file
 
 SPEC_FILE: Final = "generated.json"
 """What the folder was made from: the same numbers make the same files."""
 STEPS: Final = 5
+PART: Final = ".part"
+"""The ending of a file that is not written to its end yet."""
 
 
 def sim_generate(
@@ -39,10 +45,12 @@ def sim_generate(
         )
     if map_file is not None and map_file.suffix != ".svg":
         raise StartError(f"--map {map_file}: expected a name that ends in .svg")
+    check_files({"--map": map_file})
     try:
         return _write(directory, spec, console, map_file)
     except OSError as error:
-        raise StartError(f"{error.filename}: cannot be written: {error.strerror}") from error
+        error.filename = None
+        raise StartError(f"{directory}: cannot be written: {os_error_text(error)}") from error
 
 
 def _write(directory: Path, spec: Spec, console: Console, map_file: Path | None) -> Warehouse:
@@ -57,18 +65,41 @@ def _write(directory: Path, spec: Spec, console: Console, map_file: Path | None)
 
         warehouse = generate_warehouse(spec, say)
         directory.mkdir(parents=True, exist_ok=True)
-        for name, writer in WRITERS.items():
-            say(name)
-            with (directory / name).open("wb") as file:
-                writer(warehouse, file)
-        if map_file is not None:
-            say(map_file.name)
-            map_file.write_text(warehouse_svg(warehouse), encoding="utf-8")
-        told = msgspec.json.format(msgspec.json.encode(dataclasses.asdict(spec)), indent=2)
-        (directory / SPEC_FILE).write_bytes(told + b"\n")
+        with _all_or_none(directory) as place:
+            for name, writer in WRITERS.items():
+                say(name)
+                with place(name).open("wb") as file:
+                    writer(warehouse, file)
+            if map_file is not None:
+                say(map_file.name)
+                write_file("--map", map_file, warehouse_svg(warehouse).encode())
+            told = msgspec.json.format(msgspec.json.encode(dataclasses.asdict(spec)), indent=2)
+            place(SPEC_FILE).write_bytes(told + b"\n")
         progress.update(bar, completed=steps, description="done")
     console.print(_summary(warehouse, directory))
     return warehouse
+
+
+@contextlib.contextmanager
+def _all_or_none(directory: Path) -> Iterator[Callable[[str], Path]]:
+    """Yield where to write each file; they get their names when all are written, else they go.
+
+    Half of a site might be read as one: without its last rows of stock, say.
+    """
+    parts: dict[Path, Path] = {}
+
+    def place(name: str) -> Path:
+        part = directory / f"{name}{PART}"
+        parts[part] = directory / name
+        return part
+
+    try:
+        yield place
+        for part, whole in parts.items():
+            part.replace(whole)
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)
 
 
 def _summary(warehouse: Warehouse, directory: Path) -> str:

@@ -7,8 +7,8 @@ from typing import Final
 
 import sim_hardware.scenarios
 from sim_hardware.scenarios.model import Scenario, ScenarioError, refusal
-from sim_hardware.scenarios.text import read_text
-from sim_hardware.wording import elsewhere
+from sim_hardware.scenarios.text import TEXT_BYTES_MAX, read_text
+from sim_hardware.wording import elsewhere, number_text, shortened
 from stockhelm.sim_run import check_scenario
 
 ENDING: Final = ".scn"
@@ -23,11 +23,14 @@ def library_names() -> list[str]:
 def find_scenario(name: str) -> Path:
     """Return the file of a scenario: a path, or a name of the library. Raises ScenarioError."""
     given = Path(name)
-    if given.is_file():
-        return given
     stored = LIBRARY / f"{name.removesuffix(ENDING)}{ENDING}"
-    if stored.is_file() and stored.parent == LIBRARY:
-        return stored
+    try:
+        if given.is_file():
+            return given
+        if stored.is_file() and stored.parent == LIBRARY:
+            return stored
+    except OSError as error:  # a name too long, a folder that may not be looked into
+        raise ScenarioError(f"{shortened(name)}: {error.strerror}") from error
     raise ScenarioError(
         f"{name}: no such file, and no scenario of that name comes with stockhelm"
         + elsewhere(name, library_names(), "stockhelm sim list")
@@ -40,9 +43,17 @@ def read_scenario(path: Path) -> Scenario:
     Where lines cannot be read, the names in the others are looked up on the site all the same.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{path}: cannot be read as text: {error}") from error
+        if path.stat().st_size > TEXT_BYTES_MAX:
+            raise ScenarioError(
+                f"{path}: over {number_text(TEXT_BYTES_MAX)} bytes: expected a shorter scenario"
+            )
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ScenarioError(
+            f"{path}: cannot be read as text: {error}; expected a file saved as UTF-8"
+        ) from error
+    except OSError as error:
+        raise ScenarioError(f"{path}: cannot be read: {error.strerror}") from error
     reading = read_text(text, shown(path))
     if not reading.mistakes:
         return reading.scenario

@@ -11,12 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from runtime.clock import SystemClock
+from runtime.errors import StartError
 from runtime.log import send_logs_to
 from runtime.recording import RecordingError
 from sim_hardware.plant import Mode
 from sim_hardware.wording import many
 from stockhelm.broker import BrokerError
 from stockhelm.ending import FAILED, USAGE
+from stockhelm.sim_files import check_files, write_file
 from stockhelm.sim_progress import shown_progress
 from stockhelm.sim_replay import Replayed, ReplayProgress, ReplayReport, recorded_s, replay
 
@@ -32,10 +34,9 @@ def replay_command(
     """
     if report is not None:
         try:
-            with report.open("ab"):
-                pass
-        except OSError as error:
-            console.print(f"--report {report}: {error.strerror}", markup=False)
+            check_files({"--report": report}, directory)
+        except StartError as error:
+            console.print(str(error), markup=False, highlight=False, soft_wrap=True)
             return USAGE
     warnings: list[str] = []
     send_logs_to(warnings.append, SystemClock(), level="ERROR")
@@ -52,12 +53,12 @@ def replay_command(
                 _tell(one, console)
 
             found = replay(directory, mode=mode, speed=speed, on_progress=show, on_done=tell)
-    except (BrokerError, RecordingError) as error:
+        if report is not None:
+            payload = msgspec.json.format(msgspec.json.encode(found), indent=2)
+            write_file("--report", report, payload + b"\n")
+    except (BrokerError, RecordingError, StartError) as error:
         console.print(str(error), markup=False, highlight=False, soft_wrap=True)
         return USAGE
-    if report is not None:
-        payload = msgspec.json.format(msgspec.json.encode(found), indent=2)
-        report.write_bytes(payload + b"\n")
     console.print(_summary(found), markup=False, highlight=False, soft_wrap=True)
     if any(one.outcome == "not replayed" for one in found.processes):
         return USAGE

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import msgspec
 
@@ -30,6 +30,7 @@ from sim_hardware.scenarios.model import (
 )
 from sim_hardware.scenarios.names import apply_settings, wrong_names
 from sim_hardware.scenarios.play import Player
+from sim_hardware.site_folder import read_demand, read_texts
 from sim_hardware.world.warehouse.files import warehouse_texts
 from sim_hardware.world.warehouse.generate import generate_warehouse
 from sim_hardware.world.warehouse.spec import WarehouseError, Wish, make_spec
@@ -42,11 +43,12 @@ from stockhelm.demo_site import (
     write_demo,
 )
 from stockhelm.sim_books import SiteBooks
+from stockhelm.sim_files import TraceFile, trace_file
 from stockhelm.sim_plant_live import DESK
 from stockhelm.sim_plant_virtual import VirtualPlant
 from stockhelm.sim_trace import Trace, TracedRuntime
 from stockhelm.work_folder import memory_folder, work_folder
-from wire.site import FILES, SiteError
+from wire.site import SiteError
 
 LOOK_EVERY_S: Final = 0.5
 QUIET_LOOKS: Final = 10
@@ -56,7 +58,6 @@ PORTS: Final = Ports(broker=1883, desk=8000, pictures=8001)
 """In virtual time nobody listens on them."""
 PERCENT: Final = 100.0
 VISITORS: Final = [GUEST_SCANNER, GUEST_CABLE_SCANNER]
-HISTORY_FILE: Final = "history.csv"
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,11 +130,7 @@ def shape_of(scenario: Scenario, base: Path) -> Shape:
     texts = None
     if site.kind == "folder":
         folder = base / site.folder
-        texts = {
-            name: (folder / name).read_text(encoding="utf-8-sig")
-            for name in (*FILES, HISTORY_FILE)
-            if (folder / name).is_file()
-        }
+        texts = _texts_of(folder)
         if not texts:
             wrong = f"{folder}: expected a folder with bins.csv and articles.csv"
             raise refusal(scenario.file, [Mistake(line, wrong)])
@@ -160,6 +157,14 @@ def shape_of(scenario: Scenario, base: Path) -> Shape:
         visitors=True,
         texts=texts,
     )
+
+
+def _texts_of(folder: Path) -> dict[str, str]:
+    """Return the CSV texts in a folder. Raises SiteError where one cannot be read."""
+    try:
+        return read_texts(folder)
+    except OSError as error:  # a name too long, a folder that may not be looked into
+        raise SiteError(error.strerror) from error
 
 
 def _generated(site: SiteSpec) -> dict[str, str]:
@@ -198,6 +203,11 @@ def write_site(
     except SiteError as error:
         mistakes.append(Mistake(scenario.site.line or 1, f"{scenario.site.folder}: {error}"))
         raise refusal(scenario.file, mistakes) from error
+    if scenario.site.kind == "folder":
+        try:
+            read_demand(base / scenario.site.folder, demo.site)
+        except SiteError as error:
+            mistakes.append(Mistake(scenario.site.line, str(error)))
     config = load_config(demo.config("sim"), SimConfig)
     mistakes += wrong_names(scenario, demo.site, config, VISITORS)
     if mistakes:
@@ -230,15 +240,6 @@ def run_folder(given: Path | None, parent: Path | None = None) -> Iterator[Path]
         yield directory
 
 
-@contextlib.contextmanager
-def _trace_file(path: Path | None) -> Iterator[IO[bytes] | None]:
-    if path is None:
-        yield None
-        return
-    with path.open("wb") as file:
-        yield file
-
-
 def run_virtual(
     scenario: Scenario,
     base: Path,
@@ -248,16 +249,14 @@ def run_virtual(
     on_step: OnStep = lambda _at_s, _text: None,
 ) -> SimReport:
     """Run a scenario in virtual time (`mem` or `pty`); return what was found."""
-    with (
-        run_folder(options.directory, memory_folder()) as directory,
-        _trace_file(options.trace) as file,
-    ):
+    with run_folder(options.directory, memory_folder()) as directory:
         demo = write_site(scenario, directory, base, options.seed, PORTS)
-        run = _VirtualRun(scenario, demo, options, file, on_step)
-        try:
-            return run.run(on_progress)
-        finally:
-            run.close()
+        with trace_file(options.trace) as file:
+            run = _VirtualRun(scenario, demo, options, file, on_step)
+            try:
+                return run.run(on_progress)
+            finally:
+                run.close()
 
 
 def _names_the_desk(scenario: Scenario) -> bool:
@@ -278,7 +277,7 @@ class _VirtualRun:
         scenario: Scenario,
         demo: DemoSite,
         options: RunOptions,
-        trace_file: IO[bytes] | None,
+        file: TraceFile | None,
         on_step: OnStep,
     ) -> None:
         self._scenario = scenario
@@ -287,8 +286,8 @@ class _VirtualRun:
         self._begun_ns = self._real.monotonic_ns()
         lines: Lines = "pty" if options.mode == "pty" else "memory"
         self._base = VirtualRuntime(options.seed, lines=lines)
-        self._trace = Trace(self._base.clock, demo.directory, trace_file)
-        send_logs_to(self._trace.log_line, self._base.clock)
+        self._trace = Trace(self._base.clock, demo.directory, file)
+        send_logs_to(self._trace.log_line, self._base.clock, word=self._trace.placed)
         self._trace.hear(self._base)
         self._books = SiteBooks(demo)
         self._plant = VirtualPlant(

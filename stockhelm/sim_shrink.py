@@ -72,17 +72,17 @@ def moved(scenario: Scenario, base: Path, folder: Path) -> str:
     if site.kind != "folder" or Path(site.folder).is_absolute():
         return scenario.text
     path = os.path.relpath(base / site.folder, folder)
-    lines = scenario.text.splitlines()
+    lines = scenario.text.split("\n")
     named = re.compile(r'(SITE\s+folder\s+)("[^"]*"|\S+)')
     lines[site.line - 1] = named.sub(lambda m: f'{m[1]}"{path}"', lines[site.line - 1], count=1)
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _without_comments(text: str) -> str:
     """Return a text without comments and empty lines of their own, but for the title's."""
     kept: list[str] = []
     is_title = False
-    for line in text.splitlines():
+    for line in text.split("\n"):
         stripped = line.strip()
         is_title = stripped.startswith("SCENARIO") or (is_title and stripped.startswith("#"))
         if is_title or (stripped and not stripped.startswith("#")):
@@ -172,17 +172,17 @@ class _Search:
         return [*found, *(setting.line for setting in self._best.settings)]
 
     def _fails_without(self, lines: Sequence[int]) -> bool:
-        texts = self._best.text.splitlines()
-        return self._try("\n".join(t for n, t in enumerate(texts, 1) if n not in lines) + "\n")
+        texts = self._best.text.split("\n")
+        return self._try("\n".join(t for n, t in enumerate(texts, 1) if n not in lines))
 
     def _fails_for(self, run_s: float) -> bool:
         last = max((step.at_s or 0.0 for step in self._best.steps), default=0.0)
         run_s = max(round(run_s), round(last + 0.5), RUN_S_MIN)
         if run_s >= self._best.run_s:
             return False
-        texts = self._best.text.splitlines()
-        shorter = [f"RUN {run_s:g} s" if t.startswith("RUN") else t for t in texts]
-        return self._try("\n".join(shorter) + "\n")
+        texts = self._best.text.split("\n")
+        shorter = [f"RUN {run_s:g} s" if t.split()[:1] == ["RUN"] else t for t in texts]
+        return self._try("\n".join(shorter))
 
     def _try(self, text: str) -> bool:
         """Run a text; take it as the best where it fails the same way."""

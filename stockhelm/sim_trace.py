@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
+from urllib.parse import quote
 
 from runtime.bus import BusOptions, Incoming
 from runtime.clock import NS_PER_S, Clock
 from runtime.lanes import Lane
 from runtime.ports import Port, Ports
 from runtime.virtual import VirtualRuntime
+from stockhelm.sim_files import TraceFile
 
 RUN: Final = "RUN"
 MESSAGES_WAITING_MAX: Final = 1_000_000
@@ -24,11 +26,14 @@ MESSAGES_WAITING_MAX: Final = 1_000_000
 class Trace:
     """Where a run's lines go: a digest always, a file where one is asked for."""
 
-    def __init__(self, clock: Clock, directory: Path, file: IO[bytes] | None) -> None:
+    def __init__(self, clock: Clock, directory: Path, file: TraceFile | None) -> None:
         self.lines = 0
         self._clock = clock
         self._begun_ns = clock.now_ns()
         self._directory = str(directory).encode()
+        # As URLs write it too. The longer first: one of them may be part of the other.
+        ways = {str(directory), quote(str(directory)), quote(str(directory), safe=" +/")}
+        self._ways = sorted(ways, key=len, reverse=True)
         self._file = file
         self._digest = hashlib.blake2b(digest_size=16)
 
@@ -45,6 +50,16 @@ class Trace:
         self.lines += 1
         if self._file is not None:
             self._file.write(line)
+
+    def placed(self, text: str) -> str:
+        """Return a word of the logs with RUN for the folder of the run.
+
+        To be asked before a line is made of its words: spaces in the folder's name would put quotes
+        around them.
+        """
+        for way in self._ways:
+            text = text.replace(way, RUN)
+        return text
 
     def log_line(self, text: str) -> None:
         """Add a line of the logs."""

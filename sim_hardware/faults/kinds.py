@@ -64,6 +64,11 @@ def check_fault(
                     f"{kind}: {name}={read.word(name)}: expected {one(parameter.name_of)} of this"
                     f" site{there_is(read.word(name), named)}"
                 )
+            if read.word(name) == target:
+                raise FaultError(
+                    f"{kind} {target}: {name}={target} is the same one; expected another"
+                    f" {parameter.name_of}"
+                )
     return found, read
 
 

@@ -70,6 +70,8 @@ class Parameter:
             raise FaultError(
                 f"{name}={given}: expected {self._range()}{self._per_cent(name, given)}"
             )
+        if self.unit == "units" and number % 1:
+            raise FaultError(f"{name}={given}: expected a whole number of units")
         return float(number)
 
     def _range(self) -> str:

@@ -143,8 +143,10 @@ def sections() -> dict[str, tuple[type[Section], bool]]:
 def apply_settings(scenario: Scenario, config: SimConfig) -> tuple[SimConfig, list[Mistake]]:
     """Return `config` as the scenario's WITH lines want it, and what is wrong with the others."""
     mistakes: list[Mistake] = []
+    said: dict[tuple[str, str], int] = {}
     for setting in scenario.settings:
         try:
+            _say_once(setting, said)
             config = _apply(setting, config)
         except _SettingError as error:
             mistakes.append(Mistake(setting.line, str(error)))
@@ -153,6 +155,19 @@ def apply_settings(scenario: Scenario, config: SimConfig) -> tuple[SimConfig, li
 
 class _SettingError(Exception):
     """What is wrong with one WITH line."""
+
+
+def _say_once(setting: Setting, said: dict[tuple[str, str], int]) -> None:
+    """Raise _SettingError where another line set a value of this one: one would be lost."""
+    section, is_list = sections().get(setting.section, (None, True))
+    if section is None or is_list:
+        return
+    for key in setting.values:
+        first = said.setdefault((setting.section, key), setting.line)
+        if first != setting.line:
+            raise _SettingError(
+                f"WITH {setting.section}: {key}= stands in line {first} already; expected it once"
+            )
 
 
 def _apply(setting: Setting, config: SimConfig) -> SimConfig:

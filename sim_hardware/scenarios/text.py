@@ -29,7 +29,7 @@ from sim_hardware.scenarios.model import (
     Step,
     refusal,
 )
-from sim_hardware.wording import instead, near, number_text, time_text
+from sim_hardware.wording import instead, near, number_text, shortened, time_text
 
 DAY_S_DEFAULT: Final = 600.0
 SPEED_MAX: Final = 100.0
@@ -90,11 +90,11 @@ def read_text(text: str, file: str) -> Reading:
         )
     draft = _Draft()
     mistakes: list[Mistake] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         try:
             _read_line(draft, number, line)
         except _LineError as error:
-            mistakes.append(Mistake(number, str(error)))
+            mistakes.append(Mistake(number, shortened(str(error))))
             draft.unread.append(line)
     mistakes += [Mistake(*wrong) for wrong in (*_whole(draft), *_ends_without_begin(draft))]
     options = {name: option.default for name, option in w.SITE_OPTIONS.items()}
@@ -326,7 +326,7 @@ def _scan(words: list[str]) -> Scan:
             raise _LineError(f"RAW: expected 1 to {_RAW_BYTES_MAX} ASCII characters")
         return Scan(device=device, what="RAW", value=value)
     if what == "ARTICLE":
-        if len(rest) > 1 and re.fullmatch(r"x[0-9]{1,6}", rest[1]):
+        if len(rest) > 1 and re.fullmatch(r"x[1-9][0-9]{0,5}", rest[1]):
             units, rest = int(rest[1][1:]), rest[:1]
         _nothing_more(rest[1:], "x12 for how many")
         return Scan(device=device, what="ARTICLE", value=value, units=units)
@@ -423,6 +423,9 @@ def _sentence(
     for name, value in given.items():
         if name in w.NUMBER_SLOTS and not (value.isascii() and value.isdigit()):
             raise _LineError(f'"{value}": expected {w.SLOTS[name].text}')
+        if name == "units" and not 0 < float(value) <= w.UNITS_MAX:
+            most = number_text(w.UNITS_MAX)
+            raise _LineError(f'"{value}": expected 1 to {most} units')
     return pattern, given, taken
 
 

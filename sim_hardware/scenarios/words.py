@@ -12,8 +12,8 @@ from sim_hardware.faults.targets import NAMES
 from wire.answers import Code
 from wire.site import Site
 
-_TIME: Final = re.compile(r"(?:(\d+):)?(\d+):(\d{2})(?:\.(\d+))?")
-_NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?")
+_TIME: Final = re.compile(r"(?:([0-9]+):)?([0-9]+):([0-5][0-9])(?:\.([0-9]+))?")
+_NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 UNITS_S: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
 
 DIRECTIVES: Final[dict[str, tuple[str, str]]] = {
@@ -169,6 +169,8 @@ SLOTS: Final[dict[str, Slot]] = {
 }
 """By name: every `{slot}` of a sentence."""
 NUMBER_SLOTS: Final = ("units", "count")
+UNITS_MAX: Final = 1_000_000
+"""Units of one order of a customer."""
 
 
 def parse_time(text: str) -> float | None:
