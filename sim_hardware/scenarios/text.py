@@ -328,7 +328,7 @@ def _scan(words: list[str]) -> Scan:
     if what == "ARTICLE":
         if len(rest) > 1 and re.fullmatch(r"x[1-9][0-9]{0,5}", rest[1]):
             units, rest = int(rest[1][1:]), rest[:1]
-        _nothing_more(rest[1:], "x12 for how many")
+        _nothing_more(rest[1:], "x1 or more, such as x12, for how many")
         return Scan(device=device, what="ARTICLE", value=value, units=units)
     _nothing_more(rest[1:])
     if what == "BIN":

@@ -163,7 +163,7 @@ SLOTS: Final[dict[str, Slot]] = {
         Slot("code", _fixed([*(str(code) for code in Code), "no-beep"]), "code of an answer"),
         Slot("up", _fixed(("up", "down")), "whether it runs"),
         Slot("promise", _fixed(PROMISES), "a promise: P1 to P9"),
-        Slot("units", _fixed(()), "a whole number"),
+        Slot("units", _fixed(()), "a whole number from 1"),
         Slot("count", _fixed(()), "a whole number"),
     )
 }
