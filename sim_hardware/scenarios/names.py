@@ -65,6 +65,9 @@ def _wrong(step: Step, site: Site, config: SimConfig, visitors: list[str]) -> It
                 yield str(error)
         case Deed() | Expect() as sentence:
             for name, value in sentence.given.items():
+                if name == "scanner":
+                    yield from _wrong_visitor(value, site, config, visitors)
+                    continue
                 slot = w.SLOTS[name]
                 known = slot.names(site, config)
                 if name not in w.NUMBER_SLOTS and value not in known:
@@ -72,14 +75,7 @@ def _wrong(step: Step, site: Site, config: SimConfig, visitors: list[str]) -> It
 
 
 def _wrong_scan(scan: Scan, site: Site, config: SimConfig, visitors: list[str]) -> Iterator[str]:
-    if scan.device not in visitors:
-        if scan.device in NAMES["scanner"](site, config):
-            yield (
-                f"{scan.device} is in the hands of somebody who works with it; expected a visitor's"
-                f" scanner: {some(visitors)}"
-            )
-        else:
-            yield unknown("scanner", scan.device, visitors)
+    yield from _wrong_visitor(scan.device, site, config, visitors)
     if scan.what == "ARTICLE" and scan.value not in NAMES["article"](site, config):
         yield unknown("article", scan.value, NAMES["article"](site, config))
     # A bin that there is not may be scanned: labels can be wrong. They say so: RAW.
@@ -88,6 +84,21 @@ def _wrong_scan(scan: Scan, site: Site, config: SimConfig, visitors: list[str]) 
             unknown("bin", scan.value, site.bins)
             + '; a label that is wrong on purpose is RAW "..."'
         )
+
+
+def _wrong_visitor(
+    scanner: str, site: Site, config: SimConfig, visitors: list[str]
+) -> Iterator[str]:
+    """Yield what is wrong with a scanner that only a visitor may have."""
+    if scanner in visitors:
+        return
+    if scanner in NAMES["scanner"](site, config):
+        yield (
+            f"{scanner} is in the hands of somebody who works with it; expected a visitor's"
+            f" scanner: {some(visitors)}"
+        )
+    else:
+        yield unknown("scanner", scanner, visitors)
 
 
 def unknown(what: str, came: str, known: Iterable[str]) -> str:

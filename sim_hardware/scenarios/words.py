@@ -150,7 +150,7 @@ SLOTS: Final[dict[str, Slot]] = {
         Slot("bin", NAMES["bin"], "a bin's id"),
         Slot("article", NAMES["article"], "an SKU or GTIN-14"),
         Slot("target", _targets, "the bin it goes to, or the article"),
-        Slot("scanner", NAMES["scanner"], "a scanner"),
+        Slot("scanner", NAMES["scanner"], "a visitor's scanner"),
         Slot("device", _eyes_and_scanners, "a scanner or a fixed camera"),
         Slot("reach", _fixed(("online", "offline")), "whether it is reached"),
         Slot("robot", NAMES["robot"], "a robot's serial"),

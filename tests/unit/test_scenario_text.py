@@ -108,6 +108,9 @@ def test_times(text: str, seconds: float | None) -> None:
         ("AT 0:10 DO aprove all", 'deed "aprove all"; did you mean approve all? Expected one of'),
         ("AT 0:10 DO order SKU-001 xmany", '"many": expected a whole number'),
         ("AT 0:10 DO approve refil B-01-01-1", 'proposal "refil"; did you mean refill? There is: '),
+        ("EXPECT answer scanner-1 is next", ("scanner-1 is in the hands of somebody who works with"
+         " it; expected a visitor's scanner: scanner-guest, scanner-guest-2")),
+        ("EXPECT answer scanner-gust is next", "did you mean scanner-guest?"),
         ("EXPECT book are true", "did you mean books are true?"),
         ("EXPECT orders filled", "expected one of = != < <= > >= and a number after it, got"),
         ("EXPECT orders filled 3", "after it, got 3; write: EXPECT orders filled >= 3"),
