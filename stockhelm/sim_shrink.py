@@ -176,7 +176,7 @@ class _Search:
         return self._try("\n".join(t for n, t in enumerate(texts, 1) if n not in lines))
 
     def _fails_for(self, run_s: float) -> bool:
-        last = max((step.at_s or 0.0 for step in self._best.steps), default=0.0)
+        last = max((step.over_s for step in self._best.steps), default=0.0)
         run_s = max(round(run_s), round(last + 0.5), RUN_S_MIN)
         if run_s >= self._best.run_s:
             return False

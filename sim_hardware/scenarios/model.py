@@ -127,6 +127,12 @@ class Step:
     """World seconds since the start; None: at the end, when the books have settled."""
     action: Action
 
+    @property
+    def over_s(self) -> float:
+        """Return when it is known at the latest what it finds, in world seconds; at the end: 0."""
+        within_s = self.action.within_s if isinstance(self.action, Expect) else 0.0
+        return round((self.at_s or 0.0) + within_s, 6)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:

@@ -124,6 +124,16 @@ def _whole(draft: _Draft) -> Iterable[tuple[int, str]]:
                     " earlier time, or a longer RUN"
                 ),
             )
+        elif draft.run_s and step.over_s > draft.run_s:
+            over = time_text(step.over_s)
+            yield (
+                step.line,
+                (
+                    f"WITHIN would last until {over}, and the run is over at"
+                    f" {time_text(draft.run_s)} (RUN in line {draft.seen['RUN']}); expected a"
+                    f" shorter WITHIN, or a longer RUN; write: RUN {over}"
+                ),
+            )
     if len(draft.steps) > STEPS_MAX:
         yield draft.steps[STEPS_MAX].line, f"over {number_text(STEPS_MAX)} steps"
 

@@ -122,6 +122,8 @@ def test_times(text: str, seconds: float | None) -> None:
         ("EXPECT promise P10 holds", 'unknown promise "P10"; did you mean P1? There is: P1, P2'),
         ("EXPECT process edge C is up", 'process "edge C"; did you mean edge B? There is: '),
         ("EXPECT books are true WITHIN 5 s", "WITHIN: at the end there is no time left"),
+        ("AT 0:50 EXPECT orders filled >= 3 WITHIN 5 min", ("until 350 s, and the run is over at"
+         " 1 min (RUN in line 3); expected a shorter WITHIN, or a longer RUN; write: RUN 350 s")),
         ("EXPECT scans refused unknown_bim = 1", "did you mean unknown_bin?"),
         ("WITH erors misplace=1 %", 'section "erors"; did you mean errors? There is: '),
         ("WITH errors misplac=1 %", "did you mean misplace?"),
