@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -33,9 +34,12 @@ from sim_hardware.wording import instead, near, number_text, shortened, time_tex
 
 DAY_S_DEFAULT: Final = 600.0
 SPEED_MAX: Final = 100.0
+PERCENT_MAX: Final = 100.0
 TEXT_BYTES_MAX: Final = 1_000_000
 _WORD: Final = re.compile(r'"[^"]*"?|\S+')
 _RAW_BYTES_MAX: Final = 512
+_TURNED: Final = {"=>": ">=", "=<": "<="}
+"""Signs as some write them, and those that are meant."""
 
 
 class _LineError(Exception):
@@ -398,21 +402,42 @@ def _expect(words: list[str]) -> Expect:
     if form.sentence is not None:
         _nothing_more(after)
         return Expect(form=pattern, given=given, within_s=within_s)
-    value = " ".join(after[1:]).removesuffix(form.unit).strip() if form.unit else "".join(after[1:])
-    if not after or after[0] not in COMPARE or not w.is_number(value):
-        raise _LineError(_no_comparison(form, " ".join(words[:taken]), " ".join(after)))
+    said, value = " ".join(words[:taken]), " ".join(after[1:])
+    is_whole = not form.unit or value.endswith(form.unit)
+    value = value.removesuffix(form.unit).strip()
+    if not after or after[0] not in COMPARE or not w.is_number(value) or not is_whole:
+        raise _LineError(_no_comparison(form, said, " ".join(after)))
+    _check_range(form, f"{said} {after[0]}", float(value))
     return Expect(
         form=pattern, given=given, compare=after[0], value=float(value), within_s=within_s
     )
 
 
+def _check_range(form: Form, said: str, value: float) -> None:
+    """Raise _LineError for a number that what is found can never be."""
+    if form.unit and not 0 <= value <= PERCENT_MAX:
+        raise _LineError(
+            f"EXPECT {said} {number_text(value)} {form.unit}: expected 0 to {PERCENT_MAX:g}"
+            f" {form.unit}; write: EXPECT {form.example}"
+        )
+    if not form.unit and value % 1:
+        raise _LineError(
+            f"EXPECT {said} {number_text(value)}: expected a whole number; write: EXPECT {said}"
+            f" {math.ceil(value)}"
+        )
+
+
 def _no_comparison(form: Form, said: str, after: str) -> str:
     """Return what is wrong with what follows a sentence, and the line that was meant."""
     unit = f" {form.unit}" if form.unit else ""
-    number = re.search(r"-?\d+(\.\d+)?", after)
-    signs = [sign for sign in COMPARE if after.startswith(sign)]
+    found = re.search(r"-?[0-9]+(\.[0-9]+)?", after)
+    number = found[0] if found else ""
+    if number and form.unit and form.unit not in after and 0 < float(number) <= 1:
+        number = number_text(float(number) * PERCENT_MAX)  # a share was meant
+    signs = [sign for sign in (*COMPARE, *_TURNED) if after.startswith(sign)]
     sign = max(signs, key=len, default=">=")
-    meant = f"EXPECT {said} {sign} {number[0]}{unit}" if number else f"EXPECT {form.example}"
+    sign = _TURNED.get(sign, sign)
+    meant = f"EXPECT {said} {sign} {number}{unit}" if number else f"EXPECT {form.example}"
     return (
         f"EXPECT {said}: expected one of {' '.join(COMPARE)} and a number{unit} after it, got"
         f" {after or 'nothing'}; write: {meant}"

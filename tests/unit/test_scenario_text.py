@@ -118,6 +118,14 @@ def test_times(text: str, seconds: float | None) -> None:
         ("EXPECT orders filled == 3", "after it, got == 3; write: EXPECT orders filled = 3"),
         ("EXPECT books are true now", '"now": expected the end of the line'),
         ("EXPECT inventory accuracy >= 99 m", "and a number % after it, got >= 99 m"),
+        ("EXPECT inventory accuracy >= 0.99", ("and a number % after it, got >= 0.99; write: EXPECT"
+         " inventory accuracy >= 99 %")),
+        ("EXPECT inventory accuracy >= 95", "write: EXPECT inventory accuracy >= 95 %"),
+        ("EXPECT inventory accuracy >= 101 %", "accuracy >= 101 %: expected 0 to 100 %; write: "),
+        ("EXPECT orders created >= 1.5", (">= 1.5: expected a whole number; write: EXPECT orders"
+         " created >= 2")),
+        ("EXPECT tasks done pick => 5", "got => 5; write: EXPECT tasks done pick >= 5"),
+        ("EXPECT tasks done pick =< 5", "got =< 5; write: EXPECT tasks done pick <= 5"),
         ("EXPECT tasks done jump >= 1", 'unknown task "jump"; there is: receive, putaway, refill'),
         ("EXPECT promise P10 holds", 'unknown promise "P10"; did you mean P1? There is: P1, P2'),
         ("EXPECT process edge C is up", 'process "edge C"; did you mean edge B? There is: '),
