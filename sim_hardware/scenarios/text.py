@@ -36,6 +36,8 @@ DAY_S_DEFAULT: Final = 600.0
 SPEED_MAX: Final = 100.0
 PERCENT_MAX: Final = 100.0
 TEXT_BYTES_MAX: Final = 1_000_000
+LINE_CHARS_MAX: Final = 4_000
+"""Of a line that says something: the time to find out what grows with its square."""
 _WORD: Final = re.compile(r'"[^"]*"?|\S+')
 _RAW_BYTES_MAX: Final = 512
 _TURNED: Final = {"=>": ">=", "=<": "<="}
@@ -162,8 +164,11 @@ def _ends_without_begin(draft: _Draft) -> Iterable[tuple[int, str]]:
 
 
 def _read_line(draft: _Draft, number: int, line: str) -> None:
-    words = _split(line)
     stripped = line.strip()
+    if len(stripped) > LINE_CHARS_MAX and not stripped.startswith("#"):
+        most = number_text(LINE_CHARS_MAX)
+        raise _LineError(f"over {most} characters: expected a shorter line")
+    words = _split(line)
     if not words:
         if draft.describes and stripped.startswith("#"):
             draft.about.append(stripped.lstrip("# ").strip())
