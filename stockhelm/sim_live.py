@@ -15,7 +15,8 @@ from runtime.log import send_logs_to
 from runtime.metrics import Metrics
 from sim_hardware.config import SimConfig
 from sim_hardware.floor import build_floor
-from sim_hardware.scenarios.model import Scenario
+from sim_hardware.scenarios.model import Scenario, refusal
+from sim_hardware.scenarios.names import wrong_modes
 from sim_hardware.scenarios.play import Player
 from stockhelm.broker import BrokerConfig, BrokerProcess, free_port
 from stockhelm.demo import pause
@@ -51,7 +52,14 @@ def run_live(
     on_progress: OnProgress = lambda _progress: None,
     on_step: OnStep = lambda _at_s, _text: None,
 ) -> SimReport:
-    """Run a scenario live; return what was found. Raises ProcessError, BrokerError."""
+    """Run a scenario live; return what was found.
+
+    Raises ProcessError, BrokerError; ScenarioError where something in it cannot be live, before
+    anything starts.
+    """
+    wrong = [*wrong_modes(scenario, "live")]
+    if wrong:
+        raise refusal(scenario.file, wrong)
     with run_folder(options.directory) as directory:
         ports = Ports(broker=free_port(), desk=free_port(), pictures=free_port())
         demo = write_site(scenario, directory, base, options.seed, ports)

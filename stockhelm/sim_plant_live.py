@@ -70,7 +70,7 @@ class LivePlant:
 
     def cut(self, process: str) -> None:
         """Refuse: between real processes and a real broker nothing here can be cut."""
-        raise PlantError(f"{process}: live, no process can be parted from the broker; use mode mem")
+        raise PlantError(f"live, {process} cannot be parted from the broker; use mode mem")
 
     def heal(self, process: str) -> None:
         """Refuse, as `cut` does."""
@@ -78,7 +78,8 @@ class LivePlant:
 
     def shift_clock(self, process: str, seconds: float) -> None:
         """Refuse: a process of this machine has the machine's clock."""
-        raise PlantError(f"{process}: live, no clock can be set by {seconds:g} s; use mode mem")
+        by = f"{seconds:g} s"
+        raise PlantError(f"live, the clock of {process} cannot be set by {by}; use mode mem")
 
     def _row(self, process: str) -> str:
         row = self._rows.get(process)

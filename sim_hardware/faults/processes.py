@@ -8,7 +8,10 @@ from typing import Final
 
 from runtime.seeds import Random
 from sim_hardware.faults.model import End, FaultError, FaultKind, Parameter, Stage, Values
-from sim_hardware.plant import PlantError
+from sim_hardware.plant import Mode, PlantError
+
+VIRTUAL: Final[tuple[Mode, ...]] = ("mem", "pty")
+"""Between real processes nothing can be cut, and they all have the machine's clock."""
 
 
 def _kill(stage: Stage, target: str, _values: Values, _chance: Random) -> End:
@@ -58,12 +61,12 @@ KINDS: Final = (
     FaultKind(
         name="partition", group="process", target="client process",
         text="a process and the broker are parted, both ways, and neither knows; then joined",
-        begin=_partition,
+        begin=_partition, modes=VIRTUAL,
     ),
     FaultKind(
         name="process-clock", group="process", target="client process",
         text="the clock of a process jumps; at the end it jumps back",
         parameters={"by": Parameter("s", -60.0, -1e9, 1e9, "how far; below 0: into the past")},
-        begin=_clock,
+        begin=_clock, modes=VIRTUAL,
     ),
 )  # fmt: skip

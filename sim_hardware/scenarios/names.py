@@ -12,8 +12,9 @@ from typing import Any, Final
 import msgspec
 
 from sim_hardware.config import Section, SimConfig
-from sim_hardware.faults.kinds import FaultError, check_fault
+from sim_hardware.faults.kinds import KINDS, FaultError, check_fault
 from sim_hardware.faults.targets import NAMES
+from sim_hardware.plant import Mode
 from sim_hardware.scenarios import words as w
 from sim_hardware.scenarios.model import (
     Deed,
@@ -47,6 +48,18 @@ def wrong_names(
     for step in scenario.steps:
         for wrong in _wrong(step, site, config, visitors):
             yield Mistake(step.line, wrong)
+
+
+def wrong_modes(scenario: Scenario, mode: Mode) -> Iterator[Mistake]:
+    """Yield each fault that cannot be in this mode."""
+    for step in scenario.steps:
+        if isinstance(step.action, FaultOn) and mode not in KINDS[step.action.kind].modes:
+            fault, modes = step.action, " or ".join(KINDS[step.action.kind].modes)
+            yield Mistake(
+                step.line,
+                f"FAULT {fault.kind} {fault.target}: cannot be in mode {mode}; expected it in mode"
+                f" {modes}",
+            )
 
 
 def _wrong(step: Step, site: Site, config: SimConfig, visitors: list[str]) -> Iterator[str]:
