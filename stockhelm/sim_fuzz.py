@@ -5,9 +5,10 @@ Run `number` under a seed depends on these two alone: any one of them can be had
 
 from __future__ import annotations
 
+import functools
 import itertools
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,16 @@ from sim_hardware.scenarios.draw import SEED_MAX, draw_steps, draw_world
 from sim_hardware.scenarios.model import Scenario, ScenarioError
 from sim_hardware.scenarios.text import parse_scenario
 from stockhelm.sim_promises import PROMISES
-from stockhelm.sim_run import PORTS, VISITORS, RunOptions, SimReport, run_virtual, write_site
+from stockhelm.sim_run import (
+    PORTS,
+    VISITORS,
+    OnProgress,
+    Progress,
+    RunOptions,
+    SimReport,
+    run_virtual,
+    write_site,
+)
 from stockhelm.work_folder import work_folder
 
 TWICE_EVERY: Final = 8
@@ -86,25 +96,38 @@ def draw(fuzz_seed: int, number: int) -> Drawn:
     return Drawn(fuzz_seed=fuzz_seed, number=number, scenario=scenario, seed=seed)
 
 
-def fuzz(fuzz_seed: int, first: int, limits: Limits, clock: Clock) -> Iterator[Found]:
-    """Draw and run one after the other; yield what each showed, until a limit is reached."""
+def _silent(_number: int, _progress: Progress) -> None:
+    """Say nothing."""
+
+
+def fuzz(
+    fuzz_seed: int,
+    first: int,
+    limits: Limits,
+    clock: Clock,
+    on_progress: Callable[[int, Progress], None] = _silent,
+) -> Iterator[Found]:
+    """Draw and run one after the other; yield what each showed, until a limit is reached.
+
+    `on_progress` is told the number of the run, and how far that one is.
+    """
     until_ns = clock.monotonic_ns() + round(limits.seconds_max * NS_PER_S)
     for number in itertools.count(first):
         if limits.runs_max and number - first >= limits.runs_max:
             return
         if limits.seconds_max and clock.monotonic_ns() >= until_ns:
             return
-        yield try_one(draw(fuzz_seed, number))
+        yield try_one(draw(fuzz_seed, number), functools.partial(on_progress, number))
 
 
-def try_one(drawn: Drawn) -> Found:
+def try_one(drawn: Drawn, on_progress: OnProgress = lambda _progress: None) -> Found:
     """Run it, every few runs twice; return what it showed."""
     options = RunOptions(seed=drawn.seed)
     try:
-        report = run_virtual(drawn.scenario, Path(), options)
+        report = run_virtual(drawn.scenario, Path(), options, on_progress=on_progress)
         breaches = [*_breaches(report)]
         if drawn.number % TWICE_EVERY == 0:
-            other = run_virtual(drawn.scenario, Path(), options)
+            other = run_virtual(drawn.scenario, Path(), options, on_progress=on_progress)
             if other.trace_digest != report.trace_digest:
                 digests = f"{report.trace_digest} and {other.trace_digest}"
                 breaches.append(f"{SAME_TRACE}: {digests}")

@@ -5,18 +5,15 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from pathlib import Path
-from typing import Final
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from runtime.clock import SystemClock
 from sim_hardware.scenarios.model import SEED_DEFAULT, Scenario, ScenarioError
 from stockhelm.ending import FAILED, STOPPED, STOPPED_TEXT, USAGE
 from stockhelm.sim_fuzz import Found, Limits, fuzz
-
-SAY_EVERY: Final = 20
-"""Runs between two words on how far it is, where no bar can be shown."""
+from stockhelm.sim_progress import shown_progress
+from stockhelm.sim_run import Progress
 
 
 def fuzz_command(seed: int, first: int, limits: Limits, keep: Path | None, console: Console) -> int:
@@ -33,18 +30,16 @@ def fuzz_command(seed: int, first: int, limits: Limits, keep: Path | None, conso
     tally: Counter[str] = Counter()
     ended = 0
     try:
-        with Progress(
-            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
-            console=console, transient=True,
-        ) as bars:  # fmt: skip
-            bar = bars.add_task("the first run", total=None)
-            for found in fuzz(seed, first, limits, SystemClock()):
+        with shown_progress(console, "the first run") as shown:
+
+            def show(number: int, progress: Progress) -> None:
+                text = f"{_summary(tally)}; in run {number}"
+                shown.show(text, progress.world_s, progress.run_s)
+
+            for found in fuzz(seed, first, limits, SystemClock(), show):
                 _count(tally, found)
-                bars.update(bar, description=_summary(tally))
-                if not console.is_terminal and tally["runs"] % SAY_EVERY == 0:
-                    console.print(f"  {_summary(tally)}", soft_wrap=True)
                 if found.breaches:
-                    _tell(found, keep, bars.console)
+                    _tell(found, keep, console)
     except ScenarioError as error:
         console.print(str(error), highlight=False, markup=False, soft_wrap=True)
         return USAGE

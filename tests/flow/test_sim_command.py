@@ -95,6 +95,20 @@ def test_what_cannot_be_done_as_asked_ends_with_2(theft: Path, tmp_path: Path) -
     assert sim("check", str(theft)).output.endswith("home: 3 steps, nothing wrong\n")
 
 
+@pytest.mark.parametrize("kind", ["partition", "process-clock"])
+def test_a_fault_that_cannot_be_live_is_refused_before_anything_starts(
+    tmp_path: Path, kind: str
+) -> None:
+    path, folder = tmp_path / "x.scn", tmp_path / "run"
+    path.write_text(f"SCENARIO T\nSITE demo\nRUN 5 s\nAT 0:01 FAULT {kind} edge A\n")
+    done = sim("run", str(path), "--mode", "live", "--directory", str(folder))
+    assert done.exit_code == 2
+    said = f"{path}:4: FAULT {kind} edge A: cannot be in mode live; expected it in mode mem or pty"
+    assert said in done.output.splitlines()
+    assert not [*folder.iterdir()]
+    assert sim("check", str(path)).exit_code == 0
+
+
 def test_a_scenario_in_another_folder_finds_its_site_again(tmp_path: Path) -> None:
     text = "SCENARIO T\nSITE folder my/site orders=3\nRUN 5 s\n"
     scenario = parse_scenario(text, "x.scn")
@@ -112,3 +126,14 @@ def test_without_a_terminal_a_line_comes_every_ten_seconds() -> None:
         lines.show(f"second {second}", second, 50.0)
         clock.move_to(clock.monotonic_ns() + 1_000_000_000)
     assert out.getvalue() == "  second 10 (20%)\n  second 20 (40%)\n"
+
+
+def test_a_search_says_on_stderr_how_far_it_is_and_prints_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stockhelm.sim_progress.PLAIN_EVERY_S", 0.0)
+    done = sim("fuzz", "--runs", "1", "--seed", "3")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("seed 3: 1 runs, 0 of them failed; ")
+    assert done.stdout.count("\n") == 1
+    assert "  0 runs, 0 of them failed; 0 s of worlds, 0 expectations" in done.stderr
