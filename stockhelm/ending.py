@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Final, NoReturn
 
 import typer
@@ -15,7 +18,49 @@ USAGE: Final = 2
 """It cannot be done as asked; nothing is known of what was to be looked at."""
 STOPPED: Final = 130
 """A person stopped it (Ctrl-C), as shells say it: 128 and the number of SIGINT."""
+TERMINATED: Final = 143
+"""The system or another program stopped it: 128 and the number of SIGTERM."""
 STOPPED_TEXT: Final = "stopped by hand"
+
+
+class Stops:
+    """Remembers that this process was told to stop.
+
+    Python loses a KeyboardInterrupt that comes while it is in a callback of some library, and the
+    work goes on. So whoever shows progress asks, and what was told is not forgotten at the end.
+    """
+
+    def __init__(self) -> None:
+        self.code = 0
+        """What to end with; 0: nobody has said to stop."""
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt where this process was told to stop and goes on all the same."""
+        if self.code:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Hear Ctrl-C and SIGTERM while this lasts."""
+        self.code = 0
+        numbers = {signal.SIGINT: STOPPED, signal.SIGTERM: TERMINATED}
+        before = {number: signal.getsignal(number) for number in numbers}
+
+        def stop(number: int, _frame: FrameType | None) -> None:
+            self.code = self.code or numbers[signal.Signals(number)]
+            raise KeyboardInterrupt
+
+        try:
+            for number in numbers:
+                signal.signal(number, stop)
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+STOPS: Final = Stops()
+"""Of this process."""
 
 
 def end_with(command: Callable[[Console], int]) -> NoReturn:
@@ -26,10 +71,13 @@ def end_with(command: Callable[[Console], int]) -> NoReturn:
     """
     console = Console(highlight=False, emoji=False)
     try:
-        code = command(console)
+        with STOPS.heard():
+            code = command(console)
+            if code == 0:
+                STOPS.check()
     except KeyboardInterrupt:
         console.print(STOPPED_TEXT)
-        code = STOPPED
+        code = STOPS.code or STOPPED
     except OSError as error:
         if error.errno == errno.EPIPE:  # who reads has enough, as `head` does: nothing is wrong
             raise

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
 from runtime.clock import NS_PER_S, Clock, SystemClock
+from stockhelm.ending import STOPS
 
 PLAIN_EVERY_S: Final = 10.0
 """Between two plain lines; what is done sooner says nothing but its result."""
@@ -47,6 +48,7 @@ class _Bar:
         self._task = bars.add_task(begin, total=None)
 
     def show(self, text: str, done: float = 0.0, total: float | None = None) -> None:
+        STOPS.check()
         self._bars.update(self._task, description=text, completed=done, total=total)
 
 
@@ -60,6 +62,7 @@ class PlainLines:
 
     def show(self, text: str, done: float = 0.0, total: float | None = None) -> None:
         """Print it where it is time for a line."""
+        STOPS.check()
         if self._clock.monotonic_ns() < self._due_ns:
             return
         share = f" ({done / total:.0%})" if total else ""
