@@ -52,25 +52,29 @@ def run(
     end_with(lambda console: run_command(command, console))
 
 
-def list_all() -> None:
-    """Name the scenarios that come with stockhelm."""
-    from stockhelm.sim_command import list_command
+def list_all(
+    name: Annotated[str, typer.Argument(help="Print this one as it is written.")] = "",
+    *,
+    long: Annotated[bool, typer.Option("--long", help="Say of each what it shows.")] = False,
+) -> None:
+    """Name the scenarios that come with stockhelm, or print one of them."""
+    from stockhelm.sim_look_command import list_command
 
-    end_with(list_command)
+    end_with(lambda console: list_command(name, console, long=long))
 
 
 def check(
     scenarios: Annotated[list[str], typer.Argument(help="Files, or names of `sim list`.")],
 ) -> None:
     """Say what is wrong in scenarios, with file, line and the fix, without running them."""
-    from stockhelm.sim_command import check_command
+    from stockhelm.sim_look_command import check_command
 
     end_with(lambda console: check_command(scenarios, console))
 
 
 def faults(kind: Annotated[str, typer.Argument(help="One kind, in full.")] = "") -> None:
     """Print every kind of fault: what it happens to, its values and what it does."""
-    from stockhelm.sim_command import faults_command
+    from stockhelm.sim_look_command import faults_command
 
     end_with(lambda console: faults_command(kind, console))
 

@@ -13,18 +13,17 @@ from rich.console import Console
 from rich.table import Table
 
 from runtime.errors import StartError
-from sim_hardware.faults.kinds import KINDS
 from sim_hardware.plant import Mode
 from sim_hardware.scenarios.model import SEED_DEFAULT, Scenario, ScenarioError
-from sim_hardware.wording import elsewhere, many, time_text
+from sim_hardware.wording import many, time_text
 from stockhelm.broker import BrokerError
 from stockhelm.ending import FAILED, STOPPED, STOPPED_TEXT, USAGE
 from stockhelm.processes import ProcessError
 from stockhelm.sim_files import check_files, write_file
-from stockhelm.sim_library import ENDING, LIBRARY, find_scenario, library_names, read_scenario
+from stockhelm.sim_library import ENDING, LIBRARY, find_scenario, read_scenario
 from stockhelm.sim_live import run_live
 from stockhelm.sim_progress import shown_progress
-from stockhelm.sim_run import Progress, RunOptions, SimReport, check_scenario, run_virtual
+from stockhelm.sim_run import Progress, RunOptions, SimReport, run_virtual
 from stockhelm.sim_shrink import Shrunk, moved, shrink
 
 SMALL_FILES_MAX: Final = 100
@@ -135,62 +134,6 @@ def _show(report: SimReport, console: Console) -> None:
         f"{trace if report.trace_lines else ''}",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
-
-
-def list_command(console: Console) -> int:
-    """Name the scenarios of the library; return 0."""
-    table = Table(show_edge=False)
-    table.add_column("name", no_wrap=True)
-    table.add_column("runs", no_wrap=True)
-    table.add_column("what it shows")
-    for name in library_names():
-        scenario = read_scenario(find_scenario(name))
-        table.add_row(name, time_text(scenario.run_s), f"{scenario.title}: {scenario.about}")
-    console.print(table)
-    return 0
-
-
-def check_command(names: list[str], console: Console) -> int:
-    """Say what is wrong in these scenarios; return 0, or 2 where something is."""
-    code = 0
-    for name in names:
-        try:
-            path = find_scenario(name)
-            scenario = read_scenario(path)
-            check_scenario(scenario, path.parent)
-        except ScenarioError as error:
-            console.print(str(error), highlight=False, markup=False, soft_wrap=True)
-            code = USAGE
-        else:
-            steps = many(len(scenario.steps), "step")
-            console.print(
-                f"{name}: {scenario.title}: {steps}, nothing wrong", markup=False, soft_wrap=True
-            )
-    return code
-
-
-def faults_command(kind: str, console: Console) -> int:
-    """Print the kinds of faults, or one of them in full; return 0, or 2 for an unknown one."""
-    if kind and kind not in KINDS:
-        guess = elsewhere(kind, KINDS, "stockhelm sim faults")
-        console.print(f"unknown fault {kind!r}{guess}", markup=False, soft_wrap=True)
-        return USAGE
-    table = Table(show_edge=False)
-    table.add_column("FAULT", no_wrap=True)
-    table.add_column("happens to", no_wrap=True)
-    table.add_column("values", overflow="fold")
-    table.add_column("what")
-    for found in KINDS.values():
-        if kind and found.name != kind:
-            continue
-        values = "\n".join(
-            p.written(name) + (f" ({', '.join(p.words)})" if p.words else "")
-            for name, p in found.parameters.items()
-        )
-        modes = "" if len(found.modes) == 3 else f" (only {', '.join(found.modes)})"  # noqa: PLR2004 - all of them
-        table.add_row(found.name, found.target, values, found.text + modes)
-    console.print(table)
-    return 0
 
 
 def shrink_command(

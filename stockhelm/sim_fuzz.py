@@ -22,15 +22,13 @@ from sim_hardware.scenarios.model import Scenario, ScenarioError
 from sim_hardware.scenarios.text import parse_scenario
 from stockhelm.sim_promises import PROMISES
 from stockhelm.sim_run import (
-    PORTS,
-    VISITORS,
     OnProgress,
     Progress,
     RunOptions,
     SimReport,
     run_virtual,
-    write_site,
 )
+from stockhelm.sim_site import PORTS, VISITORS, write_site
 from stockhelm.work_folder import work_folder
 
 TWICE_EVERY: Final = 8

@@ -9,7 +9,7 @@ import sim_hardware.scenarios
 from sim_hardware.scenarios.model import Scenario, ScenarioError, refusal
 from sim_hardware.scenarios.text import TEXT_BYTES_MAX, read_text
 from sim_hardware.wording import elsewhere, number_text, shortened
-from stockhelm.sim_run import check_scenario
+from stockhelm.sim_site import check_scenario
 
 ENDING: Final = ".scn"
 LIBRARY: Final = Path(sim_hardware.scenarios.__file__).parent / "library"

@@ -32,8 +32,8 @@ from stockhelm.sim_run import (
     SimReport,
     checked,
     run_folder,
-    write_site,
 )
+from stockhelm.sim_site import write_site
 from stockhelm.warmup import warm_up
 
 LOOK_EVERY_S: Final = 0.05

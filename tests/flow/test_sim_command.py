@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from io import StringIO
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from typer.testing import CliRunner, Result
 from runtime.clock import VirtualClock
 from sim_hardware.scenarios.text import parse_scenario
 from stockhelm.cli import app
-from stockhelm.sim_library import read_scenario
+from stockhelm.sim_library import find_scenario, library_names, read_scenario
 from stockhelm.sim_progress import PlainLines
 from stockhelm.sim_shrink import Shrunk, moved, shrink
 
@@ -107,6 +109,21 @@ def test_a_fault_that_cannot_be_live_is_refused_before_anything_starts(
     assert said in done.output.splitlines()
     assert not [*folder.iterdir()]
     assert sim("check", str(path)).exit_code == 0
+
+
+def test_the_list_is_a_line_for_each_and_gives_one_as_it_is_written() -> None:
+    lines = sim("list").output.splitlines()
+    assert len(lines) == 2 + len(library_names())
+    assert any("central-killed" in line for line in lines)
+    assert sim("list", "central-killed").output == find_scenario("central-killed").read_text()
+    assert len(sim("list", "--long").output) > 2 * len("\n".join(lines))
+    assert sim("list", "central-kiled").exit_code == 2
+
+
+def test_what_only_looks_at_scenarios_waits_for_no_compiler() -> None:
+    code = "import stockhelm.sim_look_command, sys; print('numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_a_scenario_in_another_folder_finds_its_site_again(tmp_path: Path) -> None:

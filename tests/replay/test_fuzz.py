@@ -14,7 +14,7 @@ from sim_hardware.scenarios.words import PROMISES as NAMES
 from stockhelm.sim_fuzz import Found, Limits, draw, fuzz, try_one
 from stockhelm.sim_fuzz_command import fuzz_command
 from stockhelm.sim_promises import PROMISES
-from stockhelm.sim_run import check_scenario
+from stockhelm.sim_site import check_scenario
 
 SEED = 20
 GATE_RUNS = 4

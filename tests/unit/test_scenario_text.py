@@ -11,7 +11,7 @@ from sim_hardware.scenarios.model import Expect, FaultOn, Scan, Scenario, Scenar
 from sim_hardware.scenarios.text import parse_scenario
 from sim_hardware.scenarios.words import parse_time
 from stockhelm.sim_library import find_scenario, library_names, read_scenario
-from stockhelm.sim_run import PORTS, check_scenario, write_site
+from stockhelm.sim_site import PORTS, check_scenario, write_site
 
 HEAD = "SCENARIO Test\nSITE demo skus=5 robots=2\nRUN 60 s\n"
 

@@ -16,7 +16,7 @@ from runtime.virtual import VirtualRuntime
 from sim_hardware.plant import PlantError
 from stockhelm.demo_site import DemoSite, Shape, write_demo
 from stockhelm.sim_plant_virtual import VirtualPlant
-from stockhelm.sim_run import PORTS
+from stockhelm.sim_site import PORTS
 from wire.codec import decode
 from wire.messages import DeviceStatus
 from wire.topics import EDGE_STATUS
