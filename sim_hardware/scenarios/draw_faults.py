@@ -169,4 +169,5 @@ def _value(chance: Random, name: str, parameter: Parameter) -> str:
         return str(chance.choice(CLOCKS_S))
     low, high = BOUNDS.get(name, (parameter.min, parameter.max))
     low, high = max(low, parameter.min), min(high, parameter.max)
-    return f"{chance.uniform(low, high):.2f}"
+    number = chance.uniform(low, high)
+    return f"{number:.0f}" if parameter.unit == "units" else f"{number:.2f}"

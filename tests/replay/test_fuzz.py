@@ -81,7 +81,7 @@ def test_every_promise_is_named_with_what_it_says() -> None:
 
 
 def test_a_crash_of_the_product_is_found_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    def crash(*_: object) -> None:
+    def crash(*_: object, **__: object) -> None:
         raise RuntimeError("a stage fell over")
 
     monkeypatch.setattr("stockhelm.sim_fuzz.run_virtual", crash)
