@@ -128,7 +128,7 @@ class Player:
             case FaultOff(kind=kind, target=target):
                 self._end_fault(step.line, kind, target)
             case Deed() as deed:
-                self._do(step.line, deed)
+                self._do(step, deed)
             case Expect() as expect:
                 self._expect(step, expect)
 
@@ -164,13 +164,13 @@ class Player:
         self._on_step(self._floor.world.time.now_s, f"line {line}: {kind} {target} is over")
         self._try(line, f"END {kind} {target}", chosen)
 
-    def _do(self, line: int, deed: Deed) -> None:
+    def _do(self, step: Step, deed: Deed) -> None:
         def do() -> None:
-            chance = self._random(f"deed of line {line}")
-            doer = Doer(floor=self._floor, view=self._view(), line=line, chance=chance)
+            chance = self._random(f"deed of line {step.line}")
+            doer = Doer(floor=self._floor, view=self._view(), line=step.line, chance=chance)
             DEEDS[deed.form].do(doer, deed.given)
 
-        self._try(line, f"DO {deed.form}", do)
+        self._try(step.line, step.text, do)
 
     # --- scans ------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Final, Literal
 from sim_hardware.faults.kinds import KINDS
 from sim_hardware.scenarios import words as w
 from sim_hardware.scenarios.checks import COMPARE, FORMS, Form
-from sim_hardware.scenarios.deeds import DEEDS
+from sim_hardware.scenarios.deeds import DEEDS, DeedForm
 from sim_hardware.scenarios.model import (
     RUN_S_MAX,
     STEPS_MAX,
@@ -401,8 +401,7 @@ def _expect(words: list[str]) -> Expect:
         at = words.index("WITHIN")
         within_s = _duration("WITHIN", words[at + 1 :], RUN_S_MAX)
         words = words[:at]
-    sign_at = next((i for i, word in enumerate(words) if word in COMPARE), len(words))
-    pattern, given, taken = _sentence("expectation", words[:sign_at], FORMS)
+    pattern, given, taken = _sentence("expectation", _until_sign(words), FORMS)
     form, after = FORMS[pattern], words[taken:]
     if form.sentence is not None:
         _nothing_more(after)
@@ -450,7 +449,7 @@ def _no_comparison(form: Form, said: str, after: str) -> str:
 
 
 def _sentence(
-    what: str, words: list[str], patterns: Mapping[str, object]
+    what: str, words: list[str], patterns: Mapping[str, Form] | Mapping[str, DeedForm]
 ) -> tuple[str, dict[str, str], int]:
     """Return the pattern that most of these words say, what stands in its slots, how many."""
     for taken in range(len(words), 0, -1):
@@ -469,14 +468,40 @@ def _sentence(
     return pattern, given, taken
 
 
-def _unknown_sentence(what: str, words: list[str], patterns: Mapping[str, object]) -> str:
-    heads = {" ".join(x for x in p.split() if "{" not in x): p for p in patterns}
+def _unknown_sentence(
+    what: str, words: list[str], patterns: Mapping[str, Form] | Mapping[str, DeedForm]
+) -> str:
+    """Return what is wrong with a sentence that there is not; all that is named can be written."""
     said = " ".join(words)
-    guess = near(said, patterns) or heads.get(near(words[0] if words else "", heads), "")
-    listed = "; ".join(patterns)
+    guess = _nearest_sentence(words, patterns)
+    listed = "; ".join(form.example for form in patterns.values())
     if guess:
-        return f'unknown {what} "{said}"; did you mean {guess}? Expected one of: {listed}'
+        meant = patterns[guess].example
+        return f'unknown {what} "{said}"; did you mean {meant}? Expected one of: {listed}'
     return f'unknown {what} "{said}"; expected one of: {listed}'
+
+
+def _nearest_sentence(
+    words: list[str], patterns: Mapping[str, Form] | Mapping[str, DeedForm]
+) -> str:
+    """Return the pattern that was meant, empty where none is near."""
+    begin = words[0] if words else ""
+    alike = [p for p in patterns if p.split()[0] == begin] or list(patterns)
+    whole = [p for p in alike if "{" not in p]
+    if begin in [p.split()[0] for p in whole] and len(words) > 1:
+        # `approve everything` names no proposal: the sentence without one was meant.
+        is_named = words[1] in w.PROPOSAL_KINDS
+        alike = [p for p in alike if ("{" in p) == is_named] or alike
+    written = {" ".join(_until_sign(patterns[p].example.split())): p for p in alike}
+    heads = {" ".join(x for x in p.split() if "{" not in x): p for p in alike}
+    known = written | {p: p for p in alike}
+    said = " ".join(words)
+    return known.get(near(said, known), "") or heads.get(near(begin, heads), "")
+
+
+def _until_sign(words: list[str]) -> list[str]:
+    """Return the words before a comparison."""
+    return words[: next((i for i, word in enumerate(words) if word in COMPARE), len(words))]
 
 
 _DIRECTIVES: Final[dict[str, Callable[[_Draft, int, list[str], str], None]]] = {

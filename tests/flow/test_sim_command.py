@@ -111,6 +111,15 @@ def test_a_fault_that_cannot_be_live_is_refused_before_anything_starts(
     assert sim("check", str(path)).exit_code == 0
 
 
+def test_what_could_not_be_done_is_told_by_the_line_as_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "x.scn"
+    line = "AT 0:01 DO approve buy SKU-001"
+    path.write_text(f"SCENARIO T\nSITE demo skus=2 robots=1 orders=0\nRUN 2 s\n{line}  # none\n")
+    done = sim("run", str(path))
+    assert done.exit_code == 1
+    assert f"{path}:4: {line}: no proposal to buy SKU-001 waits for a decision\n" in done.output
+
+
 def test_the_list_is_a_line_for_each_and_gives_one_as_it_is_written() -> None:
     lines = sim("list").output.splitlines()
     assert len(lines) == 2 + len(library_names())

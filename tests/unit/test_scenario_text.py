@@ -106,6 +106,9 @@ def test_times(text: str, seconds: float | None) -> None:
         ("AT 0:10 FAULT serial-stall scanner-1 FOR ever", "FOR ever: expected a time such as"),
         ("AT 0:10 END serial-stall scanner-1", "expected an earlier FAULT of that name"),
         ("AT 0:10 DO aprove all", 'deed "aprove all"; did you mean approve all? Expected one of'),
+        ("AT 0:10 DO approve everything", "did you mean approve all? Expected one of: approve all"),
+        ("AT 0:10 DO approve buy", "did you mean approve refill B-01-01-1? Expected one of: "),
+        ("EXPECT order filled >= 3", "did you mean orders filled >= 3? Expected one of: "),
         ("AT 0:10 DO order SKU-001 xmany", '"many": expected a whole number'),
         ("AT 0:10 DO approve refil B-01-01-1", 'proposal "refil"; did you mean refill? There is: '),
         ("EXPECT answer scanner-1 is next", ("scanner-1 is in the hands of somebody who works with"
