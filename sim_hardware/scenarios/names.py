@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import types
 import typing
 from collections import Counter
@@ -27,13 +28,21 @@ from sim_hardware.scenarios.model import (
     Setting,
     Step,
 )
-from sim_hardware.wording import some, there_is
+from sim_hardware.wording import meant, number_text, some, there_is
 from wire.site import Site
 
 NOT_SET: Final = ("broker", "scanners", "cameras", "drones")
 """Sections that the site makes, not the scenario."""
 ROBOT_RADIUS_M: Final = 0.3
 RACK_KINDS: Final = ("reserve", "pick")
+_AT_KEY: Final = re.compile(r" - at `\$\.(\w+)")
+"""Where msgspec says which value an error is about."""
+_GOT: Final = re.compile(r", got .*")
+_PLAIN_TYPES: Final = {
+    "`float`": "a number", "`int`": "a whole number", "`bool`": "true or false", "`str`": "a word",
+}  # fmt: skip
+_TIME_KEYS: Final = {"_s": (1.0, "seconds"), "_d": (86_400.0, "days"), "_h": (3_600.0, "hours")}
+"""By the end of a key: how many seconds its unit has, and the unit."""
 
 
 def wrong_names(
@@ -207,10 +216,37 @@ def _apply(setting: Setting, config: SimConfig) -> SimConfig:
     try:
         section = _read(kind, before, setting.values)
     except msgspec.ValidationError as error:
+        said = _setting_said(str(error), kind, setting.values)
         percent = _per_cent_meant(kind, before, setting.values)
-        raise _SettingError(f"WITH {setting.section}: {error}{percent}") from error
+        raise _SettingError(f"WITH {setting.section}: {said}{percent}") from error
     changed: Any = (*getattr(config, setting.section), section) if is_list else section
     return msgspec.structs.replace(config, **{setting.section: changed})
+
+
+def _setting_said(error: str, kind: type[Section], values: Mapping[str, str]) -> str:
+    """Return what is wrong with a value in the words of a scenario, and what to write."""
+    found = _AT_KEY.search(error)
+    if found is None or found[1] not in values:
+        return error
+    key, value = found[1], values[found[1]]
+    choices = _choices(typing.get_type_hints(kind)[key])
+    if choices:
+        return f"{key}={value}: expected {' or '.join(choices)}{meant(value, choices)}"
+    expected = _GOT.sub("", error[: found.start()])
+    for word, plain in _PLAIN_TYPES.items():
+        expected = expected.replace(word, plain)
+    number_s, (unit_s, unit) = w.parse_time(value), _TIME_KEYS.get(key[-2:], (1.0, ""))
+    write = ""
+    if unit and number_s is not None:
+        write = f"; write {key}={number_text(number_s / unit_s).replace(',', '')} ({unit})"
+    return f"{key}={value}: {expected[:1].lower()}{expected[1:]}{write}"
+
+
+def _choices(hint: Any) -> list[str]:
+    """Return the words that a value may be, none where it is something else."""
+    if typing.get_origin(hint) is typing.Literal:
+        return [str(word) for word in typing.get_args(hint)]
+    return [word for part in typing.get_args(hint) for word in _choices(part)]
 
 
 def _read(kind: type[Section], before: dict[str, Any], values: Mapping[str, str]) -> Section:
