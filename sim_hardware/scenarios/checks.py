@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -20,6 +21,7 @@ COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
     ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
 DIFFERENCES_SHOWN_MAX: Final = 3
+_GTIN: Final = re.compile(r"\b[0-9]{14}\b")
 PATHS_APART: Final = "P7"
 NOTHING_WAITS: Final = "P9"
 Stock = list[tuple[str, str, int]]
@@ -92,6 +94,16 @@ class View:
                 return row.gtin
         return article
 
+    def with_skus(self, text: str) -> str:
+        """Return a text with the SKU behind each GTIN-14: scenarios are written in SKUs."""
+        articles = self.floor.world.articles
+
+        def named(found: re.Match[str]) -> str:
+            row = articles.get(found[0])
+            return f"{found[0]} ({row.sku})" if row else found[0]
+
+        return _GTIN.sub(named, text)
+
     def place(self, target: str) -> str:
         """Return the location of a bin, or the GTIN-14 of an article."""
         known = self.floor.world.bins
@@ -149,7 +161,7 @@ def look(step: Step, view: View) -> Result:
     except BooksError as error:
         said = Said(holds=False, found=str(error))
     return Result(
-        line=step.line, expected=step.text, found=said.found, ok=said.holds,
+        line=step.line, expected=step.text, found=view.with_skus(said.found), ok=said.holds,
         at_s=round(view.floor.world.time.now_s, 2),
     )  # fmt: skip
 

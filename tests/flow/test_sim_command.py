@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from io import StringIO
@@ -118,6 +119,12 @@ def test_what_could_not_be_done_is_told_by_the_line_as_it_is_written(tmp_path: P
     done = sim("run", str(path))
     assert done.exit_code == 1
     assert f"{path}:4: {line}: no proposal to buy SKU-001 waits for a decision\n" in done.output
+
+
+def test_what_is_not_as_in_the_books_is_named_by_its_sku_too(theft: Path) -> None:
+    done = sim("run", str(theft))
+    assert done.exit_code == 1
+    assert re.search(r"A-01-06-1 [0-9]{14} \(SKU-[0-9]+\): physically", done.output)
 
 
 def test_the_list_is_a_line_for_each_and_gives_one_as_it_is_written() -> None:
