@@ -152,7 +152,7 @@ def shrink_command(
 
             def show(shrunk: Shrunk) -> None:
                 nonlocal so_far
-                so_far = f"{many(shrunk.runs, 'run')}, {_size(shrunk.scenario)} left"
+                so_far = _so_far(shrunk)
                 shown.show(so_far)
 
             def run_on(progress: Progress) -> None:
@@ -178,6 +178,12 @@ def shrink_command(
     again = f"again: stockhelm sim run {shlex.quote(str(place))}{seed_words}"
     console.print(again, highlight=False, markup=False, soft_wrap=True)
     return STOPPED if found.stopped else 0
+
+
+def _so_far(shrunk: Shrunk) -> str:
+    """Return how far it is; the time is the scenario's, not how long a person waits."""
+    steps, time = many(len(shrunk.scenario.steps), "step"), time_text(shrunk.scenario.run_s)
+    return f"{many(shrunk.runs, 'run')}; still fails with {steps} of {time} of scenario"
 
 
 def _size(scenario: Scenario) -> str:

@@ -60,6 +60,15 @@ def test_what_is_left_of_a_scenario_is_written_and_may_be_run_as_told(theft: Pat
     assert done.output.endswith(f"again: stockhelm sim run {small}\n")
 
 
+def test_shrinking_does_not_call_the_time_of_a_scenario_what_is_left(
+    theft: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stockhelm.sim_progress.PLAIN_EVERY_S", 0.0)
+    told = sim("shrink", str(theft)).stderr
+    assert "; still fails with 2 steps of 4 s of scenario" in told
+    assert "left" not in told
+
+
 def test_a_person_may_stop_shrinking_and_has_the_smallest_until_then(theft: Path) -> None:
     def stop(_: Shrunk) -> None:
         raise KeyboardInterrupt
