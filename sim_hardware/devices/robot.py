@@ -18,6 +18,7 @@ from runtime.metrics import Metrics
 from runtime.runtime import Runtime
 from sim_hardware.config import SimConfig
 from sim_hardware.devices.device_clock import DeviceClock
+from sim_hardware.devices.robot_checks import check_able
 from sim_hardware.devices.robot_drive import E_STOPS, NO_STOP, Drive, Standing
 from sim_hardware.devices.robot_hands import CannotError, Hands
 from sim_hardware.devices.robot_messages import Voice
@@ -26,8 +27,6 @@ from sim_hardware.devices.robot_order import (
     FAILED,
     FINISHED,
     INITIALIZING,
-    NO_ROUTE_ERROR,
-    ORDER_ERROR,
     ORDER_UPDATE_ERROR,
     PAUSED,
     RUNNING,
@@ -349,7 +348,7 @@ class Robot:
         kind = self._order.classify(order)
         if kind is Kind.REPEAT:
             return
-        self._check_able(order)
+        check_able(order, self._world.floor, self.hands)
         if kind is Kind.UPDATE and self._cancelling:
             raise RefusedOrderError(ORDER_UPDATE_ERROR, "the order is being cancelled")
         self._errors.clear()
@@ -362,38 +361,6 @@ class Robot:
             self._order.begin(order)
         else:
             self._order.extend(order)
-
-    def _check_able(self, order: Order) -> None:
-        """Raise RefusedOrderError where the order asks for what this robot cannot do."""
-        floor = self._world.floor
-        for node in order.nodes:
-            if not floor.knows(node.node_id):
-                raise RefusedOrderError(
-                    NO_ROUTE_ERROR,
-                    f"node {node.node_id} is not on the robot's map",
-                    nodeId=node.node_id,
-                )
-            for action in node.actions:
-                if not self.hands.understands(action):
-                    raise RefusedOrderError(
-                        ORDER_ERROR,
-                        f"action {action.action_type} {action.action_id}: expected pick or drop of"
-                        " units (in the action id) or of a tote (loadType, loadId, stationName)",
-                        actionId=action.action_id,
-                    )
-        for edge in order.edges:
-            if edge.actions or edge.trajectory:
-                raise RefusedOrderError(
-                    ORDER_ERROR,
-                    f"edge {edge.edge_id}: expected neither actions nor a trajectory",
-                    edgeId=edge.edge_id,
-                )
-            if not floor.is_lane(edge.start_node_id, edge.end_node_id):
-                raise RefusedOrderError(
-                    NO_ROUTE_ERROR,
-                    f"no lane leads from {edge.start_node_id} to {edge.end_node_id}",
-                    edgeId=edge.edge_id,
-                )
 
     def _handle_instants(self, batch: list[Incoming]) -> None:
         self.take_body()
