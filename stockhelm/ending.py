@@ -34,6 +34,11 @@ class Stops:
         self.code = 0
         """What to end with; 0: nobody has said to stop."""
 
+    @property
+    def ends_with(self) -> int:
+        """Return what a command ends with that a KeyboardInterrupt stopped."""
+        return self.code or STOPPED
+
     def check(self) -> None:
         """Raise KeyboardInterrupt where this process was told to stop and goes on all the same."""
         if self.code:
@@ -77,7 +82,7 @@ def end_with(command: Callable[[Console], int]) -> NoReturn:
                 STOPS.check()
     except KeyboardInterrupt:
         console.print(STOPPED_TEXT)
-        code = STOPS.code or STOPPED
+        code = STOPS.ends_with
     except OSError as error:
         if error.errno == errno.EPIPE:  # who reads has enough, as `head` does: nothing is wrong
             raise

@@ -17,7 +17,7 @@ from sim_hardware.plant import Mode
 from sim_hardware.scenarios.model import SEED_DEFAULT, Scenario, ScenarioError
 from sim_hardware.wording import many, time_text
 from stockhelm.broker import BrokerError
-from stockhelm.ending import FAILED, STOPPED, STOPPED_TEXT, USAGE
+from stockhelm.ending import FAILED, STOPPED_TEXT, STOPS, USAGE
 from stockhelm.processes import ProcessError
 from stockhelm.sim_files import check_files, write_file
 from stockhelm.sim_library import ENDING, LIBRARY, find_scenario, read_scenario
@@ -177,7 +177,7 @@ def shrink_command(
     seed_words = "" if seed == SEED_DEFAULT else f" --seed {seed}"
     again = f"again: stockhelm sim run {shlex.quote(str(place))}{seed_words}"
     console.print(again, highlight=False, markup=False, soft_wrap=True)
-    return STOPPED if found.stopped else 0
+    return STOPS.ends_with if found.stopped else 0
 
 
 def _so_far(shrunk: Shrunk) -> str:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from runtime.clock import SystemClock
 from sim_hardware.scenarios.model import SEED_DEFAULT, Scenario, ScenarioError
-from stockhelm.ending import FAILED, STOPPED, STOPPED_TEXT, USAGE
+from stockhelm.ending import FAILED, STOPPED_TEXT, STOPS, USAGE
 from stockhelm.sim_fuzz import Found, Limits, fuzz
 from stockhelm.sim_progress import shown_progress
 from stockhelm.sim_run import Progress
@@ -45,7 +45,7 @@ def fuzz_command(seed: int, first: int, limits: Limits, keep: Path | None, conso
         return USAGE
     except KeyboardInterrupt:
         console.print(STOPPED_TEXT)
-        ended = STOPPED
+        ended = STOPS.ends_with
     console.print(f"seed {seed}: {_summary(tally)}", highlight=False, soft_wrap=True)
     return FAILED if tally["failed"] else ended
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sim_hardware.faults.kinds import KINDS
+from sim_hardware.faults.model import EVERYWHERE
 from sim_hardware.scenarios.model import ScenarioError
 from sim_hardware.wording import elsewhere, many, time_text
 from stockhelm.ending import USAGE
@@ -78,7 +79,7 @@ def faults_command(kind: str, console: Console) -> int:
             p.written(name) + (f" ({', '.join(p.words)})" if p.words else "")
             for name, p in found.parameters.items()
         )
-        modes = "" if len(found.modes) == 3 else f" (only {', '.join(found.modes)})"  # noqa: PLR2004 - all of them
+        modes = "" if found.modes == EVERYWHERE else f" (only {', '.join(found.modes)})"
         table.add_row(found.name, found.target, values, found.text + modes)
     console.print(table)
     return 0
