@@ -249,6 +249,11 @@ class SimulatedFloor:
         """
         self._lane.post(self._freeze)
 
+    @property
+    def unanswered_orders(self) -> int:
+        """How many customer orders wait for an answer of the product. Any thread may ask."""
+        return self._customers.unanswered
+
     def truth(self, books: Iterable[Row] | None = None) -> Truth:
         """Return what is really the case. Call on the floor's lane, or when it stands still.
 

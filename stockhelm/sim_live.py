@@ -169,7 +169,8 @@ class _LiveRun:
         for _ in range(round(SETTLE_S_MAX / SETTLE_LOOK_S)):
             self._look("the books settle", SETTLE_LOOK_S)
             drained, mark = self._books.is_settled()
-            quiet = quiet + 1 if drained and mark == before else 0
+            calm = drained and mark == before and not self._floor.unanswered_orders
+            quiet = quiet + 1 if calm else 0
             before = mark
             if quiet >= QUIET_LOOKS:
                 return True

@@ -230,7 +230,8 @@ class _VirtualRun:
             self._base.run_for(LOOK_EVERY_S)
             on_look()
             drained, mark = self._books.is_settled()
-            quiet = quiet + 1 if drained and mark == before else 0
+            calm = drained and mark == before and not self._floor.unanswered_orders
+            quiet = quiet + 1 if calm else 0
             before = mark
             if quiet >= QUIET_LOOKS:
                 return True

@@ -28,7 +28,10 @@ from wire.codec import WireError, decode, encode
 from wire.messages import CustomerOrder, OrderLine, OrderStatus
 
 REPEAT_S: Final = 3.0
-REPEATS_MAX: Final = 20
+"""An order that nobody answers is said again after so long, then after twice that, and so on."""
+REPEAT_S_MAX: Final = 30.0
+GIVE_UP_S: Final = 24 * 3_600.0
+"""An order that nobody answers for so long is given up: something must be wrong with it."""
 OPEN_ORDERS_MAX: Final = 2_000
 """Orders said and not answered; past this the customers wait before they order more."""
 log = structlog.get_logger()
@@ -39,7 +42,9 @@ class _Said:
     """An order that was published and that nobody has answered yet."""
 
     payload: bytes
-    repeats: int = 0
+    since_ns: int
+    repeat_at_ns: int
+    wait_s: float = REPEAT_S
     on_wire: bool = True
     """False: made while the feed was down."""
 
@@ -115,6 +120,11 @@ class Customers:
     def order(self, lines: list[Line]) -> None:
         """Let somebody order exactly this now: (GTIN-14, units), each article once."""
         self._make(lines)
+
+    @property
+    def unanswered(self) -> int:
+        """How many orders were made that nobody has answered yet. Any thread may ask."""
+        return len(self._said)
 
     def pause_feed(self) -> None:
         """Let orders wait in the shop: none reaches the warehouse. Paused twice, resume twice."""
@@ -216,21 +226,29 @@ class Customers:
             lines=tuple(OrderLine(gtin=gtin, units=units) for gtin, units in lines),
             ordered_at_ns=self._clock.now_ns(),
         )
-        self._said[order_id] = _Said(encode(order), on_wire=not self._feed_down)
+        now_ns = self._clock.monotonic_ns()
+        self._said[order_id] = _Said(
+            encode(order), now_ns, now_ns + _ns(REPEAT_S), on_wire=not self._feed_down
+        )
         if not self._feed_down:
             self._bus.publish(self._topic, self._said[order_id].payload)
 
     def _repeat(self) -> None:
-        """Say again what was said some time ago and not answered."""
-        if self._feed_down:
+        """Say again what was said some time ago and not answered.
+
+        What is published while the broker is away waits for it: more of the same would not help.
+        """
+        if self._feed_down or not self._bus.connected:
             return
+        now_ns = self._clock.monotonic_ns()
         for order_id, said in list(self._said.items()):
-            said.repeats += 1
-            if said.repeats > REPEATS_MAX:
+            if now_ns - said.since_ns > _ns(GIVE_UP_S):
                 del self._said[order_id]
                 self._metrics.count("orders_given_up")
                 log.warning("the shop never answered an order", order=order_id)
-            elif said.repeats > 1:  # the first round may come at once after the order
+            elif now_ns >= said.repeat_at_ns:
+                said.wait_s = min(2 * said.wait_s, REPEAT_S_MAX)
+                said.repeat_at_ns = now_ns + _ns(said.wait_s)
                 self._metrics.count("orders_repeated")
                 self._bus.publish(self._topic, said.payload)
 
@@ -244,6 +262,10 @@ class Customers:
                 continue
             if self._said.pop(status.order_id, None) is not None:
                 self._metrics.count("orders_answered", status.status)
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * NS_PER_S)
 
 
 def _draw(rng: Random, weights: tuple[float, ...]) -> int:
