@@ -6,13 +6,15 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from central.ledger.verify import verify_ledger
 from central.store import open_engine
 from edge.counting.verify import verify_counts
+from runtime.clock import NS_PER_S
 from runtime.errors import StartError
 from runtime.store import open_database
+from sim_hardware.plant import edge_process
 from sim_hardware.scenarios.checks import BooksError, Stock
 from sim_hardware.scenarios.witness import Seen
 from stockhelm.demo_site import DemoSite
@@ -20,6 +22,7 @@ from stockhelm.sim_promises import PROMISES, OpenBooks
 from stockhelm.sim_waiting import stands_still
 from wire.ids import bin_of
 
+EDGE: Final = edge_process("")
 Units = dict[tuple[str, str], int]
 
 
@@ -48,6 +51,21 @@ class SiteBooks:
     def sighted(self, bin_id: str) -> int:
         """Return how often cameras and drones saw a bin."""
         return self._count("observation", kind="sighted", bin_id=bin_id)
+
+    def waiting(self, edge: str) -> int:
+        """Return how many facts of an edge (`edge A`) are not in central's books yet."""
+        with self._edge(edge.removeprefix(EDGE)) as db:
+            return int(db.execute("SELECT count(*) FROM outbox").fetchone()[0])
+
+    def clock_off_s(self, edge: str) -> float:
+        """Return how far an edge's clock was before central's, s, at its newest movement."""
+        query = (
+            "SELECT observed_at_ns - committed_at_ns FROM movement WHERE edge_id = ?"
+            " ORDER BY id DESC LIMIT 1"
+        )
+        with self._central() as db:
+            row = db.execute(query, (edge.removeprefix(EDGE),)).fetchone()
+        return row[0] / NS_PER_S if row else 0.0
 
     def proposals(self, kind: str, status: str, target: str) -> list[str]:
         """Return the ids of proposals; empty words match all, `target` is a place or GTIN-14."""

@@ -39,6 +39,8 @@ class Way:
         self.stalls = 0
         """How many troubles hold everything back at this moment."""
         self.lost = 0
+        self.touched = 0
+        """Chunks that did not arrive as they were said, or that nobody said."""
         self._clock = runtime.clock
         self._lane = lane
         self._deliver = deliver
@@ -63,6 +65,7 @@ class Way:
                 for more_s, part in effect.apply(whole)
                 if part
             ]
+        self.touched += bool(self.stalls) or pieces != [(0.0, data)]
         for after_s, part in pieces:
             self.put(after_s, part)
         self.drain()
@@ -158,6 +161,7 @@ class Line:
         """Let bytes arrive that nobody sent."""
         if self._port is not None:
             way = self.ways[direction]
+            way.touched += 1
             way.put(0.0, data)
             way.drain()
 

@@ -66,6 +66,8 @@ TOTE_WAIT_S_MAX: Final = 180.0
 ERRORS_MAX: Final = 10
 INSTANTS_MAX: Final = 10
 ROLL_MPS: Final = 0.4
+CONDITIONS: Final = ("well", "blocked", "flat", "lost", "stopped", "dark")
+"""How a robot can be: the last of these that is true of it."""
 log = structlog.get_logger()
 
 
@@ -146,6 +148,11 @@ class Robot:
         """Return the drive; it may be changed."""
         self.take_body()
         return self._drive
+
+    @property
+    def condition(self) -> str:
+        """Return how the robot is, one of CONDITIONS."""
+        return CONDITIONS[5 if self._dark else self._drive.trouble]
 
     def take_body(self) -> None:
         """Look after the body again from the next step on: something is no longer as it was."""

@@ -96,6 +96,15 @@ class Drive:
         chargers.stand(self._serial, last_node, full=self._vehicle.battery_share >= 1.0)
         return chargers.gives(self._serial)
 
+    @property
+    def trouble(self) -> int:
+        """Return how bad it is: 0 none, 1 something in the way, 2 flat, 3 lost, 4 e-stop."""
+        if self.e_stop != NO_STOP:
+            return 4
+        if self.is_lost:
+            return 3
+        return 2 if self._vehicle.battery_share <= 0.0 else int(bool(self.obstacle))
+
     def errors(self) -> tuple[VehicleError, ...]:
         """Return what keeps the robot from driving, whatever it is ordered."""
         found = []

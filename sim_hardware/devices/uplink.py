@@ -50,6 +50,8 @@ class MessageWay:
     def __init__(self, clock: Clock, lane: Lane) -> None:
         self.effects: list[MessageEffect] = []
         self.lost = 0
+        self.touched = 0
+        """Messages that did not arrive as they were said."""
         self._clock = clock
         self._lane = lane
         self._under_way: list[tuple[int, int, Callable[[], None]]] = []
@@ -74,6 +76,7 @@ class MessageWay:
                 for before in passing
                 for after in effect.apply(before.message)
             ]  # fmt: skip
+        self.touched += passing != [Passing(message)]
         passed = False
         for one in passing:
             passed |= self._pass(one, deliver)

@@ -43,6 +43,14 @@ def uplink_of(floor: SimulatedFloor, name: str) -> Uplink:
     return _on_mqtt(floor, name).uplink
 
 
+def touched(floor: SimulatedFloor, name: str) -> int:
+    """Return how many chunks or messages of a device did not arrive as they were said."""
+    if has_line(floor, name):
+        return sum(way.touched for way in line_of(floor, name).ways.values())
+    uplink = uplink_of(floor, name)
+    return uplink.outgoing.touched + uplink.incoming.touched
+
+
 def clock_of(floor: SimulatedFloor, name: str) -> DeviceClock:
     """Return the clock inside a device that writes times into its messages."""
     return _on_mqtt(floor, name).clock

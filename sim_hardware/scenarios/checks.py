@@ -8,12 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from sim_hardware.devices.robot import CONDITIONS
+from sim_hardware.faults.reach import touched
 from sim_hardware.floor import SimulatedFloor, Truth
 from sim_hardware.plant import Plant
 from sim_hardware.scenarios.model import Expect, Step
 from sim_hardware.scenarios.witness import Seen
 from sim_hardware.scenarios.words import table
 from sim_hardware.wording import some
+from sim_hardware.world.suppliers import OFF
 from wire.ids import bin_location
 
 COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
@@ -55,6 +58,12 @@ class Books(Protocol):
 
     def sighted(self, bin_id: str) -> int:
         """Return how often cameras and drones saw a bin."""
+
+    def waiting(self, edge: str) -> int:
+        """Return how many facts of an edge (`edge A`) are not in central's books yet."""
+
+    def clock_off_s(self, edge: str) -> float:
+        """Return how far an edge's clock was before central's, s, at its newest movement."""
 
     def bins(self, stock: Stock, in_flight: list[str]) -> tuple[int, list[str]]:
         """Return how many bins hold something, and a line for each that is not as in the books.
@@ -260,6 +269,15 @@ def _robots_worked(view: View, _: Given) -> float:
     return sum(1 for use in view.truth.robots_used.values() if use.actions)
 
 
+def _robot_is(view: View, given: Given) -> Said:
+    found = view.floor.robots[given["robot"]].condition
+    return Said(holds=found == given["condition"], found=found)
+
+
+def _robots_so(view: View, given: Given) -> float:
+    return sum(one.condition == given["condition"] for one in view.floor.robots.values())
+
+
 def _device_is(view: View, given: Given) -> Said:
     said = view.seen.devices.get(given["device"])
     if said is None:
@@ -352,6 +370,13 @@ FORMS: Final[dict[str, Form]] = {
             number=lambda view, _: view.truth.deliveries,
         ),
         Form(
+            pattern="units {off} from {supplier}", example="units short from S1 >= 1",
+            text="units that did not come as they were ordered: " + ", ".join(OFF),
+            number=lambda view, given: view.floor.suppliers.units_off[
+                given["supplier"], given["off"]
+            ],
+        ),
+        Form(
             pattern="count {bin} {article}", example="count B-01-01-1 SKU-001 = 12",
             text="units in central's book",
             number=lambda view, given: view.books.units(
@@ -400,6 +425,14 @@ FORMS: Final[dict[str, Form]] = {
             text="it picked or dropped something",
         ),
         Form(
+            pattern="robot {robot} is {condition}", example="robot agv-1 is blocked",
+            text="how it really is: " + ", ".join(CONDITIONS), sentence=_robot_is,
+        ),
+        Form(
+            pattern="robots {condition}", example="robots blocked >= 1",
+            text="robots that are so", number=_robots_so,
+        ),
+        Form(
             pattern="all robots worked", example="all robots worked", sentence=_all_robots_worked,
             text="every one picked or dropped something",
         ),
@@ -418,6 +451,21 @@ FORMS: Final[dict[str, Form]] = {
         Form(
             pattern="process {process} is {up}", example="process edge A is up",
             text="whether it runs", sentence=_process_is,
+        ),
+        Form(
+            pattern="facts waiting at {edge}", example="facts waiting at edge A >= 10",
+            text="what that edge has written down and central has not",
+            number=lambda view, given: view.books.waiting(given["edge"]),
+        ),
+        Form(
+            pattern="seconds off {edge}", example="seconds off edge A >= 3600",
+            text="how far its clock was before central's at its newest movement; below 0: behind",
+            number=lambda view, given: view.books.clock_off_s(given["edge"]),
+        ),
+        Form(
+            pattern="wire touched {wired}", example="wire touched scanner-1 >= 3",
+            text="pieces of its line, or messages, that did not arrive as they were said",
+            number=lambda view, given: touched(view.floor, given["wired"]),
         ),
     )
 }  # fmt: skip

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from sim_hardware.config import SimConfig
+from sim_hardware.devices.robot import CONDITIONS
 from sim_hardware.faults.targets import NAMES
+from sim_hardware.world.suppliers import OFF
 from wire.answers import Code
 from wire.site import Site
 
@@ -140,6 +142,10 @@ def _targets(site: Site, config: SimConfig) -> tuple[str, ...]:
     return (*site.bins, *NAMES["article"](site, config))
 
 
+def _wired(site: Site, config: SimConfig) -> tuple[str, ...]:
+    return (*NAMES["serial device"](site, config), *NAMES["mqtt device"](site, config))
+
+
 def _eyes_and_scanners(site: Site, config: SimConfig) -> tuple[str, ...]:
     return (*NAMES["scanner"](site, config), *NAMES["camera"](site, config))
 
@@ -154,6 +160,11 @@ SLOTS: Final[dict[str, Slot]] = {
         Slot("device", _eyes_and_scanners, "a scanner or a fixed camera"),
         Slot("reach", _fixed(("online", "offline")), "whether it is reached"),
         Slot("robot", NAMES["robot"], "a robot's serial"),
+        Slot("condition", _fixed(CONDITIONS), "how a robot is"),
+        Slot("wired", _wired, "a device on a line or on the broker"),
+        Slot("supplier", NAMES["supplier"], "a supplier's id"),
+        Slot("off", _fixed(OFF), "how a delivery can be wrong"),
+        Slot("edge", NAMES["edge"], "`edge A` ..."),
         Slot("process", NAMES["process"], "`broker`, `central`, `edge A` ..."),
         Slot("task", _fixed(TASK_KINDS), "kind of task"),
         Slot("proposal", _fixed(PROPOSAL_KINDS), "kind of proposal"),
@@ -168,6 +179,7 @@ SLOTS: Final[dict[str, Slot]] = {
     )
 }
 """By name: every `{slot}` of a sentence."""
+PROCESS_SLOTS: Final = ("process", "edge")
 NUMBER_SLOTS: Final = ("units", "count")
 UNITS_MAX: Final = 1_000_000
 """Units of one order of a customer."""
@@ -206,7 +218,7 @@ def slot_names(pattern: str) -> tuple[str, ...]:
 def match(pattern: str, words: list[str]) -> dict[str, str] | None:
     """Return what stands in the slots of `pattern`, or None where these words are another one.
 
-    A slot takes one word; `{process}` may take two (`edge A`).
+    A slot takes one word; `{process}` and `{edge}` may take two (`edge A`).
     """
     return _match(pattern.split(), words)
 
@@ -222,7 +234,7 @@ def _match(wants: list[str], words: list[str]) -> dict[str, str] | None:
         if not words or not words[0].startswith(before):
             return None
         words, before = [words[0].removeprefix(before), *words[1:]], ""
-    for taken in (1, 2) if name == "process" else (1,):
+    for taken in (1, 2) if name in PROCESS_SLOTS else (1,):
         if len(words) >= taken:
             rest = _match(wants[1:], words[taken:])
             if rest is not None:

@@ -30,6 +30,8 @@ NOTICES_MAX: Final = 5
 NOTICE_S: Final = 4.0
 ORDERS_KEPT_MAX: Final = 10_000
 CONFIRMED: Final = "confirmed"
+OFF: Final = ("short", "over", "damaged")
+"""How a delivery can differ from what was ordered."""
 ARRIVED: Final = "arrived"
 Line = tuple[str, int]
 log = structlog.get_logger()
@@ -85,6 +87,8 @@ class Suppliers:
         metrics: Metrics,
     ) -> None:
         self.deliveries = 0
+        self.units_off: Counter[tuple[str, str]] = Counter()
+        """By supplier and one of OFF: units that did not come as they were ordered."""
         self._world = world
         self._bus = bus
         self._site_id = site_id
@@ -243,7 +247,9 @@ class Suppliers:
             less += self._habits_rng.uniform(0.0, habit.off_by)
         elif self._happens(habit.over_share):
             more += self._habits_rng.uniform(0.0, habit.off_by)
-        return max(0, units + math.ceil(units * more) - math.ceil(units * less))
+        loaded = max(0, units + math.ceil(units * more) - math.ceil(units * less))
+        self.units_off[supplier_id, "short" if loaded < units else "over"] += abs(loaded - units)
+        return loaded
 
     def _really(self, supplier_id: str, gtin: str) -> str:
         """Return which article stands on the pallet that the paper calls `gtin`."""
@@ -267,6 +273,7 @@ class Suppliers:
         if units > broken:
             self._world.stock.arrive(f"supplier:{supplier_id}", gtin, units - broken)
         if broken:
+            self.units_off[supplier_id, "damaged"] += broken
             self._world.stock.arrive(f"damaged:{supplier_id}", gtin, broken)
 
     def _tell_arrival(self, lorry: _Lorry) -> None:

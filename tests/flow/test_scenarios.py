@@ -29,6 +29,13 @@ LONGEST_S = 900
 LIVE = ("a-visitor-scans", "edge-killed", "opening-day")
 
 
+IS_FAULT = re.compile(r"AT .*\b(FAULT|END) ")
+
+
+def has_faults(name: str) -> bool:
+    return any(IS_FAULT.match(line) for line in find_scenario(name).read_text().splitlines())
+
+
 def assert_holds(report: SimReport) -> None:
     wrong = [f"{row.expected}: found {row.found}" for row in report.expectations if not row.ok]
     assert (wrong, report.problems) == ([], []), f"stockhelm sim run {report.scenario}"
@@ -50,6 +57,18 @@ def test_a_scenario_holds_in_memory(name: str) -> None:
     scenario = read_scenario(path)
     assert scenario.expectations(), "it would hold whatever the product did"
     assert_holds(run_virtual(scenario, path.parent, RunOptions()))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(LONGEST_S)
+@pytest.mark.parametrize("name", [name for name in library_names() if has_faults(name)])
+def test_a_scenario_notices_that_its_faults_do_not_happen(name: str, tmp_path: Path) -> None:
+    path = find_scenario(name)
+    kept = [line for line in path.read_text().splitlines() if not IS_FAULT.match(line)]
+    calm = tmp_path / path.name
+    calm.write_text("\n".join([*kept, ""]))
+    report = run_virtual(read_scenario(calm), tmp_path, RunOptions())
+    assert not all(row.ok for row in report.expectations), "it holds whether they happen or not"
 
 
 @pytest.mark.soak
