@@ -29,6 +29,7 @@ from stockhelm.demo_site import DemoSite, Ports, Shape, write_demo
 from stockhelm.sim_books import SiteBooks
 from stockhelm.sim_generate import sim_generate
 from stockhelm.sim_plant_virtual import VirtualPlant
+from stockhelm.sim_settle import settle
 from wire.messages import BINS_PER_LOOK_MAX
 from wire.site import FILES, BinRow
 
@@ -115,13 +116,10 @@ class BenchSite:
         """Freeze the world and let the books settle; return in how many bins they are not true."""
         books = SiteBooks(self.demo)
         self.floor.freeze()
-        quiet, before = 0, ""
-        for _ in range(round(SETTLE_S_MAX / SETTLE_LOOK_S)):
-            self.base.run_for(SETTLE_LOOK_S)
-            drained, mark = books.is_settled()
-            quiet, before = (quiet + 1 if drained and mark == before else 0), mark
-            if quiet >= SETTLED_LOOKS:
-                break
+        settle(
+            books, self.floor, lambda: self.base.run_for(SETTLE_LOOK_S),
+            looks_max=round(SETTLE_S_MAX / SETTLE_LOOK_S), quiet_looks=SETTLED_LOOKS,
+        )  # fmt: skip
         truth = self.floor.truth()
         return len(books.bins(truth.stock, truth.in_flight_bins)[1])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,8 +23,20 @@ from stockhelm.sim_promises import PROMISES, OpenBooks
 from stockhelm.sim_waiting import stands_still
 from wire.ids import bin_of
 
+SIGHTING: Final = '{"type":"BinSighted"%'
 EDGE: Final = edge_process("")
 Units = dict[tuple[str, str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What is not at rest in the books of a site."""
+
+    moving: int
+    """Facts on their way that are not sightings."""
+    seen: int
+    """Sightings on their way."""
+    mark: str
 
 
 class SiteBooks:
@@ -147,24 +160,29 @@ class SiteBooks:
             except sqlite3.Error as error:
                 raise BooksError(f"the books cannot be read: {error}") from error
 
-    def is_settled(self) -> tuple[bool, str]:
-        """Return whether nothing is on its way to central, and a mark that changes with books."""
-        waiting = 0
+    def rest(self) -> Rest:
+        """Return what is on its way to central, and a mark that changes with the goods' books."""
+        moving = seen = 0
         marks = []
         try:
             for edge in self._demo.edges:
                 with self._edge(edge) as db:
-                    waiting += _one(db, "SELECT count(*) FROM outbox")
-                    marks.append(str(_one(db, "SELECT count(*) FROM journal")))
+                    waiting, sightings = db.execute(
+                        "SELECT count(*), coalesce(sum(payload LIKE ?), 0) FROM outbox", (SIGHTING,)
+                    ).fetchone()
+                    moving += waiting - sightings
+                    seen += sightings
+                    written = "SELECT count(*) FROM journal WHERE payload NOT LIKE ?"
+                    marks.append(str(_one(db, written, SIGHTING)))
             with self._central() as db:
                 # What an edge did not hear of a robot, central tells it again, ever more seldom.
                 told = "SELECT count(*) FROM edge_command WHERE kind = 'record' AND status = 'open'"
-                waiting += _one(db, told)
+                moving += _one(db, told)
                 marks.append(str(_one(db, "SELECT count(*) FROM movement")))
                 marks.append(str(_one(db, "SELECT sum(moved_units) FROM task")))
         except BooksError as error:
-            return False, str(error)
-        return waiting == 0, "/".join(marks)
+            return Rest(moving=1, seen=0, mark=str(error))
+        return Rest(moving=moving, seen=seen, mark="/".join(marks))
 
     # --- files -----------------------------------------------------------------------------------
 
@@ -208,6 +226,6 @@ def _by_bin(rows: Iterable[tuple[str, str, int]]) -> Units:
     return found
 
 
-def _one(db: sqlite3.Connection, query: str) -> int:
-    row: tuple[Any, ...] = db.execute(query).fetchone()
+def _one(db: sqlite3.Connection, query: str, *values: str) -> int:
+    row: tuple[Any, ...] = db.execute(query, values).fetchone()
     return int(row[0] or 0)

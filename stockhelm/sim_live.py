@@ -33,6 +33,7 @@ from stockhelm.sim_run import (
     checked,
     run_folder,
 )
+from stockhelm.sim_settle import settle
 from stockhelm.sim_site import write_site
 from stockhelm.warmup import warm_up
 
@@ -165,16 +166,10 @@ class _LiveRun:
 
     def _settle(self) -> bool:
         """Let the books come to rest; return whether they did in time."""
-        quiet, before = 0, ""
-        for _ in range(round(SETTLE_S_MAX / SETTLE_LOOK_S)):
-            self._look("the books settle", SETTLE_LOOK_S)
-            drained, mark = self._books.is_settled()
-            calm = drained and mark == before and not self._floor.unanswered_orders
-            quiet = quiet + 1 if calm else 0
-            before = mark
-            if quiet >= QUIET_LOOKS:
-                return True
-        return False
+        return settle(
+            self._books, self._floor, lambda: self._look("the books settle", SETTLE_LOOK_S),
+            looks_max=round(SETTLE_S_MAX / SETTLE_LOOK_S), quiet_looks=QUIET_LOOKS,
+        )  # fmt: skip
 
     def _on_lane(self, call: Callable[[], None]) -> None:
         if not self._runtime.run_on(self._floor.lane, call, timeout_s=LANE_S_MAX):

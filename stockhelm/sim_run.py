@@ -33,6 +33,7 @@ from stockhelm.sim_books import SiteBooks
 from stockhelm.sim_files import TraceFile, trace_file
 from stockhelm.sim_plant_live import DESK
 from stockhelm.sim_plant_virtual import VirtualPlant
+from stockhelm.sim_settle import settle
 from stockhelm.sim_site import PORTS, write_site
 from stockhelm.sim_trace import Trace, TracedRuntime
 from stockhelm.work_folder import memory_folder, work_folder
@@ -225,17 +226,15 @@ class _VirtualRun:
 
     def _settle(self, on_look: Callable[[], None]) -> bool:
         """Let the books come to rest; return whether they did in time."""
-        quiet, before = 0, ""
-        for _ in range(round(SETTLE_S_MAX / LOOK_EVERY_S)):
+
+        def wait() -> None:
             self._base.run_for(LOOK_EVERY_S)
             on_look()
-            drained, mark = self._books.is_settled()
-            calm = drained and mark == before and not self._floor.unanswered_orders
-            quiet = quiet + 1 if calm else 0
-            before = mark
-            if quiet >= QUIET_LOOKS:
-                return True
-        return False
+
+        return settle(
+            self._books, self._floor, wait,
+            looks_max=round(SETTLE_S_MAX / LOOK_EVERY_S), quiet_looks=QUIET_LOOKS,
+        )  # fmt: skip
 
     def _progress(self, phase: str) -> Progress:
         return Progress(

@@ -21,6 +21,7 @@ from sim_hardware.floor import SimulatedFloor, Truth, build_floor
 from stockhelm.demo_site import DemoSite, Ports, write_demo
 from stockhelm.sim_books import SiteBooks
 from stockhelm.sim_plant_virtual import VirtualPlant
+from stockhelm.sim_settle import settle
 from wire import topics
 from wire.codec import decode
 from wire.messages import ScanFeedback
@@ -72,14 +73,10 @@ class FaultySite:
         """Run, let the world stand still, let the books come to rest; return the truth."""
         self.runtime.run_for(seconds)
         self.floor.freeze()
-        quiet_s, mark = 0.0, ""
-        for _ in range(round(SETTLE_S_MAX / 2)):
-            self.runtime.run_for(2.0)
-            settled, now = self.books.is_settled()
-            quiet_s = quiet_s + 2.0 if settled and now == mark else 0.0
-            mark = now
-            if quiet_s >= QUIET_S:
-                break
+        settle(
+            self.books, self.floor, lambda: self.runtime.run_for(2.0),
+            looks_max=round(SETTLE_S_MAX / 2.0), quiet_looks=round(QUIET_S / 2.0),
+        )  # fmt: skip
         return self.floor.truth()
 
     def close(self) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, select, union_all
 
 from central.fleet.jobs import JobProgress, Stop, TransportJob
 from central.ledger.reservations import OPEN_STATUSES
 from central.statement import Row, Statement
-from central.tables import balance, movement, order_line, task
+from central.tables import balance, edge_command, movement, order_line, task
 from central.tasking.commands import command_record
 from central.tasking.round import Round, TaskRow, add_task, change_task, end_task, find_task, log
 from wire.ids import Gtin14, bin_of, location
@@ -138,12 +138,12 @@ def _stock_action(row: TaskRow, place: str, verb: Literal["pick", "drop"]) -> St
 
 
 def follow_job(work: Round, progress: JobProgress) -> None:
-    """Write down what the fleet told about a job; what comes too late changes nothing."""
+    """Write down what the fleet told about a job; too late, only what the robot did counts."""
     row = find_task(work, progress.job_id)
-    if row is not None and row.status == "done" and progress.event == "stop_done":
-        _expect_late_booking(work, row, progress)
+    if row is None:
         return
-    if row is None or row.status not in OPEN_STATUSES:
+    if row.status not in OPEN_STATUSES:
+        _expect_late_booking(work, row, progress)
         return
     if progress.event == "assigned":
         change_task(
@@ -202,24 +202,34 @@ def _expect_booking(work: Round, row: TaskRow, progress: JobProgress, index: int
     command_record(work, work.floor.edge_of(place), move, after_s=after_s)
 
 
-_BOOKED: Final = Statement(
-    select(movement.c.id).where(movement.c.event_id == bindparam("event_id"))
+_KNOWN: Final = Statement(
+    union_all(
+        select(movement.c.event_id).where(movement.c.event_id == bindparam("event_id")),
+        select(edge_command.c.event_id).where(
+            edge_command.c.task_id == bindparam("task_id"),
+            edge_command.c.event_id == bindparam("event_id"),
+        ),
+    )
 )
+"""Moves that are booked, or that an edge was or is to be told of."""
 
 
 def _expect_late_booking(work: Round, row: TaskRow, progress: JobProgress) -> None:
-    """See to it that both ends of a move are booked, though one of them has closed its task.
+    """See to it that what a robot did is booked, though its task is over.
 
-    That is so when central was down while the robot picked, and no edge saw that: the drop came
-    into the ledger before the fleet could tell of the pick.
+    A task is done by its drop alone: where central was down while the robot picked and no edge saw
+    that, the drop came into the ledger before the fleet could tell of the pick. And a task that was
+    given up for lost fails while its robot is out of sight; later the robot says that it did it.
     """
+    stops = {"stop_done": progress.stop_index + 1, "done": MOVE_STOPS}.get(progress.event, 0)
     if row.kind == "deliver":
         return
-    verb: Literal["pick", "drop"] = "drop" if progress.stop_index else "pick"
-    place = row.to_place if progress.stop_index else row.from_place
-    event_id = _stock_action(row, place, verb).action_id
-    if _BOOKED.first(work.conn, {"event_id": event_id}) is None:
-        _expect_booking(work, row, progress, progress.stop_index)
+    for index in range(min(stops, MOVE_STOPS)):
+        verb: Literal["pick", "drop"] = "drop" if index else "pick"
+        place = row.to_place if index else row.from_place
+        event_id = _stock_action(row, place, verb).action_id
+        if _KNOWN.first(work.conn, {"event_id": event_id, "task_id": row.task_id}) is None:
+            _expect_booking(work, row, progress, index)
 
 
 _IN_TOTE: Final = Statement(

@@ -210,6 +210,23 @@ def test_what_no_edge_booked_is_commanded_after_a_while(world: CentralWorld) -> 
     assert world.balance("robot:r1") == 0
 
 
+def test_what_a_robot_says_after_its_task_was_given_up_is_booked_once(world: CentralWorld) -> None:
+    world.robots.idle, world.robots.books = True, False
+    plan(world, proposed(units=12))
+    world.rt.run_for(181.0)
+    (failed,) = world.tasks("refill", "failed")
+    assert world.balance("bin:B-12") == 4
+    world.robots.report(failed.task_id, "stop_done", 0)
+    world.robots.report(failed.task_id, "stop_done", 1)
+    world.robots.report(failed.task_id, "done", 2)
+    world.robots.report(failed.task_id, "done", 2)
+    world.rt.run_for(20.0)
+    told = [c for edge in "AB" for c in world.edges[edge].commands if isinstance(c, m.RecordMove)]
+    assert [command.movement.reason for command in told] == ["robot-pick", "robot-drop"]
+    assert [world.balance(f"bin:{name}") for name in ("A-01", "B-12")] == [68, 16]
+    assert [row.status for row in world.tasks("refill")] == ["failed"]
+
+
 @pytest.mark.soak
 def test_what_an_edge_refuses_to_book_is_given_up_and_its_bin_is_counted(tmp_path: Path) -> None:
     tasking = TaskingConfig(task_due_s=60.0, record_after_s=2.0, record_give_up_s=600.0)
