@@ -21,6 +21,7 @@ from central.orders import take_orders
 from central.replenish.types import Plan
 from central.statement import ON_WRITE, Values
 from central.store import birth_mark
+from central.tasking.clock import ClockWatch, bring_back
 from central.tasking.deadlines import OUT_OF_TOUCH_S
 from central.tasking.floor import Floor
 from central.tasking.people import PeopleBoard
@@ -100,6 +101,7 @@ class Keeper:
         self._follow_s = FOLLOW_S if workers <= WORKERS_SMALL_MAX else FOLLOW_LARGE_S
         self._people = PeopleBoard()
         self._purchases = PurchaseSender()
+        self._watch = ClockWatch(runtime.clock)
         self._turns = make_turns(self._people, self._purchases)
         self._dirty: set[str] = set()
         self._beat_due_ns = 0
@@ -141,6 +143,7 @@ class Keeper:
         with self._engine.begin() as conn:
             self._birth = birth_mark(conn, self._clock.now_ns())
         self._change(at_first)
+        self._change(bring_back)
         self._change(submit_open_tasks)
         self._lane.call_every(TICK_S, self._tick)
         self._lane.call_every(CHANGED_S, self._tell_changed)
@@ -212,6 +215,10 @@ class Keeper:
 
     def _tick(self) -> None:
         """Run the phases that wait for a time; what they change is followed by the others."""
+        if self._watch.was_put_back():
+            self._purchases.forget_times()
+            self._do((bring_back,))
+            self._turns.all()
         self._turns.ticked(self._clock.now_ns())
         if not self._follows:
             self._run_phases()

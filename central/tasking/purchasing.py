@@ -70,6 +70,10 @@ class PurchaseSender:
         """Return when the next order is sent, or asked for."""
         return min((self._late_at_ns, *(at_ns for at_ns, _ in self._next.values())))
 
+    def forget_times(self) -> None:
+        """Send all at once, as after a start: the times were those of a clock that was wrong."""
+        self._next = {}
+
     def send(self, work: Round) -> None:
         """Send the orders that are not confirmed, and ask for those that are late."""
         waiting: dict[str, tuple[int, float]] = {}

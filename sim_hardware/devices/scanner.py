@@ -3,7 +3,8 @@
 A scanner reads one barcode, says it, and waits for one answer. How the two kinds deal with silence:
 
 * MQTT: each scan has a sequence number, so the firmware says the same message again until it is
-  answered. Counting it once is the reader's work.
+  answered, and takes no other before: what it said may lie in a queue, and be counted when its
+  person has long put the goods back. Counting it once is the reader's work.
 * Serial: a line has no numbers, so the firmware never repeats. It tells its person that there was
   no beep; the person looks at the screen and decides (see world/people.py). An answer that comes
   when nothing is outstanding is ignored and counted.
@@ -35,7 +36,8 @@ BEL: Final = 0x07
 ANSWER_S: Final = 4.0
 """A serial scanner's person hears no beep for so long before looking at the screen."""
 RESEND_S: Final = 2.0
-RESENDS_MAX: Final = 15
+GIVE_UP_S: Final = 24 * 3_600.0
+"""A scan over MQTT that nobody answers for so long is given up."""
 ANSWER_BYTES_MAX: Final = 1_024
 NS_PER_US: Final = 1_000
 log = structlog.get_logger()
@@ -188,7 +190,7 @@ class MqttScanner:
         self._epoch = self._boot_epoch()
         self._seq = 0
         self._payload = b""
-        self._resends = 0
+        self._waits = 0
         self._waiting: OnAnswer | None = None
         self._timer: Timer | None = None
         self._dark = False
@@ -231,7 +233,7 @@ class MqttScanner:
             self._timer = self._lane.call_later(ANSWER_S, self._hear_nothing)
             return
         self._seq += 1
-        self._resends = 0
+        self._waits = 0
         self._payload = encode(
             DeviceScan(
                 device_id=self._own.device_id,
@@ -249,12 +251,15 @@ class MqttScanner:
         self._timer = self._lane.call_later(RESEND_S, self._send_again)
 
     def _send_again(self) -> None:
-        if self._resends < RESENDS_MAX:
-            self._resends += 1
+        """Say it again; while the broker is away the first message waits for it, and is enough."""
+        self._waits += 1
+        if self._waits * RESEND_S > GIVE_UP_S:
+            self._hear_nothing()
+        elif self.uplink.connected:
             self._metrics.count("scans_resent", self._own.device_id)
             self._send()
-            return
-        self._hear_nothing()
+        else:
+            self._timer = self._lane.call_later(RESEND_S, self._send_again)
 
     def _hear_nothing(self) -> None:
         on_answer = self._waiting

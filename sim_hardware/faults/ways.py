@@ -6,7 +6,7 @@ import functools
 from typing import Final
 
 from runtime.seeds import Random
-from sim_hardware.faults.model import End, FaultError, FaultKind, Stage, Values, name_of
+from sim_hardware.faults.model import End, FaultKind, Stage, Values, name_of
 from sim_hardware.faults.targets import lane_ends
 
 
@@ -39,10 +39,7 @@ def _label_swap(stage: Stage, target: str, values: Values, _chance: Random) -> E
     world = stage.floor.world
     other = values.word("with")
     if not other:
-        near = world.neighbours(target)
-        if not near:
-            raise FaultError(f"label-swap {target}: no bin is beside it; say which: with=BIN")
-        other = near[0].bin_id
+        other = world.nearest_bin(target).bin_id
     world.swap_labels(target, other)
     return functools.partial(world.swap_labels, target, other)
 

@@ -145,6 +145,17 @@ class World:
             self._neighbours[bin_id] = self._find_neighbours(self.bins[bin_id])
         return self._neighbours[bin_id]
 
+    def nearest_bin(self, bin_id: str) -> BinRow:
+        """Return the first of a bin's neighbours; where it has none, the bin that is nearest."""
+        near = self.neighbours(bin_id)
+        if near:
+            return near[0]
+        row = self.bins[bin_id]
+        here = (row.x_m, row.y_m, row.z_m)
+        others = [other for other in self.bins.values() if other.bin_id != bin_id]
+        assert others, f"{bin_id} is the only bin of its site"
+        return min(others, key=lambda o: (math.dist(here, (o.x_m, o.y_m, o.z_m)), o.bin_id))
+
     def _find_neighbours(self, row: BinRow) -> tuple[BinRow, ...]:
         if not self._by_node:
             for other in self.bins.values():
