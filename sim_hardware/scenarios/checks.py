@@ -370,10 +370,10 @@ FORMS: Final[dict[str, Form]] = {
             number=lambda view, _: view.truth.deliveries,
         ),
         Form(
-            pattern="units {off} from {supplier}", example="units short from S1 >= 1",
+            pattern="units {mistake} from {supplier}", example="units short from S1 >= 1",
             text="units that did not come as they were ordered: " + ", ".join(OFF),
             number=lambda view, given: view.floor.suppliers.units_off[
-                given["supplier"], given["off"]
+                given["supplier"], given["mistake"]
             ],
         ),
         Form(
@@ -463,9 +463,9 @@ FORMS: Final[dict[str, Form]] = {
             number=lambda view, given: view.books.clock_off_s(given["edge"]),
         ),
         Form(
-            pattern="wire touched {wired}", example="wire touched scanner-1 >= 3",
+            pattern="wire touched {wire}", example="wire touched scanner-1 >= 3",
             text="pieces of its line, or messages, that did not arrive as they were said",
-            number=lambda view, given: touched(view.floor, given["wired"]),
+            number=lambda view, given: touched(view.floor, given["wire"]),
         ),
     )
 }  # fmt: skip
