@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, cast
 
 from sqlalchemy import ColumnDefault, Connection, Delete, Dialect, Insert, Table, Update
@@ -41,9 +42,13 @@ class _Spelling:
     """Names of the values by position; None: the database takes them by name."""
     lists: tuple[tuple[str, int, tuple[str, ...]], ...]
     """(name of a list, its length here, the names of its values)."""
+    pick: Callable[[Values], Any] | None
+    """Takes the values by position out of given ones, where nothing is added to those."""
 
     def values(self, given: Values) -> Any:
         """Return what the driver takes."""
+        if self.pick is not None:
+            return self.pick(given)
         values = {**self.constants, **given} if self.constants else given
         if self.lists:
             values = dict(values)
@@ -103,13 +108,36 @@ class Statement:
         spelling = self._spelling(conn.dialect, rows[0])
         cursor = conn.connection.cursor()
         try:
-            cursor.executemany(spelling.text, [spelling.values(row) for row in rows])
+            cursor.executemany(spelling.text, list(map(spelling.pick or spelling.values, rows)))
         except conn.dialect.loaded_dbapi.Error as error:
             raise _wrapped(conn, spelling.text, error) from error
         count = int(cursor.rowcount)
         cursor.close()
         if count:
             self._tell(conn, rows)
+        return count
+
+    def many_of(
+        self, conn: Connection, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
+    ) -> int:
+        """Write with each of `rows`, values by `names`; return how many were written.
+
+        What `many` does, for very many rows: none of them becomes a mapping on its way.
+        """
+        if not rows:
+            return 0
+        spelling = self._spelling(conn.dialect, dict(zip(names, rows[0], strict=True)))
+        if spelling.order != names or spelling.constants:
+            return self.many(conn, named(names, rows))
+        cursor = conn.connection.cursor()
+        try:
+            cursor.executemany(spelling.text, rows)
+        except conn.dialect.loaded_dbapi.Error as error:
+            raise _wrapped(conn, spelling.text, error) from error
+        count = int(cursor.rowcount)
+        cursor.close()
+        if count and conn.get_execution_options().get(ON_WRITE) is not None:
+            self._tell(conn, named(names, rows))
         return count
 
     def returned(self, conn: Connection, rows: Sequence[Values]) -> list[Any]:
@@ -158,6 +186,11 @@ class Statement:
         return found
 
 
+def named(names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> list[Values]:
+    """Return rows of values as mappings."""
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
 def parts_of(values: Iterable[Any]) -> Iterator[list[Any]]:
     """Yield `values` in lists that a statement takes."""
     rest = iter(values)
@@ -176,11 +209,14 @@ def _spell(clause: Any, dialect: Dialect, values: Values) -> _Spelling:
     expanded = {name: tuple(state.parameter_expansion.get(name, ())) for name in lists}
     own = values.keys() | {name for names in expanded.values() for name in names}
     constants = {name: value for name, value in state.parameters.items() if name not in own}
+    order = None if state.positiontup is None else tuple(state.positiontup)
+    is_plain = order is not None and len(order) > 1 and not (constants or expanded)
     return _Spelling(
         text=state.statement,
         constants=constants,
-        order=None if state.positiontup is None else tuple(state.positiontup),
+        order=order,
         lists=tuple((name, len(lists[name]), names) for name, names in expanded.items()),
+        pick=itemgetter(*order) if order is not None and is_plain else None,
     )
 
 

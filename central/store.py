@@ -16,12 +16,17 @@ from typing import Any, Final
 
 from sqlalchemy import (
     Column,
+    ColumnClause,
     Connection,
     Engine,
+    Integer,
     Table,
+    bindparam,
     create_engine,
     event,
+    func,
     inspect,
+    literal_column,
     select,
     text,
 )
@@ -29,7 +34,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from central.database_url import hidden, parse_database_url
-from central.statement import Statement, Values
+from central.statement import Statement, Values, named
 from central.tables import balance, counter, metadata, movement, setting
 from runtime.clock import NS_PER_S
 from runtime.store import (
@@ -176,6 +181,28 @@ def insert_returning(
     return _insert_returning(conn.dialect.name, table, returned).returned(conn, rows)
 
 
+def insert_values_returning(
+    conn: Connection,
+    table: Table,
+    names: tuple[str, ...],
+    rows: Sequence[tuple[Any, ...]],
+    returned: Column[str],
+) -> list[str]:
+    """Insert the rows (values by `names`) whose key is not there yet; return `returned` of those.
+
+    On SQLite in one call. Rows that come in get the next row numbers: only where some were there
+    already, those above the highest one before are looked up. To have each row returned takes the
+    driver twice as long.
+    """
+    if conn.dialect.name != "sqlite" or len(rows) <= 1:
+        return insert_returning(conn, table, named(names, rows), returned)
+    last = _last_row(table).scalar(conn)
+    if _insert_new(conn.dialect.name, table).many_of(conn, names, rows) == len(rows):
+        index = names.index(returned.key)
+        return [row[index] for row in rows]
+    return _rows_after(table, returned).scalars(conn, {"last": last})
+
+
 def upsert(
     conn: Connection,
     table: Table,
@@ -186,6 +213,17 @@ def upsert(
 ) -> None:
     """Insert the rows; where a key exists, add to some columns and replace others."""
     _upsert(conn.dialect.name, table, tuple(add), tuple(replace)).many(conn, rows)
+
+
+def add_values(
+    conn: Connection,
+    table: Table,
+    names: tuple[str, ...],
+    rows: Sequence[tuple[Any, ...]],
+    add: str,
+) -> None:
+    """Insert the rows (values by `names`); where a key exists, add to its column `add`."""
+    _upsert(conn.dialect.name, table, (add,), ()).many_of(conn, names, rows)
 
 
 def _insert(dialect: str, table: Table) -> Any:
@@ -200,6 +238,22 @@ def _insert_new(dialect: str, table: Table) -> Statement:
 @cache
 def _insert_returning(dialect: str, table: Table, returned: Column[str]) -> Statement:
     return Statement(_insert(dialect, table).on_conflict_do_nothing().returning(returned))
+
+
+@cache
+def _last_row(table: Table) -> Statement:
+    return Statement(select(func.coalesce(func.max(_row_number()), 0)).select_from(table))
+
+
+@cache
+def _rows_after(table: Table, returned: Column[str]) -> Statement:
+    after = _row_number() > bindparam("last")
+    return Statement(select(returned).select_from(table).where(after).order_by(_row_number()))
+
+
+def _row_number() -> ColumnClause[int]:
+    """Return SQLite's own number of a row."""
+    return literal_column("rowid", Integer)
 
 
 @cache

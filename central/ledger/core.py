@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -39,10 +38,13 @@ class Watermarks:
 
 def balance_changes(movements: Iterable[Movement]) -> dict[PlaceGtin, int]:
     """Return what these movements add to each (place, gtin); what stays the same is left out."""
-    changes: Counter[PlaceGtin] = Counter()
+    changes: dict[PlaceGtin, int] = {}
+    get = changes.get
     for move in movements:
-        changes[move.from_place, move.gtin] -= move.units
-        changes[move.to_place, move.gtin] += move.units
+        gtin, units = move.gtin, move.units
+        left, came = (move.from_place, gtin), (move.to_place, gtin)
+        changes[left] = get(left, 0) - units
+        changes[came] = get(came, 0) + units
     return {place: units for place, units in changes.items() if units}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, bindparam, select, tuple_, update
 from central.ledger.core import PlaceGtin, Watermarks, balance_changes
 from central.ledger.reservations import cut_to_balance, settle_reservations
 from central.statement import Statement, parts_of
-from central.store import insert_returning, upsert
+from central.store import add_values, insert_returning, insert_values_returning, upsert
 from central.tables import balance, mission_end, movement, observation, task, watermark
 from wire.ids import bin_location, bin_of
 from wire.messages import (
@@ -69,14 +70,19 @@ def apply_batches(conn: Connection, batches: Sequence[JournalBatch], now_ns: int
     return applied
 
 
+_CHANGE: Final = ("place", "gtin", "units")
+
+
 def _apply_moves(conn: Connection, moves: Sequence[Movement], applied: Applied) -> None:
     changes = balance_changes(moves)
     if not changes:
         return
-    rows = [{"place": p, "gtin": g, "units": units} for (p, g), units in sorted(changes.items())]
-    upsert(conn, balance, rows, add=("units",))
+    rows = [(*key, changes[key]) for key in sorted(changes)]
+    add_values(conn, balance, _CHANGE, rows, "units")
     settle_reservations(conn, {move.task_id for move in moves if move.task_id})
-    applied.cut_tasks += cut_to_balance(conn, (key for key in changes if bin_of(key[0])))
+    # Where units came, no promise became too much.
+    fewer = {key: units for key, units in changes.items() if units < 0 and bin_of(key[0])}
+    applied.cut_tasks += cut_to_balance(conn, fewer)
 
 
 _WATERMARKS: Final = Statement(
@@ -109,18 +115,26 @@ def _write_watermarks(
     ]
 
 
+_COPIED: Final = (
+    "gtin", "units", "from_place", "to_place", "reason", "device_id", "person_id", "task_id",
+    "observed_at_ns", "received_at_ns",
+)  # fmt: skip
+_values_of: Final = attrgetter(*_COPIED)
+_ROW: Final = ("event_id", "edge_id", "epoch", "seq", *_COPIED, "committed_at_ns")
+"""Columns in the order of the table: then a row goes to the driver as it is."""
+
+
 def _insert_movements(
     conn: Connection, arrived: Iterable[ArrivedRow], now_ns: int
 ) -> list[Movement]:
     """Insert what is new and return it: balances come from rows really inserted."""
     moves: dict[str, Movement] = {}
-    rows: list[dict[str, Any]] = []
+    rows: list[tuple[Any, ...]] = []
     for edge_id, epoch, seq, move in arrived:
         if isinstance(move, Movement) and move.event_id not in moves:
             moves[move.event_id] = move
-            place = {"edge_id": edge_id, "epoch": epoch, "seq": seq, "committed_at_ns": now_ns}
-            rows.append(msgspec.structs.asdict(move) | place)
-    inserted = insert_returning(conn, movement, rows, movement.c.event_id)
+            rows.append((move.event_id, edge_id, epoch, seq, *_values_of(move), now_ns))
+    inserted = insert_values_returning(conn, movement, _ROW, rows, movement.c.event_id)
     return [moves[event_id] for event_id in inserted]
 
 

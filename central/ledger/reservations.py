@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Final
 
 from sqlalchemy import (
@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from central.ledger.core import PlaceGtin, to_release
-from central.statement import Statement, parts_of
+from central.statement import LIST_MAX, Statement, parts_of
 from central.tables import balance, movement, reservation, task
 
 OPEN_STATUSES: Final = ("open", "assigned", "moving")
@@ -119,25 +119,32 @@ def settle_reservations(conn: Connection, task_ids: Collection[str]) -> None:
 
 
 _HELD_THERE: Final = func.coalesce(func.max(balance.c.units), 0)
-_OVERPROMISED: Final = Statement(
+_PROMISED_TOO_MUCH: Final = (
     select(reservation.c.place, reservation.c.gtin, _HELD_THERE)
     .outerjoin(
         balance,
         and_(balance.c.place == reservation.c.place, balance.c.gtin == reservation.c.gtin),
     )
-    .where(tuple_(reservation.c.place, reservation.c.gtin).in_(bindparam("keys")))
     .group_by(reservation.c.place, reservation.c.gtin)
     .having(func.sum(reservation.c.units) > _HELD_THERE)
 )
+_OVERPROMISED: Final = Statement(
+    _PROMISED_TOO_MUCH.where(tuple_(reservation.c.place, reservation.c.gtin).in_(bindparam("keys")))
+)
+_OVERPROMISED_ANYWHERE: Final = Statement(_PROMISED_TOO_MUCH)
 
 
-def cut_to_balance(conn: Connection, places: Iterable[PlaceGtin]) -> list[str]:
+def cut_to_balance(conn: Connection, places: Collection[PlaceGtin]) -> list[str]:
     """Release the newest reservations where a place holds less than is promised there.
 
     Returns the tasks that lost theirs. That happens where stock left a bin without the task: the
     promise of the older tasks stays good, and what is promised never exceeds what is there.
     """
-    over = [row for part in parts_of(places) for row in _OVERPROMISED.all(conn, {"keys": part})]
+    if len(places) > LIST_MAX:
+        # Promises are few beside so many places: to look at all of them is one question, not many.
+        over = [row for row in _OVERPROMISED_ANYWHERE.all(conn) if (row[0], row[1]) in places]
+    else:
+        over = [row for part in parts_of(places) for row in _OVERPROMISED.all(conn, {"keys": part})]
     lost: list[str] = []
     for place, gtin, units in over:
         at_place = and_(reservation.c.place == place, reservation.c.gtin == gtin)

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, insert, select, update
 from central.ledger.journal import Applied, apply_batches
 from central.ledger.reservations import reserve
 from central.ledger.verify import rebuild_balances, verify_ledger
+from central.statement import LIST_MAX
 from central.store import open_engine, reading
 from central.tables import balance, movement, observation, reservation, task, watermark
 from runtime.store import StoreError
@@ -120,6 +121,15 @@ def test_an_event_id_known_from_another_journal_is_not_booked_twice(engine: Engi
     assert verify_ledger(engine).balanced
 
 
+def test_of_many_rows_only_those_not_known_are_booked(engine: Engine) -> None:
+    apply(engine, batch(1, *moves(1, 20)))
+    applied = apply(engine, batch(1, *moves(11, 20), epoch=2))
+    assert [event.event_id for event in applied.events] == [move.event_id for move in moves(21, 10)]
+    assert applied.duplicates == 10
+    assert units_at(engine, "tote:O1") == 30
+    assert verify_ledger(engine).balanced
+
+
 def test_an_event_id_twice_in_one_batch_is_booked_once(engine: Engine) -> None:
     applied = apply(engine, batch(1, *moves(1, 1), *moves(1, 1)))
     assert applied.acks[0].watermark_seq == 2
@@ -214,6 +224,19 @@ def test_stock_that_leaves_otherwise_takes_the_newest_reservation_with_it(engine
     with reading(engine) as conn:
         assert conn.execute(select(reservation.c.task_id)).scalars().all() == ["t1"]
     assert verify_ledger(engine).balanced
+
+
+def test_a_promise_is_cut_also_where_very_many_places_change(engine: Engine) -> None:
+    stock(engine, 5)
+    a_task(engine, "T1")
+    with engine.begin() as conn:
+        assert reserve(conn, "T1", "bin:B-01", GTIN, 4)
+    many = [
+        a_move(event_id=f"m{n}", from_place=f"bin:C-{n}", to_place="tote:X", units=1)
+        for n in range(LIST_MAX)
+    ]
+    lost = a_move(event_id="lost", from_place="bin:B-01", to_place="tote:Y", units=3)
+    assert apply(engine, batch(1, *many, lost, edge="Z")).cut_tasks == ["T1"]
 
 
 def test_a_balance_that_was_changed_by_hand_is_found_and_rebuilt(engine: Engine) -> None:
