@@ -22,6 +22,8 @@ def near(came: str, known: Iterable[str]) -> str:
         by_fold = {name.casefold(): name for name in names}
         matches = get_close_matches(came.casefold(), list(by_fold), 1, CUTOFF)
         found = [by_fold[match] for match in matches]
+    if not found:  # `A` where `edge A` is meant
+        found = [name for name in names if came and name.endswith(f" {came}")]
     return found[0] if found else ""
 
 

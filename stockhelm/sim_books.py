@@ -73,7 +73,7 @@ class SiteBooks:
     def clock_off_s(self, edge: str) -> float:
         """Return how far an edge's clock was before central's, s, at its newest movement."""
         query = (
-            "SELECT observed_at_ns - committed_at_ns FROM movement WHERE edge_id = ?"
+            "SELECT received_at_ns - committed_at_ns FROM movement WHERE edge_id = ?"
             " ORDER BY id DESC LIMIT 1"
         )
         with self._central() as db:

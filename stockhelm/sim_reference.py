@@ -80,6 +80,7 @@ SCENARIO_TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "scenario scans": _scans,
     "scenario deeds": deeds_markdown,
     "scenario checks": checks_markdown,
+    "scenario words": w.words_markdown,
     "scenario promises": _promises,
     "scenario site": _site,
     "scenario settings": _settings,

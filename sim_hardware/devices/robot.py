@@ -66,8 +66,10 @@ TOTE_WAIT_S_MAX: Final = 180.0
 ERRORS_MAX: Final = 10
 INSTANTS_MAX: Final = 10
 ROLL_MPS: Final = 0.4
-CONDITIONS: Final = ("well", "blocked", "flat", "lost", "stopped", "dark")
-"""How a robot can be: the last of these that is true of it."""
+CONDITIONS: Final = ("well", "blocked", "stuck", "flat", "lost", "stopped", "dark")
+"""How a robot can be, the worst last: nothing is wrong, something stands in its way (and it says
+so), something blocks its wheels, its battery is empty, it does not know where it is, its emergency
+stop is pressed, it has no power."""
 log = structlog.get_logger()
 
 
@@ -152,7 +154,7 @@ class Robot:
     @property
     def condition(self) -> str:
         """Return how the robot is, one of CONDITIONS."""
-        return CONDITIONS[5 if self._dark else self._drive.trouble]
+        return CONDITIONS[-1 if self._dark else self._drive.trouble]
 
     def take_body(self) -> None:
         """Look after the body again from the next step on: something is no longer as it was."""

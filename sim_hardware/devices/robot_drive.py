@@ -98,12 +98,12 @@ class Drive:
 
     @property
     def trouble(self) -> int:
-        """Return how bad it is: 0 none, 1 something in the way, 2 flat, 3 lost, 4 e-stop."""
-        if self.e_stop != NO_STOP:
-            return 4
-        if self.is_lost:
-            return 3
-        return 2 if self._vehicle.battery_share <= 0.0 else int(bool(self.obstacle))
+        """Return how bad it is: 0 well, 1 in its way, 2 stuck, 3 flat, 4 lost, 5 emergency stop."""
+        troubles = (
+            self.obstacle, self.stuck, self._vehicle.battery_share <= 0.0, self.is_lost,
+            self.e_stop != NO_STOP,
+        )  # fmt: skip
+        return max((level for level, has in enumerate(troubles, start=1) if has), default=0)
 
     def errors(self) -> tuple[VehicleError, ...]:
         """Return what keeps the robot from driving, whatever it is ordered."""

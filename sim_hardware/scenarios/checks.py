@@ -147,6 +147,7 @@ class Form:
     number: Callable[[View, Given], float] | None = None
     sentence: Callable[[View, Given], Said] | None = None
     unit: str = ""
+    may_be_below_0: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -426,7 +427,7 @@ FORMS: Final[dict[str, Form]] = {
         ),
         Form(
             pattern="robot {robot} is {condition}", example="robot agv-1 is blocked",
-            text="how it really is: " + ", ".join(CONDITIONS), sentence=_robot_is,
+            text="how it really is, the worst of: " + ", ".join(CONDITIONS), sentence=_robot_is,
         ),
         Form(
             pattern="robots {condition}", example="robots blocked >= 1",
@@ -460,6 +461,7 @@ FORMS: Final[dict[str, Form]] = {
         Form(
             pattern="seconds off {edge}", example="seconds off edge A >= 3600",
             text="how far its clock was before central's at its newest movement; below 0: behind",
+            may_be_below_0=True,
             number=lambda view, given: view.books.clock_off_s(given["edge"]),
         ),
         Form(

@@ -31,6 +31,7 @@ from sim_hardware.scenarios.model import (
 from sim_hardware.wording import meant, number_text, some, there_is
 from wire.site import Site
 
+GTIN: Final = re.compile(r"[0-9]{14}")
 NOT_SET: Final = ("broker", "scanners", "cameras", "drones")
 """Sections that the site makes, not the scenario."""
 ROBOT_RADIUS_M: Final = 0.3
@@ -125,7 +126,10 @@ def _wrong_visitor(
 
 def unknown(what: str, came: str, known: Iterable[str]) -> str:
     """Return the error's text for a name that there is not."""
-    return f'unknown {what} "{came}"{there_is(came, known)}'
+    names = list(known)
+    short = [name for name in names if not GTIN.fullmatch(name)] or names  # SKUs are for people
+    listed = names if GTIN.fullmatch(came) else short
+    return f'unknown {what} "{came}"{there_is(came, listed)}'
 
 
 def _impossible(scenario: Scenario, site: Site) -> Iterator[str]:

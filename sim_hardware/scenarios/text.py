@@ -380,8 +380,23 @@ def _fault(words: list[str]) -> FaultOn:
         for_s = _duration("FOR", words[at + 1 :], RUN_S_MAX)
         words = words[:at]
     values_at = next((i for i, word in enumerate(words) if "=" in word), len(words))
+    _check_time_word(words)
     kind, target = _fault_target(words[:values_at])
     return FaultOn(kind=kind, target=target, values=_pairs(words[values_at:]), for_s=for_s)
+
+
+def _check_time_word(words: list[str]) -> None:
+    """Raise _LineError where a fault's line ends in a time without the word FOR before it."""
+    for count in (2, 1):
+        begin, time = words[:-count], " ".join(words[-count:])
+        is_bare_number = w.is_number(time)
+        if len(begin) > 1 and "=" not in time and not is_bare_number and w.parse_time(time):
+            if begin[-1].casefold() == "for":
+                begin = begin[:-1]
+            raise _LineError(
+                f'"{" ".join(words)}": expected FOR before a time; write: FAULT'
+                f" {' '.join(begin)} FOR {time}"
+            )
 
 
 def _end(words: list[str]) -> FaultOff:
@@ -412,6 +427,7 @@ def _expect(words: list[str]) -> Expect:
     if not after or after[0] not in COMPARE or not w.is_number(value) or not is_whole:
         raise _LineError(_no_comparison(form, said, " ".join(after)))
     _check_range(form, f"{said} {after[0]}", float(value))
+    _check_can_fail(form, said, after[0], float(value))
     return Expect(
         form=pattern, given=given, compare=after[0], value=float(value), within_s=within_s
     )
@@ -428,6 +444,19 @@ def _check_range(form: Form, said: str, value: float) -> None:
         raise _LineError(
             f"EXPECT {said} {number_text(value)}: expected a whole number; write: EXPECT {said}"
             f" {math.ceil(value)}"
+        )
+
+
+def _check_can_fail(form: Form, said: str, sign: str, value: float) -> None:
+    """Raise _LineError for a comparison with what is never below 0 that says nothing."""
+    if form.may_be_below_0:
+        return
+    always = (sign == ">=" and value <= 0) or (sign in (">", "!=") and value < 0)
+    never = (sign in ("=", "<=") and value < 0) or (sign == "<" and value <= 0)
+    if always or never:
+        raise _LineError(
+            f"EXPECT {said} {sign} {number_text(value)}: that {'always' if always else 'never'}"
+            f" holds; expected a comparison that may hold or not; write: EXPECT {form.example}"
         )
 
 

@@ -131,11 +131,13 @@ class Slot:
     name: str
     names: Names
     text: str
+    words: tuple[str, ...] = ()
+    """All that it can be on any site; empty: that depends on the site."""
 
 
-def _fixed(words: Iterable[str]) -> Names:
+def _fixed(name: str, words: Iterable[str], text: str) -> Slot:
     kept = tuple(words)
-    return lambda _site, _config: kept
+    return Slot(name, lambda _site, _config: kept, text, kept)
 
 
 def _targets(site: Site, config: SimConfig) -> tuple[str, ...]:
@@ -158,24 +160,24 @@ SLOTS: Final[dict[str, Slot]] = {
         Slot("target", _targets, "the bin it goes to, or the article"),
         Slot("scanner", NAMES["scanner"], "a visitor's scanner"),
         Slot("device", _eyes_and_scanners, "a scanner or a fixed camera"),
-        Slot("reach", _fixed(("online", "offline")), "whether it is reached"),
+        _fixed("reach", ("online", "offline"), "whether it is reached"),
         Slot("robot", NAMES["robot"], "a robot's serial"),
-        Slot("condition", _fixed(CONDITIONS), "how a robot is"),
+        _fixed("condition", CONDITIONS, "how a robot is"),
         Slot("wire", _wired, "a device on a line or on the broker"),
         Slot("supplier", NAMES["supplier"], "a supplier's id"),
-        Slot("mistake", _fixed(OFF), "how a delivery can be wrong"),
+        _fixed("mistake", OFF, "how a delivery can be wrong"),
         Slot("edge", NAMES["edge"], "`edge A` ..."),
         Slot("process", NAMES["process"], "`broker`, `central`, `edge A` ..."),
-        Slot("task", _fixed(TASK_KINDS), "kind of task"),
-        Slot("proposal", _fixed(PROPOSAL_KINDS), "kind of proposal"),
-        Slot("state", _fixed(PROPOSAL_STATES), "how a proposal stands"),
-        Slot("purchase", _fixed(PURCHASE_STATES), "how a purchase order stands"),
-        Slot("order", _fixed(ORDER_STATES), "how an order stands"),
-        Slot("code", _fixed([*(str(code) for code in Code), "no-beep"]), "code of an answer"),
-        Slot("up", _fixed(("up", "down")), "whether it runs"),
-        Slot("promise", _fixed(PROMISES), "a promise: P1 to P9"),
-        Slot("units", _fixed(()), "a whole number from 1"),
-        Slot("count", _fixed(()), "a whole number"),
+        _fixed("task", TASK_KINDS, "kind of task"),
+        _fixed("proposal", PROPOSAL_KINDS, "kind of proposal"),
+        _fixed("state", PROPOSAL_STATES, "how a proposal stands"),
+        _fixed("purchase", PURCHASE_STATES, "how a purchase order stands"),
+        _fixed("order", ORDER_STATES, "how an order stands"),
+        _fixed("code", (*(str(code) for code in Code), "no-beep"), "code of an answer"),
+        _fixed("up", ("up", "down"), "whether it runs"),
+        _fixed("promise", PROMISES, "a promise: P1 to P9"),
+        _fixed("units", (), "a whole number from 1"),
+        _fixed("count", (), "a whole number"),
     )
 }
 """By name: every `{slot}` of a sentence."""
@@ -183,6 +185,16 @@ PROCESS_SLOTS: Final = ("process", "edge")
 NUMBER_SLOTS: Final = ("units", "count")
 UNITS_MAX: Final = 1_000_000
 """Units of one order of a customer."""
+
+
+def words_markdown() -> str:
+    """Return the table of the slots that take fixed words, as it stands in docs/simulator.md."""
+    rows = [
+        (slot.text, ", ".join(f"`{word}`" for word in slot.words))
+        for slot in SLOTS.values()
+        if slot.words
+    ]
+    return table(("what", "words"), rows)
 
 
 def parse_time(text: str) -> float | None:

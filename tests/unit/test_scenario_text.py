@@ -87,7 +87,13 @@ def test_times(text: str, seconds: float | None) -> None:
         ("AT 0:10 SCAN scanner-1 CARD PICK", ("scanner-1 is in the hands of somebody who works with"
          " it; expected a visitor's scanner: scanner-guest, scanner-guest-2")),
         ("AT 0:10 SCAN scanner-guest ARTICLE SKU-099", ('unknown article "SKU-099"; did you'
-         " mean SKU-005? There is: SKU-001, SKU-002, SKU-003, SKU-004, SKU-005,")),
+         " mean SKU-005? There is: SKU-001, SKU-002, SKU-003, SKU-004, SKU-005")),
+        ("AT 0:10 FAULT unplug scanner-1 for 20 s", "expected FOR before a time; write: FAULT"),
+        ("AT 0:10 FAULT kill-edge A", "did you mean FAULT kill-edge edge A?"),
+        ("EXPECT orders filled >= 0", "orders filled >= 0: that always holds; expected"),
+        ("EXPECT orders lost < 0", "orders lost < 0: that never holds; expected a comparison"),
+        ("EXPECT robot agv-1 is tired", 'unknown condition "tired"; there is: well, blocked,'),
+        ("EXPECT seconds off edge A >= 1.5", "expected a whole number; write: EXPECT seconds off"),
         ("AT 0:10 SCAN scanner-guest CARD LOOK", 'unknown card "LOOK"; expected one of RECEIVE,'),
         ('AT 0:10 SCAN scanner-guest RAW "open', '"open: expected a closing "'),
         ("AT 0:10 FAULT serial-stal scanner-1", 'unknown fault "serial-stal"'),

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -239,8 +238,10 @@ def test_a_database_that_central_cannot_use_is_refused(tmp_path: Path, url: str,
     assert says in str(caught.value)
 
 
-@pytest.mark.skipif(find_spec("psycopg") is not None, reason="psycopg is installed")
-def test_a_missing_driver_is_named_and_no_password_is_told() -> None:
+def test_a_missing_driver_is_named_and_no_password_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)  # as where it is not installed
     with pytest.raises(StoreError) as caught:
         open_engine("postgresql+psycopg://stock:secret@db/books")
     assert "'postgresql+psycopg://stock:***@db/books': expected the Python package psycopg" in (
