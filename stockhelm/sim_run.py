@@ -16,6 +16,7 @@ from runtime.log import send_logs_to
 from runtime.metrics import Metrics
 from runtime.virtual import Lines, VirtualRuntime
 from sim_hardware.config import SimConfig
+from sim_hardware.devices.robot import STATE_S_MAX
 from sim_hardware.floor import SimulatedFloor, build_floor
 from sim_hardware.plant import Mode
 from sim_hardware.scenarios.checks import Result
@@ -39,7 +40,9 @@ from stockhelm.sim_trace import Trace, TracedRuntime
 from stockhelm.work_folder import memory_folder, work_folder
 
 LOOK_EVERY_S: Final = 0.5
-QUIET_LOOKS: Final = 10
+QUIET_S: Final = 5.0
+QUIET_AFTER_FAULTS_S: Final = STATE_S_MAX + 2.0
+"""A state that got lost is said again after so long, whatever it tells."""
 SETTLE_S_MAX: Final = 240.0
 """Product seconds after the world stands still; an edge's longest pause is 60 s."""
 
@@ -226,6 +229,9 @@ class _VirtualRun:
 
     def _settle(self, on_look: Callable[[], None]) -> bool:
         """Let the books come to rest; return whether they did in time."""
+        steps = (step.action for step in self._scenario.steps)
+        has_faults = any(isinstance(action, FaultOn) for action in steps)
+        quiet_s = QUIET_AFTER_FAULTS_S if has_faults else QUIET_S
 
         def wait() -> None:
             self._base.run_for(LOOK_EVERY_S)
@@ -233,7 +239,7 @@ class _VirtualRun:
 
         return settle(
             self._books, self._floor, wait,
-            looks_max=round(SETTLE_S_MAX / LOOK_EVERY_S), quiet_looks=QUIET_LOOKS,
+            looks_max=round(SETTLE_S_MAX / LOOK_EVERY_S), quiet_looks=round(quiet_s / LOOK_EVERY_S),
         )  # fmt: skip
 
     def _progress(self, phase: str) -> Progress:
