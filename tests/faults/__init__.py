@@ -1,0 +1,1 @@
+"""Faults that the counts survive: each one seeded, with the exact ledger checked afterwards."""
