@@ -20,6 +20,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Integer,
+    String,
     Table,
     bindparam,
     create_engine,
@@ -45,6 +46,8 @@ from runtime.store import (
 )
 
 SCHEMA: Final = "1"
+DERIVED: Final = ("balance", "lot_balance", "lot", "serial_place", "container_place")
+"""Tables that `stockhelm ledger rebuild` makes anew from what was moved."""
 RESTORE: Final = "move it away and restore a copy of it"
 REBUILD: Final = "make it anew with `stockhelm ledger rebuild --config FILE`"
 _ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -118,13 +121,36 @@ def _make_tables(conn: Connection, name: str, *, repairs: bool) -> None:
     """Make the tables that this database never had; one that it had is not remade in silence."""
     there = set(inspect(conn).get_table_names())
     gone = sorted(_made_tables(conn, there) - there)
-    lost = [table for table in gone if table != balance.name]
+    lost = [table for table in gone if table not in DERIVED]
     if lost:
         raise StoreError(f"{name}: expected tables that are gone: {', '.join(lost)}; {RESTORE}")
     if gone and not repairs:
-        raise StoreError(f"{name}: table {balance.name} is gone: {REBUILD}")
+        raise StoreError(f"{name}: table {gone[0]} is gone: {REBUILD}")
+    _add_columns(conn, there)
     metadata.create_all(conn)
     write_setting(conn, "tables", " ".join(metadata.tables))
+
+
+def _add_columns(conn: Connection, there: AbstractSet[str]) -> None:
+    """Add the columns that tables of older databases lack; their rows get the default value."""
+    found = inspect(conn)
+    indexes = []
+    for table in metadata.tables.values():
+        if table.name not in there:
+            continue
+        known = {column["name"] for column in found.get_columns(table.name)}
+        lacking = [column for column in table.columns if column.name not in known]
+        for column in lacking:
+            default = "''" if isinstance(column.type, String) else "0"
+            kind = column.type.compile(conn.dialect)
+            conn.exec_driver_sql(
+                f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}"
+                f" NOT NULL DEFAULT {default}"
+            )
+        if lacking:
+            indexes += [index for index in table.indexes if {*index.columns} & {*lacking}]
+    for index in indexes:
+        index.create(conn, checkfirst=True)
 
 
 def _made_tables(conn: Connection, there: AbstractSet[str]) -> set[str]:

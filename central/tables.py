@@ -8,10 +8,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
 
 metadata: Final = MetaData()
 _Ns = BigInteger
+_NAMED: Final = text("lot != ''")
 
 movement = Table(
     "movement", metadata,
@@ -31,6 +43,11 @@ movement = Table(
     Column("observed_at_ns", _Ns, nullable=False),
     Column("received_at_ns", _Ns, nullable=False),
     Column("committed_at_ns", _Ns, nullable=False),
+    Column("lot", String(20), nullable=False, default=""),
+    Column("expires_on", String(10), nullable=False, default=""),
+    Column("serial", String(20), nullable=False, default=""),
+    Column("container", String(18), nullable=False, default=""),
+    Index("movement_lot", "gtin", "lot", sqlite_where=_NAMED, postgresql_where=_NAMED),
 )  # fmt: skip
 """Double entry: `units` left `from_place` and came to `to_place`. Rows are never changed."""
 
@@ -41,6 +58,61 @@ balance = Table(
     Column("units", BigInteger, nullable=False),
 )  # fmt: skip
 """Sum of all movements per place and article; suppliers and `opening:` go negative."""
+
+lot_balance = Table(
+    "lot_balance", metadata,
+    Column("gtin", String(14), primary_key=True),
+    Column("lot", String(20), primary_key=True),
+    Column("place", String(64), primary_key=True),
+    Column("units", BigInteger, nullable=False),
+    Index("lot_balance_place", "place", "gtin"),
+)  # fmt: skip
+"""Sum of the movements that name a lot. What a balance has above its lots is of no known lot; units
+of a lot that a place did not have came out of that, so a lot may be negative there."""
+
+lot = Table(
+    "lot", metadata,
+    Column("gtin", String(14), primary_key=True),
+    Column("lot", String(20), primary_key=True),
+    Column("expires_on", String(10), nullable=False),
+)  # fmt: skip
+"""The last day of a lot, as it was last said."""
+
+serial_place = Table(
+    "serial_place", metadata,
+    Column("gtin", String(14), primary_key=True),
+    Column("serial", String(20), primary_key=True),
+    Column("place", String(64), nullable=False, index=True),
+    Column("lot", String(20), nullable=False),
+)  # fmt: skip
+"""Where each unit with a serial number is: one place only."""
+
+container_place = Table(
+    "container_place", metadata,
+    Column("sscc", String(18), primary_key=True),
+    Column("place", String(64), nullable=False, index=True),
+)  # fmt: skip
+"""What each pallet, tote or parcel was put into."""
+
+container_move = Table(
+    "container_move", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("event_id", String(120), nullable=False, unique=True),
+    Column("sscc", String(18), nullable=False),
+    Column("from_place", String(64), nullable=False),
+    Column("to_place", String(64), nullable=False),
+    Column("observed_at_ns", _Ns, nullable=False),
+)  # fmt: skip
+
+task_short = Table(
+    "task_short", metadata,
+    Column("event_id", String(120), primary_key=True),
+    Column("task_id", String(40), nullable=False, index=True),
+    Column("short_units", BigInteger, nullable=False),
+    Column("person_id", String(40), nullable=False),
+    Column("observed_at_ns", _Ns, nullable=False),
+)  # fmt: skip
+"""Tasks that a person closed since no more was there."""
 
 watermark = Table(
     "watermark", metadata,
@@ -60,6 +132,8 @@ observation = Table(
     Column("device_id", String(40), nullable=False),
     Column("task_id", String(40), nullable=False),
     Column("observed_at_ns", _Ns, nullable=False, index=True),
+    Column("lot", String(20), nullable=False, default=""),
+    Column("serial", String(20), nullable=False, default=""),
     Index("observation_bin", "bin_id", "observed_at_ns"),
 )  # fmt: skip
 """One row per article seen in a bin (gtin empty: the bin was seen with no article label)."""

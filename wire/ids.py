@@ -13,7 +13,7 @@ PersonId = NewType("PersonId", str)
 BinId = NewType("BinId", str)
 Gtin14 = NewType("Gtin14", str)
 Location = NewType("Location", str)
-"""Where units are: `bin:A-01-02-1`, `robot:agv-1`, `tote:O17`, `supplier:S1`, `loss:`..."""
+"""Where units are: `bin:A-01-02-1`, `robot:agv-1`, `tote:O17`, `container:{SSCC}`, `loss:`..."""
 
 NAME_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 BIN_PATTERN: Final = re.compile(r"[A-Z0-9][A-Z0-9-]{0,19}")
@@ -24,6 +24,9 @@ LOCATION_KINDS: Final = (
     "person",
     "supplier",
     "customer",
+    "container",
+    "damaged",
+    "quarantine",
     "opening",
     "loss",
 )

@@ -26,6 +26,12 @@ EventId = Annotated[str, Meta(min_length=1, max_length=120)]
 Bin = Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^[A-Z0-9][A-Z0-9-]*\Z")]
 Gtin = Annotated[str, Meta(pattern=r"^[0-9]{14}\Z")]
 Place = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z]+:[A-Za-z0-9_.-]*\Z")]
+LOT_MAX = 20
+Lot = Annotated[str, Meta(max_length=LOT_MAX)]
+Serial = Annotated[str, Meta(max_length=20)]
+Day = Annotated[str, Meta(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?\Z")]
+Sscc = Annotated[str, Meta(pattern=r"^[0-9]{18}\Z")]
+OptionalSscc = Annotated[str, Meta(pattern=r"^([0-9]{18})?\Z")]
 UNITS_MAX = 1_000_000
 Units = Annotated[int, Meta(ge=1, le=UNITS_MAX)]
 Count = Annotated[int, Meta(ge=0, le=UNITS_MAX)]
@@ -139,7 +145,7 @@ class EdgeDevices(Message, frozen=True, kw_only=True):
 # --- stock events: edge -> central, inside JournalBatch ------------------------------------------
 
 
-class Movement(Message, frozen=True, kw_only=True):
+class Movement(Message, frozen=True, kw_only=True, omit_defaults=True):
     """Units went from one place to another. Double entry: nothing is made or lost on the way."""
 
     event_id: EventId
@@ -153,8 +159,8 @@ class Movement(Message, frozen=True, kw_only=True):
     to_place: Place
     """Where they are now."""
     reason: Name
-    """`receive`, `putaway`, `pick`, `undo`, `opening`, `robot-pick`, `robot-drop` or a planner's
-    word."""
+    """A scan's mode (`receive`, `damaged`, `putaway`, `refill`, `pick`, `move`, `pack`, `return`,
+    `quarantine`), `undo`, `opening`, `robot-pick`, `robot-drop` or a planner's word."""
     device_id: Name
     """Scanner, robot or edge that saw it."""
     observed_at_ns: TimeNs
@@ -165,9 +171,17 @@ class Movement(Message, frozen=True, kw_only=True):
     """Who did it; empty: no person."""
     task_id: OptionalName = ""
     """The task it belongs to; empty: none."""
+    lot: Lot = ""
+    """Which lot (AI 10); empty: not said."""
+    expires_on: Day = ""
+    """The last day of these units (AI 17), `2027-02-28`; empty: not said."""
+    serial: Serial = ""
+    """Which single unit (AI 21; `units` is 1 then); empty: not said."""
+    container: OptionalSscc = ""
+    """SSCC (AI 00) that was scanned for all that is in it; empty: none."""
 
 
-class BinCounted(Message, frozen=True, kw_only=True):
+class BinCounted(Message, frozen=True, kw_only=True, omit_defaults=True):
     """Somebody counted an article in a bin. An observation: the ledger decides what to believe."""
 
     event_id: EventId
@@ -190,6 +204,12 @@ class BinCounted(Message, frozen=True, kw_only=True):
     """Who counted."""
     task_id: OptionalName = ""
     """The counting task; empty: nobody had asked."""
+    lot: Lot = ""
+    """The lot that was counted: both numbers are of this lot then; empty: all of the article."""
+    expires_on: Day = ""
+    """As on the label; empty: not said."""
+    serial: Serial = ""
+    """The single unit that was seen: both numbers are 0 or 1 then; empty: none."""
 
 
 class BinSighted(Message, frozen=True, kw_only=True):
@@ -232,7 +252,47 @@ class MissionEnded(Message, frozen=True, kw_only=True):
     """When the edge knew."""
 
 
-StockEvent = Movement | BinCounted | BinSighted | MissionEnded
+class ContainerMoved(Message, frozen=True, kw_only=True):
+    """A pallet, tote or parcel was put into another one; what is in it goes with it."""
+
+    event_id: EventId
+    """Unique for ever."""
+    container: Sscc
+    """Which one."""
+    from_place: Place
+    """Where it was; `container:` where nobody had said."""
+    to_place: Place
+    """Where it is now: `container:` and the SSCC of the other one."""
+    device_id: Name
+    """The scanner."""
+    observed_at_ns: TimeNs
+    """When, by the device's clock."""
+    received_at_ns: TimeNs
+    """When it reached the edge."""
+    person_id: OptionalName = ""
+    """Who did it; empty: no person."""
+
+
+class TaskClosed(Message, frozen=True, kw_only=True):
+    """A person ended a task with less than was asked for: no more is there."""
+
+    event_id: EventId
+    """Unique for ever."""
+    task_id: Name
+    """Which task."""
+    short_units: Units
+    """What did not come."""
+    device_id: Name
+    """The scanner."""
+    observed_at_ns: TimeNs
+    """When, by the device's clock."""
+    received_at_ns: TimeNs
+    """When it reached the edge."""
+    person_id: OptionalName = ""
+    """Who said so."""
+
+
+StockEvent = Movement | BinCounted | BinSighted | MissionEnded | ContainerMoved | TaskClosed
 
 
 class JournalBatch(Message, frozen=True, kw_only=True):
@@ -245,7 +305,8 @@ class JournalBatch(Message, frozen=True, kw_only=True):
     first_seq: Seq
     """Number of the first event; the others follow without a gap."""
     events: Annotated[tuple[StockEvent, ...], Meta(min_length=1, max_length=EVENTS_PER_BATCH_MAX)]
-    """The rows, each one of `Movement`, `BinCounted`, `BinSighted`, `MissionEnded`."""
+    """The rows, each one of `Movement`, `BinCounted`, `BinSighted`, `MissionEnded`,
+    `ContainerMoved`, `TaskClosed`."""
 
 
 class JournalAck(Message, frozen=True, kw_only=True):
@@ -300,7 +361,7 @@ class PersonTask(msgspec.Struct, frozen=True, kw_only=True):
     task_id: Name
     """Unique."""
     kind: Name
-    """`receive`, `putaway`, `pick` or `count`."""
+    """`receive`, `putaway`, `refill`, `pick` or `count`."""
     gtin: str
     """The article; empty: whatever is there (count)."""
     units: Count
@@ -315,6 +376,8 @@ class PersonTask(msgspec.Struct, frozen=True, kw_only=True):
     """Until when; 0: no matter."""
     done_units: Count = 0
     """Already in the ledger when this was said: an edge that has booked more knows of it."""
+    lot: Lot = ""
+    """The lot that is asked for; empty: any."""
 
 
 class EndedTask(msgspec.Struct, frozen=True, kw_only=True):

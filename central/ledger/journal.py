@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Connection, bindparam, select, tuple_, update
 
 from central.ledger.core import PlaceGtin, Watermarks, balance_changes
+from central.ledger.details import apply_closed, apply_containers, apply_details
 from central.ledger.reservations import cut_to_balance, settle_reservations
 from central.statement import Statement, parts_of
 from central.store import add_values, insert_returning, insert_values_returning, upsert
@@ -19,11 +20,13 @@ from wire.ids import bin_location, bin_of
 from wire.messages import (
     BinCounted,
     BinSighted,
+    ContainerMoved,
     JournalAck,
     JournalBatch,
     MissionEnded,
     Movement,
     StockEvent,
+    TaskClosed,
 )
 
 ArrivedRow = tuple[str, int, int, StockEvent]
@@ -64,7 +67,9 @@ def apply_batches(conn: Connection, batches: Sequence[JournalBatch], now_ns: int
     _apply_moves(conn, moves, applied)
     seen = _insert_observations(conn, rows)
     ended = _insert_mission_ends(conn, rows)
-    applied.events += [*moves, *seen, *ended]
+    carried = apply_containers(conn, (e for *_, e in rows if isinstance(e, ContainerMoved)))
+    closed = apply_closed(conn, (e for *_, e in rows if isinstance(e, TaskClosed)))
+    applied.events += [*moves, *seen, *ended, *carried, *closed]
     applied.duplicates += len(rows) - len(applied.events)
     applied.acks += _write_watermarks(conn, marks, before)
     return applied
@@ -74,6 +79,7 @@ _CHANGE: Final = ("place", "gtin", "units")
 
 
 def _apply_moves(conn: Connection, moves: Sequence[Movement], applied: Applied) -> None:
+    apply_details(conn, moves)
     changes = balance_changes(moves)
     if not changes:
         return
@@ -119,8 +125,10 @@ _COPIED: Final = (
     "gtin", "units", "from_place", "to_place", "reason", "device_id", "person_id", "task_id",
     "observed_at_ns", "received_at_ns",
 )  # fmt: skip
+_SAID: Final = ("lot", "expires_on", "serial", "container")
 _values_of: Final = attrgetter(*_COPIED)
-_ROW: Final = ("event_id", "edge_id", "epoch", "seq", *_COPIED, "committed_at_ns")
+_said_of: Final = attrgetter(*_SAID)
+_ROW: Final = ("event_id", "edge_id", "epoch", "seq", *_COPIED, "committed_at_ns", *_SAID)
 """Columns in the order of the table: then a row goes to the driver as it is."""
 
 
@@ -133,7 +141,8 @@ def _insert_movements(
     for edge_id, epoch, seq, move in arrived:
         if isinstance(move, Movement) and move.event_id not in moves:
             moves[move.event_id] = move
-            rows.append((move.event_id, edge_id, epoch, seq, *_values_of(move), now_ns))
+            where = (move.event_id, edge_id, epoch, seq)
+            rows.append((*where, *_values_of(move), now_ns, *_said_of(move)))
     inserted = insert_values_returning(conn, movement, _ROW, rows, movement.c.event_id)
     return [moves[event_id] for event_id in inserted]
 
@@ -179,10 +188,13 @@ def _observation_rows(
         "device_id": look.device_id,
         "task_id": look.task_id,
         "observed_at_ns": look.observed_at_ns,
+        "lot": "",
+        "serial": "",
     }
     if isinstance(look, BinCounted):
         counts = {"seen_units": look.counted_units, "book_units": look.book_units}
-        return [base | counts | {"kind": "counted", "gtin": look.gtin}]
+        named = {"lot": look.lot, "serial": look.serial}
+        return [base | counts | named | {"kind": "counted", "gtin": look.gtin}]
     if not look.articles:
         return [base | {"kind": "sighted", "gtin": "", "seen_units": 0, "book_units": 0}]
     return [

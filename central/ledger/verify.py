@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, union_all
 
 from central.ledger.core import PlaceGtin
+from central.ledger.details import rebuild_details, wrong_lots, wrong_serials
 from central.store import reading
 from central.tables import balance, movement, reservation
 
@@ -25,23 +26,26 @@ class LedgerReport:
     """Articles whose balances over all places are not zero, and what is over."""
     over_reserved: tuple[tuple[PlaceGtin, int, int], ...]
     """(place and article, units promised, units there) where more is promised than there."""
+    wrong_details: tuple[tuple[PlaceGtin, int, int], ...] = ()
+    """(place, article and lot or serial, units kept, units moved) where the two differ."""
 
     @property
     def balanced(self) -> bool:
         """Return whether nothing is wrong."""
-        return not (self.wrong_balances or self.unbalanced_gtins or self.over_reserved)
+        wrong = self.wrong_balances or self.unbalanced_gtins or self.wrong_details
+        return not (wrong or self.over_reserved)
 
     def text(self) -> str:
         """Return the report in words."""
         if self.balanced:
             return f"whole: {self.movements} movements give the balances of {self.places} places"
         lines = [f"not whole ({self.movements} movements, {self.places} places):"]
-        for (place, gtin), kept, summed in self.wrong_balances:
+        for (place, gtin), kept, summed in (*self.wrong_balances, *self.wrong_details):
             lines.append(f"  {place} {gtin}: balance {kept}, its movements sum up to {summed}")
         lines += [f"  {gtin}: {units} units too many" for gtin, units in self.unbalanced_gtins]
         for (place, gtin), promised, there in self.over_reserved:
             lines.append(f"  {place} {gtin}: {promised} units promised, {there} there")
-        if self.wrong_balances:
+        if self.wrong_balances or self.wrong_details:
             lines.append("rebuild the balances from the movements: stockhelm ledger rebuild")
         return "\n".join(lines)
 
@@ -69,6 +73,7 @@ def verify_ledger(engine: Engine) -> LedgerReport:
             wrong_balances=tuple(wrong[:DIFFERENCES_MAX]),
             unbalanced_gtins=tuple((gtin, int(units)) for gtin, units in per_gtin),
             over_reserved=tuple(_over_reserved(conn)),
+            wrong_details=tuple([*wrong_lots(conn), *wrong_serials(conn)][:DIFFERENCES_MAX]),
         )
 
 
@@ -79,6 +84,7 @@ def rebuild_balances(conn: Connection) -> int:
     rows = [{"place": p, "gtin": g, "units": units} for (p, g), units in sorted(summed.items())]
     if rows:
         conn.execute(insert(balance), rows)
+    rebuild_details(conn)
     return len(rows)
 
 

@@ -7,6 +7,10 @@ Tables:
 | `meta` | name: `edge_id`, `epoch` (new with each new database), `acked_seq`, `opened`, `tables` |
 | `journal` | stock event, in order; `event_id` is unique, rows are never changed or deleted |
 | `counts` | place and article that a movement named |
+| `lot_counts` | place, article and lot that a movement named |
+| `lots` | article and lot: its last day |
+| `serials` | article and serial number: where that one unit is |
+| `containers` | SSCC: the container that it was put into |
 | `task_units` | task: units that people's scans did |
 | `session` | scanner: where its person stands |
 | `device_state` | scanner and boot epoch: the last sequence number handled |
@@ -27,11 +31,20 @@ from typing import Final
 import msgspec
 import sqlite_utils
 
-from edge.counting.core import deltas, task_units
+from edge.counting.core import (
+    Content,
+    container_place,
+    deltas,
+    lot_deltas,
+    lot_expiry,
+    serial_place,
+    split,
+    task_units,
+)
 from edge.counting.tables import AWAY, TABLES, file_of, prepare_tables
 from edge.scanning.core import Session
 from runtime.store import StoreError, open_database
-from wire.messages import ScanFeedback, StockEvent
+from wire.messages import Movement, ScanFeedback, StockEvent
 
 ANSWERS_PER_EPOCH_MAX: Final = 512
 EPOCHS_PER_DEVICE_MAX: Final = 32
@@ -55,6 +68,13 @@ _ADD_TASK_UNITS: Final = (
     "INSERT INTO task_units(task_id, units) VALUES (?, ?) "
     "ON CONFLICT(task_id) DO UPDATE SET units = units + excluded.units"
 )
+_ADD_LOT_UNITS: Final = (
+    "INSERT INTO lot_counts(place, gtin, lot, units) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT(place, gtin, lot) DO UPDATE SET units = units + excluded.units"
+)
+_PUT_LOT: Final = "INSERT OR REPLACE INTO lots(gtin, lot, expires_on) VALUES (?, ?, ?)"
+_PUT_SERIAL: Final = "INSERT OR REPLACE INTO serials(gtin, serial, place, lot) VALUES (?, ?, ?, ?)"
+_PUT_CONTAINER: Final = "INSERT OR REPLACE INTO containers(sscc, place) VALUES (?, ?)"
 _PUT_SESSION: Final = (
     "INSERT INTO session(device_id, state) VALUES (?, ?) "
     "ON CONFLICT(device_id) DO UPDATE SET state = excluded.state"
@@ -209,13 +229,64 @@ class Transaction:
         done = task_units(event)
         if done is not None:
             self._conn.execute(_ADD_TASK_UNITS, done)
+        self._append_details(event)
         return True
+
+    def _append_details(self, event: StockEvent) -> None:
+        if isinstance(event, Movement) and not (event.lot or event.serial):
+            return
+        for lot_delta in lot_deltas(event):
+            self._conn.execute(_ADD_LOT_UNITS, lot_delta)
+        if expiry := lot_expiry(event):
+            self._conn.execute(_PUT_LOT, expiry)
+        if unit := serial_place(event):
+            self._conn.execute(_PUT_SERIAL, unit)
+        if moved := container_place(event):
+            self._conn.execute(_PUT_CONTAINER, moved)
 
     def book_units(self, place: str, gtin: str) -> int:
         """Return the units in the book at a place."""
         query = "SELECT units FROM counts WHERE place = ? AND gtin = ?"
         row = self._conn.execute(query, (place, gtin)).fetchone()
         return int(row[0]) if row else 0
+
+    def lots_at(self, place: str, gtin: str) -> dict[str, int]:
+        """Return the units of each lot that the book has at a place."""
+        query = "SELECT lot, units FROM lot_counts WHERE place = ? AND gtin = ? AND units > 0"
+        return dict(self._conn.execute(query, (place, gtin)).fetchall())
+
+    def serials_at(self, place: str, gtin: str) -> int:
+        """Return how many units at a place the book knows by their serial numbers."""
+        query = "SELECT count(*) FROM serials WHERE place = ? AND gtin = ?"
+        return int(self._conn.execute(query, (place, gtin)).fetchone()[0])
+
+    def serial_place(self, gtin: str, serial: str) -> str:
+        """Return where the book has this one unit, empty where it never heard of it."""
+        query = "SELECT place FROM serials WHERE gtin = ? AND serial = ?"
+        return self._text(query, gtin, serial)
+
+    def lot_expires_on(self, gtin: str, lot: str) -> str:
+        """Return the last day of a lot, empty where nobody said it."""
+        return self._text("SELECT expires_on FROM lots WHERE gtin = ? AND lot = ?", gtin, lot)
+
+    def container_place(self, sscc: str) -> str:
+        """Return what a container was put into, empty where nothing is known."""
+        return self._text("SELECT place FROM containers WHERE sscc = ?", sscc)
+
+    def contents(self, place: str, rows_max: int) -> list[Content]:
+        """Return what the book has at a place: by article, lot and serial, at most `rows_max`."""
+        of_serials = "SELECT serial, lot FROM serials WHERE place = ? AND gtin = ? ORDER BY serial"
+        found: list[Content] = []
+        query = "SELECT gtin, units FROM counts WHERE place = ? AND units > 0 ORDER BY gtin"
+        for gtin, units in self._conn.execute(query, (place,)).fetchall():
+            serials = dict(self._conn.execute(of_serials, (place, gtin)).fetchall())
+            found += split(gtin, int(units), self.lots_at(place, gtin), serials)
+        return found[:rows_max]
+
+    def inside(self, place: str, rows_max: int) -> list[str]:
+        """Return the SSCCs of the containers that were put into this place, at most `rows_max`."""
+        query = "SELECT sscc FROM containers WHERE place = ? ORDER BY sscc LIMIT ?"
+        return [sscc for (sscc,) in self._conn.execute(query, (place, rows_max))]
 
     def done_units(self, task_id: str) -> int:
         """Return the units that scans did for a task."""
@@ -273,6 +344,10 @@ class Transaction:
     def put_meta(self, name: str, value: str) -> None:
         """Write one of the database's own facts."""
         self._conn.execute(_PUT_META, (name, value))
+
+    def _text(self, query: str, *key: str) -> str:
+        row = self._conn.execute(query, key).fetchone()
+        return str(row[0]) if row else ""
 
     def _forget_old_epochs(self, device_id: str) -> None:
         """Forget the device's oldest starts; their events stay unique in the journal."""

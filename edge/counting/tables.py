@@ -20,6 +20,16 @@ TABLES: Final[dict[str, tuple[Columns, str | tuple[str, ...]]]] = {
     "meta": ({"name": str, "value": str}, "name"),
     "journal": ({"seq": int, "event_id": str, "payload": str}, "seq"),
     "counts": ({"place": str, "gtin": str, "units": int}, ("place", "gtin")),
+    "lot_counts": (
+        {"place": str, "gtin": str, "lot": str, "units": int},
+        ("place", "gtin", "lot"),
+    ),
+    "lots": ({"gtin": str, "lot": str, "expires_on": str}, ("gtin", "lot")),
+    "serials": (
+        {"gtin": str, "serial": str, "place": str, "lot": str},
+        ("gtin", "serial"),
+    ),
+    "containers": ({"sscc": str, "place": str}, "sscc"),
     "task_units": ({"task_id": str, "units": int}, "task_id"),
     "session": ({"device_id": str, "state": str}, "device_id"),
     "device_state": ({"device_id": str, "epoch": int, "last_seq": int}, ("device_id", "epoch")),
@@ -35,6 +45,11 @@ IRREPLACEABLE: Final = ("meta", "journal")
 ROWS_LOOKED_AT_MAX: Final = 1_000
 AWAY: Final = "move it away and rebuild from central's copy"
 REBUILD: Final = "make it anew with `stockhelm ledger rebuild --config FILE`"
+_INDEXES: Final = (
+    "CREATE UNIQUE INDEX IF NOT EXISTS idx_journal_event_id ON journal(event_id)",
+    "CREATE INDEX IF NOT EXISTS idx_serials_place ON serials(place, gtin)",
+    "CREATE INDEX IF NOT EXISTS idx_containers_place ON containers(place)",
+)
 _MOVED: Final = (
     "SELECT EXISTS(SELECT 1 FROM (SELECT payload FROM journal ORDER BY seq LIMIT ?)"
     """ WHERE payload LIKE '{"type":"Movement"%')"""
@@ -71,7 +86,8 @@ def make_tables(db: sqlite_utils.Database, names: Collection[str]) -> None:
         for name in names:
             columns, key = TABLES[name]
             db.execute(db.create_table_sql(name, columns, pk=key, not_null=set(columns)))
-        db.execute("CREATE UNIQUE INDEX IF NOT EXISTS idx_journal_event_id ON journal(event_id)")
+        for statement in _INDEXES:
+            db.execute(statement)
         db.execute(
             "CREATE VIEW IF NOT EXISTS outbox AS"
             " SELECT seq, event_id, payload FROM journal WHERE seq > "

@@ -19,7 +19,15 @@ from typing import Final
 
 import msgspec
 
-from edge.scanning.gs1 import ArticleLabel, BinLabel, CommandLabel, Label, Refused
+from edge.scanning.gs1 import (
+    ArticleLabel,
+    BinLabel,
+    CommandLabel,
+    ContainerLabel,
+    Label,
+    OrderLabel,
+    Refused,
+)
 from wire.answers import Code, Sound
 from wire.ids import BinId, Gtin14, Location, bin_location, bin_of
 from wire.messages import UNITS_MAX, BinCounted, DeviceScan, Movement, PersonTask
@@ -113,6 +121,8 @@ def step(
             return state, _refuse(label.code, label.text)
         case CommandLabel():
             return _command(state, label.name, arrival, work)
+        case ContainerLabel() | OrderLabel():
+            return state, _refuse(Code.WRONG_MODE, "containers and orders are not scanned here")
         case BinLabel():
             refused = _strange_bin(label, floor)
             return (state, refused) if refused else _bin(state, label.bin_id, arrival, floor, work)

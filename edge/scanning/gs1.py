@@ -1,14 +1,16 @@
 """What a barcode says: AIM identifier and GS1 data to checked elements, elements to our label.
 
 Labels on our floor (all GS1): a bin is AI 414 (the site's GLN) + 254 (bin id); an article is 01 +
-30 (or 37; or 02 + 37 on a carton), or an EAN-13 (`]E0`) or EAN-8 (`]E4`) for one unit; a command is
-AI 91 with `SH-RECEIVE`, `SH-PUTAWAY`, `SH-PICK`, `SH-COUNT`, `SH-UNDO` or `SH-CANCEL`.
+30 (or 37; or 02 + 37 on a carton), or an EAN-13 (`]E0`) or EAN-8 (`]E4`) for one unit, with lot
+(10), last day (17) and serial number (21) where they are printed; a pallet, tote or parcel is its
+SSCC (00); a customer's order is AI 400; a command is AI 91 with `SH-` and one of COMMANDS.
 """
 
 from __future__ import annotations
 
 import functools
 import re
+from calendar import monthrange
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +19,15 @@ from biip.gs1_application_identifiers import GS1ApplicationIdentifier
 from biip.gs1_element_strings import GS1ElementString
 
 from wire.answers import Code
-from wire.ids import BinId, Gtin14, IdError, gs1_check_digit, parse_bin, parse_gtin
+from wire.ids import (
+    BinId,
+    Gtin14,
+    IdError,
+    gs1_check_digit,
+    parse_bin,
+    parse_gtin,
+    parse_name,
+)
 from wire.messages import SCAN_TEXT_MAX, UNITS_MAX
 
 GS: Final = "\x1d"
@@ -81,6 +91,24 @@ class ArticleLabel:
 
     gtin: Gtin14
     units: int
+    lot: str = ""
+    expires_on: str = ""
+    """The last day, `2027-02-28`, in this century; empty: not said."""
+    serial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerLabel:
+    """A pallet, tote or parcel: all that is in it."""
+
+    sscc: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLabel:
+    """A customer's order."""
+
+    order_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +118,7 @@ class CommandLabel:
     name: str
 
 
-Label = BinLabel | ArticleLabel | CommandLabel
+Label = BinLabel | ArticleLabel | ContainerLabel | OrderLabel | CommandLabel
 
 
 @functools.lru_cache(maxsize=CACHED_LABELS_MAX)
@@ -156,7 +184,14 @@ def explain_gs1(text: str) -> dict[str, Any]:
         case BinLabel():
             told["label"] = {"kind": "bin", "gln": label.gln, "bin_id": label.bin_id}
         case ArticleLabel():
-            told["label"] = {"kind": "article", "gtin": label.gtin, "units": label.units}
+            said = {"lot": label.lot, "expires_on": label.expires_on, "serial": label.serial}
+            told["label"] = {"kind": "article", "gtin": label.gtin, "units": label.units} | {
+                name: text for name, text in said.items() if text
+            }
+        case ContainerLabel():
+            told["label"] = {"kind": "container", "sscc": label.sscc}
+        case OrderLabel():
+            told["label"] = {"kind": "order", "order_id": label.order_id}
         case CommandLabel():
             told["label"] = {"kind": "command", "name": label.name}
         case Refused():
@@ -284,13 +319,44 @@ def _label_of(elements: tuple[Element, ...]) -> Label | Refused:
     if "414" in value:
         return _bin(value)
     gtin = value.get("01") or (value.get("02") if "37" in value else None)
-    if gtin is None:
-        got = ", ".join(f"({element.ai})" for element in elements)
-        return Refused(Code.MALFORMED, f"no label of ours: expected 414 + 254, 01 or 91, got {got}")
+    if gtin is not None:
+        return _article(gtin, value)
+    if "00" in value:
+        return ContainerLabel(value["00"])
+    if "400" in value:
+        return _order(value["400"])
+    got = ", ".join(f"({element.ai})" for element in elements)
+    return Refused(
+        Code.MALFORMED, f"no label of ours: expected 414 + 254, 01, 00, 400 or 91, got {got}"
+    )
+
+
+def _article(gtin: str, value: dict[str, str]) -> ArticleLabel | Refused:
     units = int(value.get("30") or value.get("37") or "1")
     if units > UNITS_MAX:
         return Refused(Code.MALFORMED, f"count {units}: at most {UNITS_MAX}")
-    return ArticleLabel(Gtin14(gtin), units)
+    serial = value.get("21", "")
+    if serial and units > 1:
+        text = f"serial number {serial} with count {units}: it is of one unit only"
+        return Refused(Code.MALFORMED, text)
+    expires_on = last_day(value["17"]) if "17" in value else ""
+    return ArticleLabel(Gtin14(gtin), units, value.get("10", ""), expires_on, serial)
+
+
+def last_day(yymmdd: str) -> str:
+    """Return AI 17's date as `2027-02-28`; day 00 is the last one of the month.
+
+    Source: GS1 General Specifications, 3.4.7. The century is 20: whoever knows today corrects it.
+    """
+    year, month, day = 2000 + int(yymmdd[:2]), int(yymmdd[2:4]), int(yymmdd[4:])
+    return f"{year}-{month:02}-{day or monthrange(year, month)[1]:02}"
+
+
+def _order(text: str) -> OrderLabel | Refused:
+    try:
+        return OrderLabel(parse_name(text, "order"))
+    except IdError as error:
+        return Refused(Code.MALFORMED, str(error))
 
 
 def _command(text: str) -> CommandLabel | Refused:

@@ -15,6 +15,8 @@ from edge.scanning.gs1 import (
     ArticleLabel,
     BinLabel,
     CommandLabel,
+    ContainerLabel,
+    OrderLabel,
     Refused,
     check_pair,
     explain_gs1,
@@ -46,7 +48,48 @@ def test_a_bin_label_names_site_and_bin() -> None:
     ],
 )
 def test_an_article_label_names_gtin_and_units(text: str, units: int) -> None:
-    assert read_label(text) == ArticleLabel(parse_gtin(MUG), units)
+    label = read_label(text)
+    assert isinstance(label, ArticleLabel)
+    assert (label.gtin, label.units) == (MUG, units)
+    assert label.lot == ("LOT7" if "LOT7" in text else "")
+
+
+@pytest.mark.parametrize(
+    ("said", "lot", "expires_on", "serial"),
+    [
+        ("17270200" + "10L-1", "L-1", "2027-02-28", ""),
+        ("17280200" + "10L-1", "L-1", "2028-02-29", ""),
+        ("17261231", "", "2026-12-31", ""),
+        (f"10L/2{GS}21S-9", "L/2", "", "S-9"),
+        ("21S-9", "", "", "S-9"),
+    ],
+)
+def test_an_article_label_names_lot_last_day_and_serial(
+    said: str, lot: str, expires_on: str, serial: str
+) -> None:
+    label = ArticleLabel(parse_gtin(MUG), 1, lot, expires_on, serial)
+    assert read_label(f"]C101{MUG}{said}") == label
+    told = explain_gs1(f"]C101{MUG}{said}")["label"]
+    assert told == {"kind": "article", "gtin": MUG, "units": 1} | {
+        name: text
+        for name, text in (("lot", lot), ("expires_on", expires_on), ("serial", serial))
+        if text
+    }
+
+
+def test_a_serial_number_is_of_one_unit_only() -> None:
+    refused = read_label(f"]C101{MUG}3012{GS}21S-9")
+    assert isinstance(refused, Refused)
+    assert refused.text == "serial number S-9 with count 12: it is of one unit only"
+
+
+def test_an_sscc_names_a_container_and_ai_400_an_order() -> None:
+    sscc = "34012345000000001" + str(gs1_check_digit("34012345000000001"))
+    assert read_label(f"]C100{sscc}") == ContainerLabel(sscc)
+    assert explain_gs1(f"(00){sscc}")["label"] == {"kind": "container", "sscc": sscc}
+    assert read_label("]C1400O17") == OrderLabel("O17")
+    assert explain_gs1("(400)O17")["label"] == {"kind": "order", "order_id": "O17"}
+    assert isinstance(read_label("]C1400O 17"), Refused)
 
 
 def test_an_ean_8_is_one_unit() -> None:
