@@ -14,9 +14,14 @@ EXPECTED: Final = "expected sqlite:///FILE or postgresql+psycopg://USER:PASSWORD
 
 
 def parse_database_url(url: str) -> URL:
-    """Return the URL where a database of ours can be meant by it. Raises StoreError."""
+    """Return the URL where a database of ours can be meant by it. Raises StoreError.
+
+    `postgresql://` means `postgresql+psycopg://`: that is the driver we have.
+    """
     try:
         found = make_url(url)
+        if found.drivername == "postgresql":
+            found = found.set(drivername="postgresql+psycopg")
         if found.get_backend_name() not in BACKENDS or "\0" in url:
             raise StoreError(f"database_url = {hidden(url)!r}: {EXPECTED}")
         found.get_dialect().import_dbapi()
@@ -25,8 +30,7 @@ def parse_database_url(url: str) -> URL:
     except ImportError as error:
         raise StoreError(
             f"database_url = {hidden(url)!r}: expected the Python package {error.name}, which is"
-            " not installed: `pip install 'psycopg[binary]'` and begin the URL with"
-            " postgresql+psycopg://"
+            " not installed: `pip install 'stockhelm[postgres]'` brings it"
         ) from error
     return found
 

@@ -110,7 +110,7 @@ class Statement:
         try:
             cursor.executemany(spelling.text, list(map(spelling.pick or spelling.values, rows)))
         except conn.dialect.loaded_dbapi.Error as error:
-            raise _wrapped(conn, spelling.text, error) from error
+            raise wrapped_error(conn, spelling.text, error) from error
         count = int(cursor.rowcount)
         cursor.close()
         if count:
@@ -133,11 +133,11 @@ class Statement:
         try:
             cursor.executemany(spelling.text, rows)
         except conn.dialect.loaded_dbapi.Error as error:
-            raise _wrapped(conn, spelling.text, error) from error
+            raise wrapped_error(conn, spelling.text, error) from error
         count = int(cursor.rowcount)
         cursor.close()
-        if count and conn.get_execution_options().get(ON_WRITE) is not None:
-            self._tell(conn, named(names, rows))
+        if count:
+            tell_written(conn, self._writes, lambda: named(names, rows))
         return count
 
     def returned(self, conn: Connection, rows: Sequence[Values]) -> list[Any]:
@@ -167,13 +167,12 @@ class Statement:
         try:
             cursor.execute(spelling.text, spelling.values(values))
         except conn.dialect.loaded_dbapi.Error as error:
-            raise _wrapped(conn, spelling.text, error) from error
+            raise wrapped_error(conn, spelling.text, error) from error
         return cursor, spelling.text
 
     def _tell(self, conn: Connection, rows: Sequence[Values]) -> None:
-        on_write: OnWrite | None = conn.get_execution_options().get(ON_WRITE)
-        if on_write is not None and self._writes:
-            on_write(self._writes, rows)
+        if self._writes:
+            tell_written(conn, self._writes, lambda: rows)
 
     def _spelling(self, dialect: Dialect, values: Values) -> _Spelling:
         key = (
@@ -189,6 +188,13 @@ class Statement:
 def named(names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> list[Values]:
     """Return rows of values as mappings."""
     return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def tell_written(conn: Connection, table: str, rows: Callable[[], Sequence[Values]]) -> None:
+    """Tell whoever asked for it (`ON_WRITE`) that these rows of `table` were written."""
+    on_write: OnWrite | None = conn.get_execution_options().get(ON_WRITE)
+    if on_write is not None:
+        on_write(table, rows())
 
 
 def parts_of(values: Iterable[Any]) -> Iterator[list[Any]]:
@@ -236,7 +242,7 @@ def _flat(values: list[Any]) -> list[Any]:
     return values
 
 
-def _wrapped(conn: Connection, text: str, error: Exception) -> BaseException:
+def wrapped_error(conn: Connection, text: str, error: Exception) -> BaseException:
     """Return an error of the driver as SQLAlchemy raises it."""
     dbapi = conn.dialect.loaded_dbapi
     return DBAPIError.instance(text, None, error, dbapi.Error, dialect=conn.dialect)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import (
+    URL,
     Column,
     ColumnClause,
     Connection,
@@ -34,6 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
+from central import postgres
 from central.database_url import hidden, parse_database_url
 from central.statement import Statement, Values, named
 from central.tables import balance, counter, metadata, movement, setting
@@ -85,7 +87,7 @@ def open_engine(url: str, *, synchronous: str = "FULL", repairs: bool = False) -
 def _make_engine(url: str, synchronous: str) -> Engine:
     target = parse_database_url(url)
     if target.get_backend_name() != "sqlite":
-        return create_engine(target)
+        return _make_server_engine(target, synchronous)
     if target.database and "uri" not in target.query:
         try:
             make_folder_of(Path(target.database))
@@ -105,6 +107,17 @@ def _make_engine(url: str, synchronous: str) -> Engine:
     def _on_begin(conn: Connection) -> None:
         reads = conn.get_execution_options().get(_READING, False)
         conn.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _make_server_engine(target: URL, synchronous: str) -> Engine:
+    engine = postgres.server_engine(target, synchronous=synchronous)
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(conn: Connection) -> None:
+        if not conn.get_execution_options().get(_READING, False):
+            postgres.take_write_lock(conn)
 
     return engine
 
@@ -204,6 +217,8 @@ def insert_returning(
     """Insert the rows whose key is not there yet; return `returned` of those that were."""
     if not rows:
         return []
+    if _goes_by_copy(conn, rows):
+        return postgres.copy_in(conn, table, *_by_position(rows), _NOTHING, returned)
     return _insert_returning(conn.dialect.name, table, returned).returned(conn, rows)
 
 
@@ -216,10 +231,12 @@ def insert_values_returning(
 ) -> list[str]:
     """Insert the rows (values by `names`) whose key is not there yet; return `returned` of those.
 
-    On SQLite in one call. Rows that come in get the next row numbers: only where some were there
-    already, those above the highest one before are looked up. To have each row returned takes the
-    driver twice as long.
+    On PostgreSQL by COPY where they are many. On SQLite in one call: rows that come in get the
+    next row numbers, and only where some were there already, those above the highest one before
+    are looked up. To have each row returned takes the driver twice as long.
     """
+    if _goes_by_copy(conn, rows):
+        return postgres.copy_in(conn, table, names, rows, _NOTHING, returned)
     if conn.dialect.name != "sqlite" or len(rows) <= 1:
         return insert_returning(conn, table, named(names, rows), returned)
     last = _last_row(table).scalar(conn)
@@ -237,7 +254,13 @@ def upsert(
     add: Sequence[str] = (),
     replace: Sequence[str] = (),
 ) -> None:
-    """Insert the rows; where a key exists, add to some columns and replace others."""
+    """Insert the rows; where a key exists, add to some columns and replace others.
+
+    No two of the rows have the same key.
+    """
+    if _goes_by_copy(conn, rows):
+        postgres.copy_in(conn, table, *_by_position(rows), _on_conflict(table, add, replace))
+        return
     _upsert(conn.dialect.name, table, tuple(add), tuple(replace)).many(conn, rows)
 
 
@@ -248,8 +271,34 @@ def add_values(
     rows: Sequence[tuple[Any, ...]],
     add: str,
 ) -> None:
-    """Insert the rows (values by `names`); where a key exists, add to its column `add`."""
+    """Insert the rows (values by `names`); where a key exists, add to its column `add`.
+
+    No two of the rows have the same key.
+    """
+    if _goes_by_copy(conn, rows):
+        postgres.copy_in(conn, table, names, rows, _on_conflict(table, (add,), ()))
+        return
     _upsert(conn.dialect.name, table, (add,), ()).many_of(conn, names, rows)
+
+
+_NOTHING: Final = "ON CONFLICT DO NOTHING"
+
+
+def _goes_by_copy(conn: Connection, rows: Sequence[object]) -> bool:
+    return conn.dialect.name == postgres.NAME and len(rows) >= postgres.COPY_ROWS_MIN
+
+
+def _by_position(rows: Sequence[Values]) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    """Return the names of the rows' values, and the values in this order."""
+    names = tuple(rows[0])
+    return names, [tuple(row[name] for name in names) for row in rows]
+
+
+def _on_conflict(table: Table, add: Sequence[str], replace: Sequence[str]) -> str:
+    keys = ", ".join(column.name for column in table.primary_key)
+    changes = [f"{name} = {table.name}.{name} + excluded.{name}" for name in add]
+    changes += [f"{name} = excluded.{name}" for name in replace]
+    return f"ON CONFLICT ({keys}) DO UPDATE SET {', '.join(changes)}"
 
 
 def _insert(dialect: str, table: Table) -> Any:

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from runtime.garbage import collect_seldom
 from stockhelm.broker import BrokerConfig, BrokerProcess, free_port
+from tests.postgres import postgres_database, postgres_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +67,19 @@ def broker(tmp_path: Path) -> Iterator[Address]:
     config = BrokerConfig(directory=str(tmp_path / "broker"), port=free_port())
     with BrokerProcess(config) as process:
         yield Address(process.host, process.port)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Yield the URL of a PostgreSQL server of this session (of each worker), stopped at its end."""
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres: str) -> str:
+    """Return the URL of an empty PostgreSQL database of this test's own."""
+    return postgres_database(postgres)
 
 
 @pytest.fixture

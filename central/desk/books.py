@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
 from central.database_url import parse_database_url
+from central.postgres import server_engine
 from runtime.store import StoreError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Books:
     def __init__(self, url: str) -> None:
         parsed = parse_database_url(url)
         self._is_sqlite = parsed.get_backend_name() == "sqlite"
-        self._url = url
+        self._target = parsed
         self._file = Path(parsed.database or "")
         if self._is_sqlite and not parsed.database:
             raise StoreError(
@@ -110,13 +111,12 @@ class Books:
         return engine
 
     def _server(self) -> Engine:
-        engine = create_engine(
-            self._url,
+        engine = server_engine(
+            self._target,
             isolation_level="REPEATABLE READ",
             pool_size=CONNECTIONS_MAX,
             max_overflow=0,
             pool_timeout=CONNECTION_WAIT_S_MAX,
-            pool_pre_ping=True,
         )
         return engine.execution_options(postgresql_readonly=True)
 
