@@ -21,7 +21,7 @@ from central.rules import rules_of, write_rules
 from central.store import open_engine
 from central.tasking.floor import Floor, make_floor
 from central.tasking.round import Round
-from runtime.bus import BusOptions
+from runtime.broker_link import bus_options
 from runtime.metrics import Metrics
 from runtime.runtime import Runtime
 from wire.site import FILES, SiteError, parse_site
@@ -45,17 +45,9 @@ class CentralAgent:
     ) -> None:
         self.engine = engine
         """Central's database; whoever ends this process closes it."""
-        broker = config.broker
         self._history = history
         self._bus = runtime.bus(
-            BusOptions(
-                client_id=f"central-{config.site_id}",
-                host=broker.host,
-                port=broker.port,
-                username=broker.username,
-                password=broker.password,
-                clean_session=False,
-            )
+            bus_options(config.broker, f"central-{config.site_id}", clean_session=False)
         )
         self._keeper = Keeper(
             runtime,

@@ -7,7 +7,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from runtime.config import Folder, Host, check_unique
+from runtime.broker_link import BrokerConfig
+from runtime.config import Folder, check_unique
 from wire.messages import Name
 
 Port = Annotated[int, Meta(ge=1, le=65_535)]
@@ -15,19 +16,6 @@ Port = Annotated[int, Meta(ge=1, le=65_535)]
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the configuration; an unknown key stops the start."""
-
-
-class BrokerConfig(Section, frozen=True, kw_only=True):
-    """Where the message broker listens."""
-
-    host: Host = "127.0.0.1"
-    """Name or address of the broker."""
-    port: Port = 1883
-    """Its port."""
-    username: str = ""
-    """Empty: none asked for."""
-    password: str = ""
-    """Goes with the user name."""
 
 
 class PlanningConfig(Section, frozen=True, kw_only=True):

@@ -33,7 +33,8 @@ from firmware_bridge.scanners.aim_line import (
     ArrivedScan,
     LineStatus,
 )
-from runtime.bus import Bus, BusOptions, Incoming, Will
+from runtime.broker_link import bus_options
+from runtime.bus import Bus, Incoming, Will
 from runtime.config import ConfigError
 from runtime.lanes import Inbox
 from runtime.metrics import Metrics
@@ -181,13 +182,12 @@ class EdgeAgent:
         # A clean session: a scan that waited at the broker while we were away was not answered,
         # so the person scanned it again.
         return self._runtime.bus(
-            BusOptions(
-                client_id=f"edge-{self._config.site_id}-{self._config.edge_id}",
-                host=broker.host, port=broker.port, username=broker.username,
-                password=broker.password,
+            bus_options(
+                broker,
+                f"edge-{self._config.site_id}-{self._config.edge_id}",
                 will=Will(topic=self._status_topic(), payload=self._status(online=False)),
             )
-        )  # fmt: skip
+        )
 
     def _subscribe(self) -> None:
         config, bus, lane = self._config, self._bus, self._store_lane

@@ -7,27 +7,13 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from runtime.config import Folder, Host, HttpUrl, check_unique, check_url
+from runtime.broker_link import BrokerConfig
+from runtime.config import Folder, HttpUrl, check_unique, check_url
 from wire.messages import EDGE_DEVICES_MAX, Name
-
-Port = Annotated[int, Meta(ge=1, le=65_535)]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the configuration; an unknown key stops the start."""
-
-
-class BrokerConfig(Section, frozen=True, kw_only=True):
-    """Where the message broker listens."""
-
-    host: Host = "127.0.0.1"
-    """Name or address of the broker."""
-    port: Port = 1883
-    """Its port."""
-    username: str = ""
-    """Empty: none asked for."""
-    password: str = ""
-    """Goes with the user name."""
 
 
 class ScannerConfig(Section, frozen=True, kw_only=True):

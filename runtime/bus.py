@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from runtime.lanes import Lane, WhenFull
 
 
@@ -33,6 +35,17 @@ class Will:
     retain: bool = True
 
 
+class TlsFiles(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """TLS to the broker; none of it: no TLS. Version 1.2 at least, its host name is checked."""
+
+    ca: str = ""
+    """Certificate of the CA that signed the broker's (`ca.crt`); empty: no TLS."""
+    certificate: str = ""
+    """Our own, where the broker wants one (`issued/NAME.crt`)."""
+    key: str = ""
+    """Its private key (`issued/NAME.key`)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BusOptions:
     """How to reach the broker, and as whom."""
@@ -46,6 +59,7 @@ class BusOptions:
     queued_messages_max: int = 5_000
     username: str = ""
     password: str = ""
+    tls: TlsFiles | None = None
 
 
 class Bus(Protocol):

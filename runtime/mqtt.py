@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -14,8 +16,9 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from runtime.bus import BusOptions, Incoming, topic_matches
+from runtime.bus import BusOptions, Incoming, TlsFiles, topic_matches
 from runtime.clock import Clock
+from runtime.errors import StartError
 from runtime.lanes import Inbox, Lane, WhenFull
 
 INFLIGHT_MAX: Final = 200
@@ -139,6 +142,8 @@ class MqttBus:
         client.max_queued_messages_set(options.queued_messages_max)
         client.max_inflight_messages_set(INFLIGHT_MAX)
         client.reconnect_delay_set(RECONNECT_S_MIN, RECONNECT_S_MAX)
+        if options.tls:
+            client.tls_set_context(tls_context(options.tls))
         if options.username:
             client.username_pw_set(options.username, options.password)
         if options.will:
@@ -181,6 +186,7 @@ class MqttBus:
                 "broker not reached; trying on",
                 host=self._options.host,
                 port=self._options.port,
+                reason=str(sys.exception() or "no reason is known"),
             )
 
     def _handle_disconnect(
@@ -210,6 +216,31 @@ class MqttBus:
         with self._idle:
             self._unsent -= 1
             self._idle.notify_all()
+
+
+def tls_context(files: TlsFiles) -> ssl.SSLContext:
+    """Return how we speak TLS to a broker. Raises StartError where a file cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks certificate and host name
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_verify_locations(files.ca)
+    except OSError as error:  # also what is no certificate: SSLError
+        raise StartError(
+            f"tls.ca = {files.ca!r}: expected the CA's certificate (PEM): {_why(error)}"
+        ) from error
+    if files.certificate:
+        try:
+            context.load_cert_chain(files.certificate, files.key)
+        except OSError as error:
+            raise StartError(
+                f"tls.certificate = {files.certificate!r}, tls.key = {files.key!r}: expected a"
+                f" certificate and its own private key (PEM): {_why(error)}"
+            ) from error
+    return context
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error) or "it is no PEM file"
 
 
 def _no_delay(_client: Client, _userdata: object, sock: Any) -> None:

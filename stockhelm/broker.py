@@ -1,7 +1,7 @@
 """The MQTT broker as a child process: mosquitto, or the embedded one where mosquitto is not here.
 
-Both are started with generated settings, listen on the loopback (mosquitto elsewhere too, with a
-password file), and end with the process that started them.
+Both are started with generated settings, listen on the loopback (mosquitto elsewhere too: with TLS,
+and everybody only what their kind may), and end with the process that started them.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 import msgspec
 import typer
 
+from runtime.clock import SystemClock
 from runtime.config import Folder
 from runtime.errors import StartError
 from runtime.service import notify
+from stockhelm.broker_guard import Door, Guard
 from stockhelm.dies_with_parent import with_parent
+from wire.messages import PAYLOAD_BYTES_MAX, Name
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 # Sixteen times what stockhelm itself sends or takes (64 KiB). What is between the two reaches the
 # receiver, which refuses it with a reason; only what is beyond is dropped by the broker, silently.
 MESSAGE_BYTES_MAX: Final = 1 << 20
-PACKET_BYTES_MAX: Final = MESSAGE_BYTES_MAX + 65_536 + 5  # and the longest topic and header
+TOPIC_BYTES_MAX: Final = 65_536 + 5  # and header
 QUEUED_MESSAGES_MAX: Final = 10_000  # per client that is away
 QUEUED_BYTES_MAX: Final = 64 << 20
 INFLIGHT_MESSAGES_MAX: Final = 200
@@ -52,7 +55,8 @@ SERVER_PATH: Final = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "
 # MQTT 3.1.1: CONNECT as "stockhelm-probe" (clean session, keep-alive 10 s), CONNACK accepted,
 # DISCONNECT.
 PROBE_CONNECT: Final = b"\x10\x1b\x00\x04MQTT\x04\x02\x00\x0a\x00\x0fstockhelm-probe"
-PROBE_ACCEPTED: Final = b"\x20\x02\x00\x00"
+PROBE_ANSWER: Final = b"\x20\x02"  # and two bytes: who wants a password refuses the probe
+PROBE_ANSWER_BYTES: Final = 4
 PROBE_DISCONNECT: Final = b"\xe0\x00"
 
 
@@ -66,13 +70,34 @@ class BrokerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     directory: Folder
     """Where it keeps its settings, its log and what it stores."""
     host: str = "127.0.0.1"
-    """The address it listens on; anything but the loopback needs a password file and mosquitto."""
+    """The address it listens on; anything but the loopback needs `keys` and mosquitto."""
     port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 1883
     """The port it listens on; a busy one stops the start."""
     kind: Literal["auto", "mosquitto", "embedded"] = "auto"
     """`auto` takes mosquitto where it is installed, else the embedded broker."""
     password_file: str = ""
-    """A file made by mosquitto_passwd. Without one everybody may connect, from this machine."""
+    """On the loopback: a file made by mosquitto_passwd. Without one everybody on this machine may
+    connect."""
+    keys: str = ""
+    """The folder of `stockhelm keys`: then all is TLS, `port` is for those with a certificate, and
+    who is not enrolled is refused. Empty: plain, on the loopback only."""
+    password_port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
+    """With `keys`: a second port with TLS, for those with a password; 0: none."""
+    site_id: Name = "FC1"
+    """With `keys`: the site whose topics the enrolled may use."""
+    interface_name: Name = "uagv"
+    """With `keys`: first level of the robots' VDA 5050 topics."""
+    identity: Name = "broker"
+    """With `keys`: whose certificate the broker shows."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where two keys do not go together."""
+        if self.keys and self.password_file:
+            raise ValueError("password_file: expected none beside keys, which has the passwords")
+        if self.password_port and not self.keys:
+            raise ValueError("password_port: expected keys beside it, the folder of the enrolled")
+        if self.password_port == self.port:
+            raise ValueError(f"password_port = {self.port}: expected another than port")
 
 
 class BrokerProcess:
@@ -87,8 +112,8 @@ class BrokerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         if config.kind == "mosquitto" and self._mosquitto is None:
             raise BrokerError(f"mosquitto was not found on {SERVER_PATH}: install it")
-        if not is_loopback(config.host):
-            self._check_open_to_others()
+        self._guard = Guard(_door(config), SystemClock()) if config.keys else None
+        self._check_open_to_others()
 
     @property
     def host(self) -> str:
@@ -134,6 +159,7 @@ class BrokerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                cwd=directory,  # where its control socket is
                 start_new_session=True,  # Ctrl-C is for the supervisor, which ends us last
             )
         try:
@@ -178,15 +204,15 @@ class BrokerProcess:
         self.stop()
 
     def _check_open_to_others(self) -> None:
-        if self._mosquitto is None:
+        if self._mosquitto is None and (self._guard or not is_loopback(self.config.host)):
             raise BrokerError(
-                f"host {self.config.host!r}: the embedded broker listens on the loopback only;"
-                " install mosquitto, or take 127.0.0.1"
+                f"host {self.config.host!r}: the embedded broker listens on the loopback only, and"
+                " without keys; install mosquitto, or take 127.0.0.1"
             )
-        if not self.config.password_file:
+        if self._guard is None and not is_loopback(self.config.host):
             raise BrokerError(
-                f"host {self.config.host!r}: expected `password_file` beside an address that others"
-                " can reach; make one with `mosquitto_passwd -c FILE NAME`, or take 127.0.0.1"
+                f"host {self.config.host!r}: expected `keys` beside an address that others can"
+                " reach: make it with `stockhelm keys init DIR`, or take 127.0.0.1"
             )
 
     def _command(self, directory: Path) -> list[str]:
@@ -194,8 +220,18 @@ class BrokerProcess:
             module = "stockhelm.embedded_broker"
             return [sys.executable, "-m", module, "--port", str(self.config.port)]
         settings = directory / "mosquitto.conf"
-        settings.write_text(mosquitto_settings(self.config, directory))
+        access = self._guard.prepare(directory) if self._guard else plain_access(self.config)
+        settings.write_text(mosquitto_settings(self.config, directory, access))
         return [str(self._mosquitto), "-c", str(settings)]
+
+    def follow_keys(self) -> str:
+        """Let a running broker know who was enrolled or revoked since; return what it was told.
+
+        Empty where nothing changed. Raises KeysError or ControlError where it cannot.
+        """
+        if self._guard is None or self._process is None or not self._guard.changed():
+            return ""
+        return self._guard.follow(self._process.pid)
 
     def _wait_until_it_answers(self, log_file: Path) -> None:
         for _ in range(READY_LOOKS_MAX):
@@ -205,12 +241,17 @@ class BrokerProcess:
                     f"{self.describe()} ended with {code} at its start; the end of {log_file}:"
                     f" {tail(log_file)}"
                 )
-            if answers_mqtt(self.config.host, self.config.port):
+            if self._is_ready():
                 return
         raise BrokerError(
             f"{self.describe()} did not answer on {self.config.host}:{self.config.port} within"
             f" {READY_LOOKS_MAX * LOOK_EVERY_S:.0f} s; the end of {log_file}: {tail(log_file)}"
         )
+
+    def _is_ready(self) -> bool:
+        if self._guard is not None:
+            return self._guard.is_ready()
+        return answers_mqtt(self.config.host, self.config.port)
 
 
 def find_mosquitto() -> Path | None:
@@ -228,24 +269,45 @@ def mosquitto_version(program: Path) -> str:
     return found.group(1) if found else "unknown"
 
 
-def mosquitto_settings(config: BrokerConfig, directory: Path) -> str:
-    """Return the text of mosquitto.conf.
+def _door(config: BrokerConfig) -> Door:
+    return Door(
+        host=config.host,
+        port=config.port,
+        password_port=config.password_port,
+        keys=Path(config.keys).resolve(),
+        identity=config.identity,
+        site_id=config.site_id,
+        interface_name=config.interface_name,
+    )
+
+
+def plain_access(config: BrokerConfig) -> list[str]:
+    """Return the settings of a listener without TLS."""
+    lines = [
+        f"listener {config.port} {config.host}",
+        f"allow_anonymous {'false' if config.password_file else 'true'}",
+    ]
+    if config.password_file:
+        lines.append(f"password_file {Path(config.password_file).resolve()}")
+    return lines
+
+
+def mosquitto_settings(config: BrokerConfig, directory: Path, access: list[str]) -> str:
+    """Return the text of mosquitto.conf; `access` says who may come in, and where.
 
     Started by root, mosquitto would become the user `mosquitto` and could then neither write into
     our directory nor be ended with its parent; `user root` keeps it the user that started it. It is
     ignored for everybody else, and nobody should run stockhelm as root outside a container.
     """
-    access = f"password_file {config.password_file}" if config.password_file else ""
+    bytes_max = PAYLOAD_BYTES_MAX if config.keys else MESSAGE_BYTES_MAX
     return "\n".join(
         [
             "# Written by stockhelm at each start.",
-            f"listener {config.port} {config.host}",
-            f"allow_anonymous {'false' if config.password_file else 'true'}",
-            access,
+            *access,
             "user root",
             "set_tcp_nodelay true",
-            f"message_size_limit {MESSAGE_BYTES_MAX}",
-            f"max_packet_size {PACKET_BYTES_MAX}",
+            f"message_size_limit {bytes_max}",
+            f"max_packet_size {bytes_max + TOPIC_BYTES_MAX}",
             f"max_queued_messages {QUEUED_MESSAGES_MAX}",
             f"max_queued_bytes {QUEUED_BYTES_MAX}",
             f"max_inflight_messages {INFLIGHT_MESSAGES_MAX}",
@@ -294,15 +356,15 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def answers_mqtt(host: str, port: int) -> bool:
-    """Return whether an MQTT broker accepts a connection there."""
+    """Return whether an MQTT broker answers there."""
     try:
         with socket.create_connection((host, port), timeout=CONNECT_S_MAX) as connection:
             connection.sendall(PROBE_CONNECT)
-            answer = connection.recv(len(PROBE_ACCEPTED), socket.MSG_WAITALL)
+            answer = connection.recv(PROBE_ANSWER_BYTES, socket.MSG_WAITALL)
             connection.sendall(PROBE_DISCONNECT)
     except OSError:
         return False
-    return answer == PROBE_ACCEPTED
+    return len(answer) == PROBE_ANSWER_BYTES and answer.startswith(PROBE_ANSWER)
 
 
 def tail(log_file: Path) -> str:
@@ -324,11 +386,20 @@ def run_broker(config: BrokerConfig) -> int:
     signal.signal(signal.SIGINT, remember)
     signal.signal(signal.SIGTERM, remember)
     with BrokerProcess(config) as broker:
-        typer.echo(f"{broker.describe()} listens on {broker.host}:{broker.port}")
+        how = " with TLS" if config.keys else ""
+        typer.echo(f"{broker.describe()} listens on {broker.host}:{broker.port}{how}")
         notify("READY=1")
         while not asked:
             code = broker.wait(WATCH_S)
             if code is not None:
                 typer.echo(f"{broker.describe()} ended by itself with {code}", err=True)
                 return 1
+            try:
+                told = broker.follow_keys()
+            except StartError as error:
+                told = f"{error}; starting it again with all that is enrolled"
+                broker.stop()
+                broker.start()
+            if told:
+                typer.echo(told)
     return 0

@@ -20,6 +20,7 @@ from runtime.one_at_a_time import hold_folder
 from sim_hardware.plant import Mode
 from stockhelm.benches import BENCHES
 from stockhelm.ending import USAGE, end_with
+from stockhelm.keys_cli import add_keys_commands
 from stockhelm.sim_cli import add_sim_commands
 from wire.site import SiteError
 
@@ -106,6 +107,8 @@ desk_app = _group("desk", "The planners' pages.")
 broker_app = _group("broker", "The message broker.")
 sim_app = _group("sim", "The simulated floor: scenarios, faults, generated sites.")
 add_sim_commands(sim_app)
+keys_app = _group("keys", "Who may connect: a small CA, certificates, passwords.")
+add_keys_commands(keys_app)
 ledger_app = _group("ledger", "Check and rebuild counts.")
 
 

@@ -12,9 +12,6 @@ from typing import Final
 from msgspec.structs import replace
 
 from central.config import (
-    BrokerConfig as CentralBroker,
-)
-from central.config import (
     CentralConfig,
     DeskConfig,
     DroneAtEdge,
@@ -23,7 +20,6 @@ from central.config import (
     PolicyConfig,
     TaskingConfig,
 )
-from edge.config import BrokerConfig as EdgeBroker
 from edge.config import (
     CameraConfig,
     DroneConfig,
@@ -31,6 +27,7 @@ from edge.config import (
     ScannerConfig,
     SmartCameraConfig,
 )
+from runtime.broker_link import BrokerConfig as BrokerLink
 from runtime.config import to_toml
 from sim_hardware.config import (
     SimBroker,
@@ -263,7 +260,7 @@ def write_demo(
             data_dir=str(demo.data("desk")),
             database_url=demo.database_url,
             port=ports.desk,
-            broker=CentralBroker(port=ports.broker),
+            broker=BrokerLink(port=ports.broker),
         ),
         "sim": change_sim(
             _sim_config(demo, scanners, ports, seed=seed, speed=speed, sales=sales, shape=shape)
@@ -354,7 +351,7 @@ def _edge_config(
         site_dir=str(demo.directory / "site"),
         data_dir=str(demo.data(f"edge-{edge_id}")),
         gln=GLN,
-        broker=EdgeBroker(port=ports.broker),
+        broker=BrokerLink(port=ports.broker),
         scanners=tuple(scanners[edge_id]),
         cameras=(camera,) if edge_id == camera_edge else (),
         smart_cameras=tuple(
@@ -373,7 +370,7 @@ def _central_config(demo: DemoSite, ports: Ports, shape: Shape) -> CentralConfig
         site_dir=str(demo.directory / "site"),
         data_dir=str(demo.data("central")),
         database_url=demo.database_url,
-        broker=CentralBroker(port=ports.broker),
+        broker=BrokerLink(port=ports.broker),
         drones=(drone,) if shape.drones else (),
         planning=PlanningConfig(
             day_s=shape.day_s,

@@ -24,6 +24,7 @@ from stockhelm.broker import BrokerConfig
 from stockhelm.sim_reference import SCENARIO_TABLES
 from wire import messages
 from wire.answers import codes_markdown, sounds_markdown
+from wire.rights import rights_markdown
 from wire.site import FILES
 from wire.topics import topics_markdown
 
@@ -193,7 +194,8 @@ def _config_tables(kind: Struct, name: str) -> Iterator[str]:
         inner = _inner(field.type)
         if inner is not None:
             many = isinstance(field.type, mi.VarTupleType)
-            key = f"[[{field.name}]]" if many else f"[{field.name}]"
+            path = ".".join([*filter(None, [name.strip("[]")]), field.name])
+            key = f"[[{path}]]" if many else f"[{path}]"
             yield from _config_tables(inner, key)
 
 
@@ -221,6 +223,7 @@ def site_files_markdown() -> str:
 
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "topics": topics_markdown,
+    "rights": rights_markdown,
     "messages": messages_markdown,
     "codes": codes_markdown,
     "sounds": sounds_markdown,
@@ -233,7 +236,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     **SCENARIO_TABLES,
 }
 PAGES: Final = {
-    "protocol.md": ("topics", "messages", "codes", "sounds"),
+    "protocol.md": ("topics", "rights", "messages", "codes", "sounds"),
     "run.md": (
         "site files", "edge config", "central config", "desk config", "broker config",
         "sim config",

@@ -12,8 +12,9 @@ import httpx
 from sqlalchemy import update
 
 from central import tables as t
-from central.config import BrokerConfig, DeskConfig
+from central.config import DeskConfig
 from central.desk.service import DeskService, build_desk
+from runtime.broker_link import BrokerConfig
 from runtime.bus import BusOptions, Incoming
 from runtime.live import LiveRuntime
 from runtime.metrics import Metrics

@@ -17,7 +17,7 @@ from central.desk.guard import Guard
 from central.desk.hub import Hub
 from central.desk.queries import Queries
 from central.desk.site import Names, read_site
-from runtime.bus import BusOptions
+from runtime.broker_link import bus_options
 from runtime.metrics import Metrics
 from runtime.runtime import Runtime
 from runtime.web import WebServer, WebServerError
@@ -62,20 +62,11 @@ class DeskService:
     ) -> None:
         names = Names(read_site(Path(config.site_dir)))
         queries = Queries(names)
-        broker = config.broker
         self._config = config
         self._stopping = False
         self._lane = runtime.lane("desk")
         self._books = Books(config.database_url)
-        self._bus = runtime.bus(
-            BusOptions(
-                client_id=f"desk-{config.site_id}-{config.port}",
-                host=broker.host,
-                port=broker.port,
-                username=broker.username,
-                password=broker.password,
-            )
-        )
+        self._bus = runtime.bus(bus_options(config.broker, f"desk-{config.site_id}-{config.port}"))
         hub = Hub(self._post, metrics)
         self._floor = Floor(self._lane, runtime.clock, metrics, hub, names, config.site_id)
         self._decisions = Decisions(

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import BrokerConfig, ScannerConfig
+from edge.config import ScannerConfig
 from edge.counting.store import decode_event, open_store
 from edge.counting.verify import verify_counts
+from runtime.broker_link import BrokerConfig
 from runtime.config import to_toml
 from runtime.live import LiveRuntime
 from tests.conftest import Address

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -20,8 +20,8 @@ from stockhelm.broker import (
     find_mosquitto,
     free_port,
     is_loopback,
-    mosquitto_settings,
 )
+from stockhelm.keyring import hash_password
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,20 +120,39 @@ def test_a_broker_that_dies_at_its_start_is_reported_with_its_last_words(tmp_pat
 
 
 def test_nobody_is_let_in_from_elsewhere_without_a_password(tmp_path: Path) -> None:
-    with pytest.raises(BrokerError, match=r"host '0\.0\.0\.0': .*"):
+    with pytest.raises(BrokerError, match=r"host '0\.0\.0\.0': expected `keys`"):
         BrokerProcess(BrokerConfig(directory=str(tmp_path), host="0.0.0.0"))
-    with pytest.raises(BrokerError, match="the embedded broker listens on the loopback only"):
+    with pytest.raises(BrokerError, match=r"host '10\.0\.0\.7': expected `keys`"):
         BrokerProcess(
-            BrokerConfig(
-                directory=str(tmp_path), host="10.0.0.7", kind="embedded", password_file="x"
-            )
+            BrokerConfig(directory=str(tmp_path), host="10.0.0.7", password_file="passwords")
         )
-    settings = mosquitto_settings(
-        BrokerConfig(directory="d", host="10.0.0.7", password_file="/etc/stockhelm/passwords"),
-        tmp_path,
+    with pytest.raises(BrokerError, match="the embedded broker listens on the loopback only"):
+        BrokerProcess(BrokerConfig(directory=str(tmp_path), host="10.0.0.7", kind="embedded"))
+
+
+def test_a_broker_that_wants_a_password_is_ready_too(tmp_path: Path) -> None:
+    if find_mosquitto() is None:
+        pytest.skip("mosquitto is not installed")
+    passwords = tmp_path / "passwords"
+    passwords.write_text(f"somebody:{hash_password('open')}\n")
+    config = BrokerConfig(
+        directory=str(tmp_path / "broker"), port=free_port(), password_file=str(passwords)
     )
-    assert "allow_anonymous false" in settings
-    assert "password_file /etc/stockhelm/passwords" in settings
+    with BrokerProcess(config) as broker:
+        assert answers_mqtt(broker.host, broker.port)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"keys": "k", "password_file": "p"}, "password_file: expected none beside keys"),
+        ({"password_port": 8884}, "password_port: expected keys beside it"),
+        ({"keys": "k", "password_port": 1883}, "password_port = 1883: expected another than port"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        BrokerConfig(directory="d", **fields)
 
 
 @pytest.mark.parametrize(

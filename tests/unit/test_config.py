@@ -38,7 +38,7 @@ def test_an_unknown_key_is_named_with_its_value_and_the_known_ones() -> None:
         parse_config(text, EdgeConfig, name="edge.toml")
     assert str(caught.value) == (
         "edge.toml: broker.hots = '127.0.0.1': unknown key;"
-        " expected one of: host, port, username, password"
+        " expected one of: host, port, username, password, password_file, tls"
     )
 
 
