@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from central.config import BrokerConfig as CentralBroker
 from central.config import CentralConfig
-from edge.config import BrokerConfig, EdgeConfig, ScannerConfig
+from edge.config import EdgeConfig, ScannerConfig
+from runtime.broker_link import BrokerConfig
 from tests.edge_world import GLN, MUG, SITE, bin_label, command_label
 from wire.messages import PersonTask, PersonTasks
 
@@ -64,6 +64,6 @@ def central_config(folder: Path, port: int = 1883, **fields: Any) -> CentralConf
     """Return central's configuration."""
     values: dict[str, Any] = {
         "site_id": SITE, "site_dir": write_files(folder / "site"),
-        "data_dir": str(folder / "central"), "broker": CentralBroker(port=port),
+        "data_dir": str(folder / "central"), "broker": BrokerConfig(port=port),
     }  # fmt: skip
     return CentralConfig(**(values | fields))
