@@ -23,8 +23,9 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -60,10 +61,20 @@ _encoder = msgspec.json.Encoder()
 _INSERT_EVENT: Final = (
     "INSERT INTO journal(seq, event_id, payload) VALUES (?, ?, ?) ON CONFLICT(event_id) DO NOTHING"
 )
+_INSERT_EVENTS: Final = "INSERT INTO journal(seq, event_id, payload) VALUES (?, ?, ?)"
 _ADD_UNITS: Final = (
     "INSERT INTO counts(place, gtin, units) VALUES (?, ?, ?) "
-    "ON CONFLICT(place, gtin) DO UPDATE SET units = units + excluded.units RETURNING units"
+    "ON CONFLICT(place, gtin) DO UPDATE SET units = units + excluded.units"
 )
+_BOOK_UNITS: Final = "SELECT units FROM counts WHERE place = ? AND gtin = ?"
+READ_AHEAD: Final = 256
+READ_EACH_MAX: Final = 24
+_MANY_UNITS: Final = (
+    "WITH asked(place, gtin) AS (VALUES (?, ?)" + ", (?, ?)" * (READ_AHEAD - 1) + ") "
+    "SELECT counts.place, counts.gtin, units FROM asked CROSS JOIN counts"
+    " ON counts.place = asked.place AND counts.gtin = asked.gtin"
+)
+_DONE_UNITS: Final = "SELECT units FROM task_units WHERE task_id = ?"
 _ADD_TASK_UNITS: Final = (
     "INSERT INTO task_units(task_id, units) VALUES (?, ?) "
     "ON CONFLICT(task_id) DO UPDATE SET units = units + excluded.units"
@@ -131,6 +142,7 @@ class EdgeStore:
             self._conn.execute("BEGIN IMMEDIATE")
             tx = Transaction(self._conn, self.last_seq)
             yield tx
+            tx.write_counts()
             if self.acked_seq != self._acked_written:
                 tx.put_meta("acked_seq", str(self.acked_seq))
             self._conn.execute("COMMIT")
@@ -207,13 +219,20 @@ class EdgeStore:
 
 
 class Transaction:
-    """What one transaction reads and writes; all of it is gone again where it is not committed."""
+    """What one transaction reads and writes; all of it is gone again where it is not committed.
+
+    Counts that change are held here until the commit and written then, each once, in the order of
+    their index: many events of a commit name the same places.
+    """
 
     def __init__(self, conn: sqlite3.Connection, last_seq: int) -> None:
         self._conn = conn
         self.last_seq = last_seq
         self.discrepancies = 0
         """Counts of bins that went below zero here."""
+        self._stored: dict[tuple[str, str], int] = {}
+        self._changes: dict[tuple[str, str], int] = {}
+        self._done: dict[str, int] = {}
 
     def append(self, event: StockEvent) -> bool:
         """Write an event and its counts; return False where its id is in the journal already."""
@@ -222,15 +241,68 @@ class Transaction:
         if self._conn.execute(_INSERT_EVENT, row).rowcount != 1:
             return False
         self.last_seq += 1
-        for delta in deltas(event):
-            (units,) = self._conn.execute(_ADD_UNITS, delta).fetchone()
-            if units < 0 and delta[2] < 0 and delta[0].startswith("bin:"):
-                self.discrepancies += 1
+        taken: dict[tuple[str, str], None] = {}
+        self._change(event, taken)
+        self.discrepancies += sum(self.book_units(*key) < 0 for key in taken)
+        return True
+
+    def append_all(self, events: Sequence[StockEvent]) -> None:
+        """Write events and their counts, but those whose ids are in the journal already."""
+        encode, first = _encoder.encode, self.last_seq + 1
+        rows = [(seq, e.event_id, encode(e).decode()) for seq, e in enumerate(events, first)]
+        try:
+            self._conn.executemany(_INSERT_EVENTS, rows)
+            written = len(rows)
+        except sqlite3.IntegrityError:  # rows up to the first one whose id is known are in
+            (last_seq,) = self._conn.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()
+            written = last_seq - self.last_seq
+        self.last_seq += written
+        taken: dict[tuple[str, str], None] = {}
+        for event in events[:written]:
+            self._change(event, taken)
+        self._read_ahead(list(taken))
+        stored, changes = self._stored, self._changes
+        for key in taken:
+            units = stored[key] + changes[key] if key in stored else self.book_units(*key)
+            self.discrepancies += units < 0
+        for event in events[written:]:
+            self.append(event)
+
+    def _change(self, event: StockEvent, taken: dict[tuple[str, str], None]) -> None:
+        """Note what an event changes, and in `taken` the places in bins that it takes from."""
+        changes = self._changes
+        for place, gtin, units in deltas(event):
+            key = (place, gtin)
+            changes[key] = changes.get(key, 0) + units
+            if units < 0 and place.startswith("bin:"):
+                taken[key] = None
         done = task_units(event)
         if done is not None:
-            self._conn.execute(_ADD_TASK_UNITS, done)
+            task_id, units = done
+            self._done[task_id] = self._done.get(task_id, 0) + units
         self._append_details(event)
-        return True
+
+    def _read_ahead(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Read what the table has at these places and articles, many with one question."""
+        for begin in range(0, len(keys), READ_AHEAD):
+            part = keys[begin : begin + READ_AHEAD]
+            if len(part) < READ_EACH_MAX:
+                return  # few: each is asked for when it is needed
+            full = [*part, *[part[-1]] * (READ_AHEAD - len(part))]
+            self._stored.update(dict.fromkeys(part, 0))
+            for place, gtin, units in self._conn.execute(
+                _MANY_UNITS, list(chain.from_iterable(full))
+            ):
+                self._stored[place, gtin] = units
+
+    def write_counts(self) -> None:
+        """Write the counts that changed so far: before the commit, or before they are queried."""
+        changes = self._changes
+        rows = [(*key, changes[key]) for key in sorted(changes)]
+        self._conn.executemany(_ADD_UNITS, rows)
+        self._conn.executemany(_ADD_TASK_UNITS, list(self._done.items()))
+        for held in (self._changes, self._done, self._stored):
+            held.clear()
 
     def _append_details(self, event: StockEvent) -> None:
         if isinstance(event, Movement) and not (event.lot or event.serial):
@@ -246,9 +318,12 @@ class Transaction:
 
     def book_units(self, place: str, gtin: str) -> int:
         """Return the units in the book at a place."""
-        query = "SELECT units FROM counts WHERE place = ? AND gtin = ?"
-        row = self._conn.execute(query, (place, gtin)).fetchone()
-        return int(row[0]) if row else 0
+        key = (place, gtin)
+        stored = self._stored.get(key)
+        if stored is None:
+            row = self._conn.execute(_BOOK_UNITS, key).fetchone()
+            stored = self._stored[key] = int(row[0]) if row else 0
+        return stored + self._changes.get(key, 0)
 
     def lots_at(self, place: str, gtin: str) -> dict[str, int]:
         """Return the units of each lot that the book has at a place."""
@@ -275,6 +350,7 @@ class Transaction:
 
     def contents(self, place: str, rows_max: int) -> list[Content]:
         """Return what the book has at a place: by article, lot and serial, at most `rows_max`."""
+        self.write_counts()
         of_serials = "SELECT serial, lot FROM serials WHERE place = ? AND gtin = ? ORDER BY serial"
         found: list[Content] = []
         query = "SELECT gtin, units FROM counts WHERE place = ? AND units > 0 ORDER BY gtin"
@@ -290,9 +366,8 @@ class Transaction:
 
     def done_units(self, task_id: str) -> int:
         """Return the units that scans did for a task."""
-        query = "SELECT units FROM task_units WHERE task_id = ?"
-        row = self._conn.execute(query, (task_id,)).fetchone()
-        return int(row[0]) if row else 0
+        row = self._conn.execute(_DONE_UNITS, (task_id,)).fetchone()
+        return (int(row[0]) if row else 0) + self._done.get(task_id, 0)
 
     def last_scan(self, device_id: str, epoch: int) -> int:
         """Return the last sequence number handled since this start of a device; 0 for none."""

@@ -56,6 +56,36 @@ def test_a_repeated_event_changes_nothing_and_takes_no_number(store: EdgeStore) 
     assert counts(store)["tote:O1", MUG] == 2
 
 
+def test_of_many_events_those_known_change_nothing_and_take_no_number(store: EdgeStore) -> None:
+    known = [movement(event_id=f"e{n}") for n in range(3, 6)]
+    with store.transaction() as tx:
+        tx.append_all(known)
+    with store.transaction() as tx:
+        tx.append_all([movement(event_id=f"e{n}", units=2) for n in range(10)])
+        assert tx.book_units("tote:O1", MUG) == 3 + 2 * 7
+        assert [row.units for row in tx.contents("tote:O1", 9)] == [3 + 2 * 7]
+        assert tx.last_seq == 10
+    assert [seq for seq, _ in store.rows_after(0, 20)] == list(range(1, 11))
+    assert counts(store)["tote:O1", MUG] == 3 + 2 * 7
+    assert verify_counts(store.db) == []
+
+
+def test_counts_are_the_same_one_by_one_and_all_at_once(tmp_path: Path) -> None:
+    events = [
+        movement(event_id=f"e{n}", from_place=f"bin:A-{n % 700}", to_place=f"bin:B-{n % 9}")
+        for n in range(1_500)
+    ]
+    one, many = (open_store(tmp_path / f"{n}.db", edge_id="A", new_epoch=7) for n in "ab")
+    with one.transaction() as tx:
+        for event in events:
+            tx.append(event)
+    with many.transaction() as tx:
+        tx.append_all(events)
+        assert tx.discrepancies == 700, "bins, however often something was taken from each"
+    assert counts(one) == counts(many)
+    assert one.rows_after(0, 2_000) == many.rows_after(0, 2_000)
+
+
 def test_an_observation_is_journalled_and_changes_no_count(store: EdgeStore) -> None:
     seen = BinCounted(
         event_id="c1", bin_id="A-01", gtin=MUG, counted_units=3, book_units=5, device_id="s",
