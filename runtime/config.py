@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -17,6 +17,10 @@ Folder = Annotated[str, Meta(min_length=1, pattern=r"^[^\x00]*\Z")]
 Host = Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[^\s/]*\Z")]
 HttpUrl = Annotated[str, Meta(max_length=2_000, pattern=r"^https?://[^\s/?#]+[^\s]*\Z")]
 
+TEXT_MAX: Final = 1_000_000
+_SHOWN_MAX: Final = 300
+_TOO_DEEP: Final = "tables and lists nested too deeply, expected a few levels"
+
 
 class ConfigError(ValueError):
     """The configuration is wrong; the text names file, key, value and what was expected."""
@@ -25,7 +29,8 @@ class ConfigError(ValueError):
 def load_config(path: Path, kind: type[T]) -> T:
     """Return the configuration in the TOML file at `path`."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(TEXT_MAX + 1)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -35,14 +40,25 @@ def load_config(path: Path, kind: type[T]) -> T:
 
 def parse_config(text: str, kind: type[T], *, name: str) -> T:
     """Return the configuration in `text`; `name` stands in errors."""
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{name}: is not TOML: {error}") from error
+    values = read_toml(text, name=name)
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
         raise ConfigError(_explain(name, values, kind, str(error))) from error
+    except RecursionError as error:
+        raise ConfigError(f"{name}: {_TOO_DEEP}") from error
+
+
+def read_toml(text: str, *, name: str) -> dict[str, Any]:
+    """Return the tables in `text`. Raises ConfigError; `name` stands in it."""
+    if len(text) > TEXT_MAX:
+        raise ConfigError(f"{name}: over {TEXT_MAX} characters: no configuration is that long")
+    try:
+        return tomllib.loads(text)
+    except ValueError as error:  # also of numbers with thousands of digits
+        raise ConfigError(f"{name}: is not TOML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{name}: is not TOML: {_TOO_DEEP}") from error
 
 
 def to_toml(config: msgspec.Struct) -> str:
@@ -60,13 +76,21 @@ def _explain(name: str, values: dict[str, Any], kind: type[msgspec.Struct], mess
         key = f"{path}.{unknown[1]}" if path else unknown[1]
         value = _value_at(values, key)
         known = ", ".join(_known_keys(kind, path)) or "none"
-        return f"{name}: {key} = {value!r}: unknown key; expected one of: {known}"
+        return f"{name}: {key} = {_shown(value)}: unknown key; expected one of: {known}"
     if missing:
         key = f"{path}.{missing[1]}" if path else missing[1]
         return f"{name}: {key}: missing; it is required"
     if not path:  # said by the whole, which names its keys itself
         return f"{name}: {text}"
-    return f"{name}: {path} = {_value_at(values, path)!r}: {text}"
+    return f"{name}: {path} = {_shown(_value_at(values, path))}: {text}"
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deeply; a number of too many digits
+        return f"a {type(value).__name__} that is too large to show"
+    return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}..."
 
 
 def check_unique(**lists: Iterable[tuple[str, str]]) -> None:

@@ -10,6 +10,9 @@ import msgspec
 import numpy as np
 
 SAMPLES_MAX: Final = 200_000
+LABELS_MAX: Final = 2_000
+"""Labels kept of one counter; with more of them the others are counted together as `OTHERS`."""
+OTHERS: Final = "others"
 
 
 class LatencySummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,13 +38,21 @@ class Metrics:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counters: Counter[str] = Counter()
+        self._labels: Counter[str] = Counter()
+        """How many labels each counter has."""
         self._samples: dict[str, list[float]] = {}
         self._seen: Counter[str] = Counter()
 
     def count(self, name: str, label: str = "", by: int = 1) -> None:
-        """Add `by` to a counter."""
+        """Add `by` to a counter. A label may come from a message: their number is bounded."""
+        key = f"{name}{{{label}}}" if label else name
         with self._lock:
-            self._counters[f"{name}{{{label}}}" if label else name] += by
+            if key not in self._counters and label:
+                if self._labels[name] >= LABELS_MAX:
+                    key = f"{name}{{{OTHERS}}}"
+                else:
+                    self._labels[name] += 1
+            self._counters[key] += by
 
     def latency(self, name: str, latency_ms: float) -> None:
         """Keep one sample; past the limit the oldest samples are overwritten in a ring."""

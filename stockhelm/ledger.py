@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from central.ledger.verify import rebuild_balances, verify_ledger
 from central.store import open_engine
 from edge.config import EdgeConfig
 from edge.counting.verify import rebuild_counts, verify_counts
-from runtime.config import ConfigError, load_config
+from runtime.config import ConfigError, load_config, read_toml
 from runtime.one_at_a_time import hold_folder
 from runtime.store import open_database
 
@@ -57,8 +56,8 @@ def rebuild(config_file: Path) -> str:
 def _config(config_file: Path) -> EdgeConfig | CentralConfig:
     """Return the configuration: an edge's has an `edge_id`, central's and the desk's have none."""
     try:
-        found = tomllib.loads(config_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        found = read_toml(config_file.read_text(encoding="utf-8"), name=str(config_file))
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{config_file}: cannot be read: {error}") from error
     if "edge_id" in found:
         return load_config(config_file, EdgeConfig)

@@ -41,12 +41,48 @@ def scan(text: str, seq: int = 1, **fields: Any) -> m.DeviceScan:
     return m.DeviceScan(**(values | fields))
 
 
+_plain = st.characters(codec="utf-8", exclude_characters="\0")
+plain_json: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(_plain, max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(_plain, max_size=4), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
 def strategy(kind: types.Type | type) -> st.SearchStrategy[Any]:
     """Return a strategy of the values that a message type allows, by its own schema."""
     found = types.type_info(kind) if not isinstance(kind, types.Type) else kind
     match found:
         case types.Metadata(type=inner):
             return strategy(inner)
+        case (
+            types.VarTupleType(item_type=item, min_length=shortest)
+            | types.ListType(item_type=item, min_length=shortest)
+        ):
+            return st.lists(strategy(item), min_size=shortest or 0, max_size=4)
+        case types.DictType(key_type=key, value_type=value):
+            return st.dictionaries(strategy(key), strategy(value), max_size=3)
+        case types.UnionType(types=kinds):
+            return st.one_of([strategy(k) for k in kinds])
+        case types.StructType(fields=fields, tag_field=tag_field, tag=tag):
+            must = {f.encode_name: strategy(f.type) for f in fields if f.required}
+            may = {f.encode_name: strategy(f.type) for f in fields if not f.required}
+            if tag_field is not None:
+                must[tag_field] = st.just(tag)
+            return st.fixed_dictionaries(must, optional=may)
+        case _:
+            return _simple_strategy(found)
+
+
+def _simple_strategy(found: types.Type) -> st.SearchStrategy[Any]:
+    match found:
+        case types.NoneType():
+            return st.none()
+        case types.AnyType():
+            return plain_json
         case types.BoolType():
             return st.booleans()
         case types.IntType(ge=ge, le=le):
@@ -60,19 +96,9 @@ def strategy(kind: types.Type | type) -> st.SearchStrategy[Any]:
             texts = st.from_regex(pattern, fullmatch=False)
             return texts.filter(lambda t: longest is None or len(t) <= longest)
         case types.StrType(min_length=shortest, max_length=longest):
-            alphabet = st.characters(codec="utf-8")
-            return st.text(alphabet, min_size=shortest or 0, max_size=min(longest or 30, 30))
-        case types.VarTupleType(item_type=item, min_length=shortest):
-            return st.lists(strategy(item), min_size=shortest or 0, max_size=4)
-        case types.UnionType(types=kinds):
-            return st.one_of([strategy(k) for k in kinds])
-        case types.StructType(fields=fields, tag_field=tag_field, tag=tag):
-            fixed: dict[str, st.SearchStrategy[Any]] = {
-                f.encode_name: strategy(f.type) for f in fields
-            }
-            if tag_field is not None:
-                fixed[tag_field] = st.just(tag)
-            return st.fixed_dictionaries(fixed)
+            return st.text(_plain, min_size=shortest or 0, max_size=min(longest or 30, 30))
+        case types.LiteralType(values=values):
+            return st.sampled_from(values)
         case _:
             raise NotImplementedError(f"no strategy for {found}: add a case for this type")
 

@@ -18,6 +18,8 @@ _QUOTED = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _NOT_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
 _ALIKE = bytes.maketrans(b"{}", b"[]")
+_NUL = b"\\u0000"
+_A_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _encoder = msgspec.json.Encoder()
 
 
@@ -59,6 +61,8 @@ def _decode(payload: bytes, kind: type[T], *, strict: bool, bytes_max: int) -> T
         raise WireError(f"payload of {len(payload)} bytes: at most {bytes_max} are taken")
     if _too_deep(payload):
         raise WireError(f"payload nested deeper than {_DEPTH_MAX} levels")
+    if _NUL in payload and _A_NUL.search(payload):
+        raise WireError("a text holds the character U+0000: not every database can keep it")
     hashable: Any = kind
     try:
         message: T = _decoder(hashable, strict).decode(payload)

@@ -14,8 +14,9 @@ from sim_hardware.world.suppliers import OFF
 from wire.answers import Code
 from wire.site import Site
 
-_TIME: Final = re.compile(r"(?:([0-9]+):)?([0-9]+):([0-5][0-9])(?:\.([0-9]+))?")
-_NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+# So many digits at most: what is longer is no number that means anything here.
+_TIME: Final = re.compile(r"(?:([0-9]{1,9}):)?([0-9]{1,9}):([0-5][0-9])(?:\.([0-9]{1,15}))?")
+_NUMBER: Final = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
 UNITS_S: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
 
 DIRECTIVES: Final[dict[str, tuple[str, str]]] = {

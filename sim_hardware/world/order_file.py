@@ -13,7 +13,10 @@ from runtime.seeds import Random
 
 COLUMNS: Final = ("date", "sku", "quantity")
 QUANTITY_MAX: Final = 1_000_000
+QUANTITY_DIGITS_MAX: Final = 40
 LINES_MAX: Final = 4
+DAYS_MAX: Final = 36_600
+"""A hundred years: a longer file has a wrong date in it."""
 ROWS_MAX: Final = 5_000_000
 
 Line = tuple[str, int]
@@ -44,6 +47,11 @@ def read_order_file(
     if not kept:
         raise OrderFileError(f"{path}: no sales from {first_date or 'the first line'} on")
     begin, end = first or min(kept), max(kept)
+    if (end - begin).days >= DAYS_MAX:
+        raise OrderFileError(
+            f"{path}: sales from {begin} to {end}, expected at most {DAYS_MAX} days: is one of the"
+            " dates wrong?"
+        )
     return [days.get(begin + timedelta(days=n), []) for n in range((end - begin).days + 1)]
 
 
@@ -82,9 +90,10 @@ def _parse_row(
     day = _parse_date(day_text, f"{where}: date {day_text!r}")
     if sku not in gtins:
         raise OrderFileError(f"{where}: sku {sku!r} is not in articles.csv")
-    if not (quantity.isascii() and quantity.isdigit() and 1 <= int(quantity) <= QUANTITY_MAX):
+    is_whole = quantity.isascii() and quantity.isdigit() and len(quantity) <= QUANTITY_DIGITS_MAX
+    if not (is_whole and 1 <= int(quantity) <= QUANTITY_MAX):
         raise OrderFileError(
-            f"{where}: quantity {quantity!r}, expected a whole number from 1 to {QUANTITY_MAX}"
+            f"{where}: quantity {quantity[:40]!r}, expected a whole number from 1 to {QUANTITY_MAX}"
         )
     return day, (gtins[sku], int(quantity))
 
