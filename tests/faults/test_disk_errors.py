@@ -49,12 +49,13 @@ def test_a_scan_is_refused_while_the_disk_fails_and_booked_once_after(
     refused = 0
     for nth in range(1, nth_max + 1):
         with failing(pair.edge_disk, operation, code, nth=nth) as failed:
-            pair.run(0.3)
+            pair.runtime.run_until(lambda failed=failed: bool(failed), 10.0 * (operation != "read"))  # type: ignore[misc]
+            pair.run(0.2)
         refused += _refusals(pair)
         pair.run(0.2)
         lost += losses(pair.accepted, pair.edge_books())
         if operation != "read":
-            assert failed, f"expected more than {nth} of {operation} in 0.3 s"
+            assert failed, f"expected more than {nth} of {operation} in 10 s"
         if nth % 4 == 0:
             pair.end_edge()
             pair.run(0.001)
