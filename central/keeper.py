@@ -20,7 +20,7 @@ from central.ledger.journal import Applied, apply_batches
 from central.orders import take_orders
 from central.replenish.types import Plan
 from central.statement import ON_WRITE, Values
-from central.store import birth_mark
+from central.store import birth_mark, command_key
 from central.tasking.clock import ClockWatch, bring_back
 from central.tasking.deadlines import OUT_OF_TOUCH_S
 from central.tasking.floor import Floor
@@ -110,6 +110,8 @@ class Keeper:
         self._follows = False
         self._stopped = False
         self._birth = ""
+        self._command_key = b""
+        self._fresh_key = runtime.secret("commands")
         self._fleet: JobTaker | None = None
         self._progress = lane.inbox("progress", self._on_progress, size_max=PROGRESS_MAX)
         event.listen(engine, "after_execute", self._note_execute)
@@ -142,6 +144,7 @@ class Keeper:
             return
         with self._engine.begin() as conn:
             self._birth = birth_mark(conn, self._clock.now_ns())
+            self._command_key = command_key(conn, self._fresh_key)
         self._change(at_first)
         self._change(bring_back)
         self._change(submit_open_tasks)
@@ -176,6 +179,7 @@ class Keeper:
                 floor=self._floor,
                 metrics=self._metrics,
                 birth=self._birth,
+                command_key=self._command_key,
                 in_touch=self._is_in_touch(),
             )
             for phase in phases:

@@ -371,6 +371,15 @@ def birth_mark(conn: Connection, now_ns: int) -> str:
     return found
 
 
+def command_key(conn: Connection, fresh: bytes) -> bytes:
+    """Return the key that this database's commands get their nonces from; `fresh` is the first."""
+    found = read_setting(conn, "command_key")
+    if found is None:
+        found = fresh.hex()
+        write_setting(conn, "command_key", found)
+    return bytes.fromhex(found)
+
+
 def next_numbers(conn: Connection, name: str, count: int) -> range:
     """Return the next `count` numbers of the counter `name`; a rollback gives them back."""
     statement = _count_up(conn.dialect.name)

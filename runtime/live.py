@@ -22,7 +22,7 @@ from runtime.lanes import Lane, WhenFull
 from runtime.live_frames import HttpFrames
 from runtime.mqtt import MqttBus
 from runtime.ports import Ports
-from runtime.seeds import stream
+from runtime.seeds import SECRET_BYTES, stream
 from runtime.serial_ports import SerialPorts
 
 T = TypeVar("T")
@@ -251,6 +251,10 @@ class LiveRuntime:
     def random(self, name: str) -> Random:
         """Return the random stream of `name`."""
         return stream(self._seed, name)
+
+    def secret(self, _name: str) -> bytes:
+        """Return 16 bytes from the system: a seed that is known would give them away."""
+        return os.urandom(SECRET_BYTES)
 
     def lane(self, name: str) -> LiveLane:
         """Return a new lane: a thread."""

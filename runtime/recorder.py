@@ -126,6 +126,10 @@ class RecordingRuntime:
         """Return the random stream of `name`: the seed stands in the header."""
         return self._runtime.random(name)
 
+    def secret(self, name: str) -> bytes:
+        """Return 16 bytes that nobody can guess; they are not recorded."""
+        return self._runtime.secret(name)
+
     def lane(self, name: str) -> Lane:
         """Return a new lane."""
         return self._runtime.lane(name)

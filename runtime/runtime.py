@@ -31,6 +31,9 @@ class Runtime(Protocol):
     def random(self, name: str) -> Random:
         """Return a random stream of its own for `name`: seed and name decide it."""
 
+    def secret(self, name: str) -> bytes:
+        """Return 16 bytes that nobody can guess; under a virtual clock seed and name decide."""
+
     def lane(self, name: str) -> Lane:
         """Return a new lane."""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from random import Random
 
-__all__ = ["Random", "stream"]
+__all__ = ["SECRET_BYTES", "Random", "stream"]
+
+SECRET_BYTES = 16
 
 
 def stream(seed: int, name: str) -> Random:

@@ -23,7 +23,7 @@ from runtime.memory_bus import MemoryBroker, MemoryBus
 from runtime.memory_frames import MemoryFrames
 from runtime.ports import Ports
 from runtime.pty_lines import PtyCarriers
-from runtime.seeds import stream
+from runtime.seeds import SECRET_BYTES, stream
 from runtime.virtual_ports import MemoryCarriers, VirtualPorts
 
 T = TypeVar("T")
@@ -239,6 +239,10 @@ class VirtualRuntime:
     def random(self, name: str) -> Random:
         """Return the random stream of `name`."""
         return stream(self._seed, name)
+
+    def secret(self, name: str) -> bytes:
+        """Return 16 bytes of the stream of `name`: a run is repeated to the byte."""
+        return stream(self._seed, name).randbytes(SECRET_BYTES)
 
     def lane(self, name: str) -> VirtualLane:
         """Return a new lane on the shared loop."""

@@ -33,6 +33,7 @@ PATTERNS: Final = {
     r"^[A-Za-z0-9][A-Za-z0-9_.-]*": "name",
     r"^[A-Z0-9][A-Z0-9-]*": "bin id",
     r"^[a-z]+:[A-Za-z0-9_.-]*": "place",
+    r"^(?:[0-9a-f]{32})?": "32 hexadecimal digits, or empty",
     r"^[0-9]{13}": "13 digits",
     r"^[0-9]{14}": "14 digits",
     r"^[0-9]{18}": "18 digits",

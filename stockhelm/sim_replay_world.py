@@ -138,6 +138,10 @@ class ReplayRuntime:
         """Return the random stream of `name`."""
         return self._runtime.random(name)
 
+    def secret(self, name: str) -> bytes:
+        """Return 16 bytes for `name`: not those of the recorded run."""
+        return self._runtime.secret(name)
+
     def lane(self, name: str) -> Lane:
         """Return a new lane."""
         return self._runtime.lane(name)

@@ -37,6 +37,7 @@ Units = Annotated[int, Meta(ge=1, le=UNITS_MAX)]
 Count = Annotated[int, Meta(ge=0, le=UNITS_MAX)]
 Seq = Annotated[int, Meta(ge=1, le=2**53)]
 Epoch = Annotated[int, Meta(ge=0, le=2**53)]
+Nonce = Annotated[str, Meta(pattern=r"^(?:[0-9a-f]{32})?\Z")]
 TimeNs = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Text = Annotated[str, Meta(max_length=400)]
 
@@ -332,6 +333,8 @@ class RecordMove(Message, frozen=True, kw_only=True):
     """Too late after this: it is dropped."""
     movement: Movement
     """What to write."""
+    nonce: Nonce = ""
+    """The same in each repetition of this command, and in no other; empty: of an older central."""
 
 
 class FlyMission(Message, frozen=True, kw_only=True):
@@ -347,6 +350,8 @@ class FlyMission(Message, frozen=True, kw_only=True):
     """Which drone of this edge."""
     bins: Annotated[tuple[Bin, ...], Meta(min_length=1, max_length=1_000)]
     """What to look at, in the order of the flight."""
+    nonce: Nonce = ""
+    """The same in each repetition of this command, and in no other; empty: of an older central."""
 
 
 EdgeCommand = RecordMove | FlyMission

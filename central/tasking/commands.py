@@ -5,6 +5,7 @@ Or until its time is over: a mission is then let go, and what should have been w
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 import msgspec
@@ -21,6 +22,7 @@ from wire.topics import EDGE_COMMAND
 PAUSE_S_MAX: Final = 60.0
 VALID_S: Final = 120.0
 SENT_PER_ROUND_MAX: Final = 200
+NONCE_BYTES: Final = 16
 
 
 def command_record(work: Round, edge_id: str, move: Movement, *, after_s: float) -> None:
@@ -176,12 +178,22 @@ def _gives_up_at_ns(work: Round) -> int:
     return work.later_ns(work.config.tasking.record_give_up_s)
 
 
+def nonce_of(work: Round, command_id: str) -> str:
+    """Return the nonce of a command: 128 bits, the same in each repetition, also after a restart.
+
+    Made from a secret of this database, so that it is kept nowhere else and nobody can guess it.
+    """
+    key = work.command_key
+    return hashlib.blake2b(command_id.encode(), key=key, digest_size=NONCE_BYTES).hexdigest()
+
+
 def _message(work: Round, row: Row) -> RecordMove | FlyMission:
     if row.kind == "record":
         return RecordMove(
             command_id=row.command_id,
             expires_at_ns=work.later_ns(VALID_S),
             movement=msgspec.json.decode(row.body, type=Movement),
+            nonce=nonce_of(work, row.command_id),
         )
     return FlyMission(
         command_id=row.command_id,
@@ -189,4 +201,5 @@ def _message(work: Round, row: Row) -> RecordMove | FlyMission:
         mission_id=row.event_id,
         drone_id=row.drone_id,
         bins=tuple(row.body.split()),
+        nonce=nonce_of(work, row.command_id),
     )

@@ -52,6 +52,8 @@ class Round:
     metrics: Metrics
     birth: str
     """Mark of this database in all ids."""
+    command_key: bytes = b""
+    """What the nonces of this database's commands are made with."""
     in_touch: bool = True
     """Whether edges are heard, and have been for long enough to say what was done before."""
     effects: Effects = field(default_factory=Effects)

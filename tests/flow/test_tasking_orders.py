@@ -320,6 +320,8 @@ def test_the_booking_out_is_commanded_until_the_edge_has_written_it(world: Centr
     asked = [c for c in world.edges["B"].commands if isinstance(c, m.RecordMove)]
     assert 3 <= len(asked) <= 8
     assert len({c.movement.event_id for c in asked}) == 1
+    (nonce,) = {c.nonce for c in asked}
+    assert len(nonce) == 32
     assert world.status("O1") == "picked"
     world.edges["B"].deaf = False
     assert world.rt.run_until(lambda: world.status("O1") == "filled", 120.0)

@@ -310,9 +310,10 @@ def test_an_event_that_could_not_be_sent_is_not_kept(fields: dict[str, Any], rea
 # --- central's commands -------------------------------------------------------------------------
 
 
-def record(world: EdgeWorld, expires_at_ns: int = FAR, **fields: Any) -> None:
+def record(world: EdgeWorld, expires_at_ns: int = FAR, nonce: str = "", **fields: Any) -> None:
+    move = movement(**fields)
     world.central.command(
-        RecordMove(command_id="c1", expires_at_ns=expires_at_ns, movement=movement(**fields))
+        RecordMove(command_id="c1", expires_at_ns=expires_at_ns, movement=move, nonce=nonce)
     )
     world.run()
 
@@ -337,6 +338,62 @@ def test_a_command_that_comes_too_late_or_to_the_wrong_edge_is_refused(world: Ed
     assert world.counter("commands_refused{expired}") == 1
     assert world.counter("commands_refused{foreign_bin}") == 2
     assert world.counter("commands_refused{malformed}") == 1
+
+
+NONCE = "0123456789abcdef0123456789abcdef"
+
+
+def test_a_repeated_command_changes_nothing_and_a_changed_one_is_refused(world: EdgeWorld) -> None:
+    first = {"event_id": "D1/1", "from_place": "bin:A-01", "to_place": "robot:agv-1", "units": 4}
+
+    def command(nonce: str, expires_at_ns: int = FAR, **fields: Any) -> None:
+        move = movement(**(first | fields))
+        world.central.command(
+            RecordMove(command_id="c1", expires_at_ns=expires_at_ns, movement=move, nonce=nonce)
+        )
+        world.run()
+
+    command(NONCE)
+    command(NONCE)
+    command(NONCE, expires_at_ns=FAR - 1)
+    assert world.book("bin:A-01") == 16
+    assert world.counter("commands_refused{command_reused}") == 0
+    command("f" * 32)
+    command("")
+    command(NONCE, event_id="D1/2")
+    command("f" * 32, event_id="D1/3")
+    assert world.counter("commands_refused{command_reused}") == 4
+    command(NONCE, expires_at_ns=1)
+    assert world.counter("commands_refused{expired}") == 1
+    command("not-a-nonce")
+    assert world.counter("commands_refused{malformed}") == 1
+    assert [m.event_id for m in world.movements()] == ["D1/1"]
+
+
+def test_a_refused_command_does_not_keep_its_id_from_the_right_one(world: EdgeWorld) -> None:
+    record(world, event_id="x", from_place=f"bin:{FOREIGN_BIN}", nonce="f" * 32)
+    record(world, event_id="D1/1", from_place="bin:A-01", units=4, nonce=NONCE)
+    assert [m.event_id for m in world.movements()] == ["D1/1"]
+
+
+def test_an_edge_remembers_so_many_commands_and_no_more(
+    world: EdgeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.commands.HANDLED_MAX", 2)
+    for number in range(4):
+        move = movement(event_id=f"D{number}", from_place="bin:A-01", units=1)
+        world.central.command(
+            RecordMove(command_id=f"c{number}", expires_at_ns=FAR, movement=move, nonce=NONCE)
+        )
+    world.run()
+    other = movement(event_id="E1", from_place="bin:A-01", units=1)
+    for command_id in ("c0", "c3"):
+        world.central.command(
+            RecordMove(command_id=command_id, expires_at_ns=FAR, movement=other, nonce=NONCE)
+        )
+    world.run()
+    assert world.counter("commands_refused{command_reused}") == 1
+    assert len(world.movements()) == 5
 
 
 # --- tasks, status, configuration -----------------------------------------------------------------
