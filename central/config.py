@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from runtime.broker_link import BrokerConfig
-from runtime.config import Folder, check_unique
+from runtime.config import Folder, check_unique, is_loopback
 from wire.messages import Name
 
 Port = Annotated[int, Meta(ge=1, le=65_535)]
@@ -118,6 +118,15 @@ class CentralConfig(Section, frozen=True, kw_only=True):
         return self.database_url or f"sqlite:///{self.data_dir}/central.db"
 
 
+class PageTls(Section, frozen=True, kw_only=True):
+    """The certificate that the desk shows to browsers; none of it: plain HTTP."""
+
+    certificate: str = ""
+    """PEM file, as `stockhelm keys enrol desk --kind desk --host NAME` makes it."""
+    key: str = ""
+    """Its private key."""
+
+
 class DeskConfig(Section, frozen=True, kw_only=True):
     """Everything the planners' desk needs to know."""
 
@@ -130,11 +139,25 @@ class DeskConfig(Section, frozen=True, kw_only=True):
     database_url: str
     """Central's database, SQLAlchemy URL; a SQLite file is opened read-only."""
     host: str = "127.0.0.1"
-    """Address the page is served on."""
+    """Address the page is served on; anything but the loopback needs `tls` or `plain_http`."""
     port: Port = 8000
     """Its port; a busy one stops the start."""
     public_hosts: Annotated[tuple[str, ...], Meta(max_length=20)] = ()
     """Other names under which a proxy before the desk serves it."""
+    plain_http: bool = False
+    """Serve others without TLS all the same: a proxy does it, or the network is trusted."""
+    tls: PageTls = PageTls()
     broker: BrokerConfig = BrokerConfig()
     interface_name: Name = "uagv"
     """First level of the robots' VDA 5050 topics."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where others could read along, or keys do not go together."""
+        if bool(self.tls.certificate) != bool(self.tls.key):
+            raise ValueError("tls: expected certificate and key together, or neither")
+        if not (is_loopback(self.host) or self.tls.certificate or self.plain_http):
+            raise ValueError(
+                f"host = {self.host!r}: expected tls beside an address that others can reach"
+                " (`stockhelm keys enrol desk --kind desk --host NAME` makes a certificate), or"
+                " plain_http = true where a proxy does it"
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import tomllib
 from collections.abc import Iterable
@@ -116,6 +117,16 @@ def check_url(key: str, url: str) -> None:
         readable = False
     if not readable:
         raise ValueError(f"{key} = {url!r}: expected http://HOST/PATH or http://HOST:PORT/PATH")
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _steps(path: str) -> list[str | int]:

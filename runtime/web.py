@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -42,7 +43,8 @@ class WebServer:
     """Serves `app` on one address. `start` returns when connections are accepted.
 
     A client whose request does not come whole within `request_s_max` is cut off; where all
-    connections are taken, the one that waits longest without a request makes room.
+    connections are taken, the one that waits longest without a request makes room. With a
+    certificate it speaks TLS, and nothing else.
     """
 
     def __init__(
@@ -53,7 +55,11 @@ class WebServer:
         *,
         count: Callable[[str], None] = lambda _name: None,
         request_s_max: float = REQUEST_S_MAX,
+        certificate: str = "",
+        key: str = "",
     ) -> None:
+        if certificate:
+            _check_certificate(certificate, key)
         self._host = host
         self._port = port
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -80,6 +86,9 @@ class WebServer:
                 ws_ping_timeout=PING_S,
                 ws_per_message_deflate=False,
                 timeout_graceful_shutdown=GOODBYE_S_MAX,
+                ssl_certfile=certificate or None,
+                ssl_keyfile=key or None,
+                ssl_context_factory=_tls_context if certificate else None,
             ),
             self._begun,
         )
@@ -156,6 +165,23 @@ class _Server(uvicorn.Server):
         """Begin to accept."""
         await super().startup(sockets)
         self._accepting.set()
+
+
+def _tls_context(_config: uvicorn.Config, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    context = make()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _check_certificate(certificate: str, key: str) -> None:
+    """Raise WebServerError where a server cannot show this certificate."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except OSError as error:
+        raise WebServerError(
+            f"tls.certificate = {certificate!r}, tls.key = {key!r}: expected a certificate and its"
+            f" own private key (PEM): {error.strerror or str(error)}"
+        ) from error
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -7,7 +7,6 @@ and everybody only what their kind may), and end with the process that started t
 from __future__ import annotations
 
 import importlib.metadata
-import ipaddress
 import os
 import re
 import shutil
@@ -22,7 +21,7 @@ import msgspec
 import typer
 
 from runtime.clock import SystemClock
-from runtime.config import Folder
+from runtime.config import Folder, is_loopback
 from runtime.errors import StartError
 from runtime.service import notify
 from stockhelm.broker_guard import Door, Guard
@@ -321,16 +320,6 @@ def mosquitto_settings(config: BrokerConfig, directory: Path, access: list[str])
             "",
         ]
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def require_free_port(host: str, port: int) -> None:

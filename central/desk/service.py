@@ -47,7 +47,14 @@ Serve = Callable[[Guard, DeskConfig, Metrics], Pages]
 
 def serve_on_a_port(app: Guard, config: DeskConfig, metrics: Metrics) -> Pages:
     """Return the web server of a desk that browsers reach."""
-    return WebServer(app, config.host, config.port, count=metrics.count)
+    return WebServer(
+        app,
+        config.host,
+        config.port,
+        count=metrics.count,
+        certificate=config.tls.certificate,
+        key=config.tls.key,
+    )
 
 
 class DeskService:
@@ -102,7 +109,8 @@ class DeskService:
     def address(self) -> str:
         """Return where the page is."""
         host = f"[{self._config.host}]" if ":" in self._config.host else self._config.host
-        return f"http://{host}:{self._config.port}/"
+        scheme = "https" if self._config.tls.certificate else "http"
+        return f"{scheme}://{host}:{self._config.port}/"
 
     def start(self) -> None:
         """Take the port, then hear and read. Raises WebServerError where the port is busy."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
+from runtime.config import is_loopback
 from stockhelm.broker import (
     BrokerConfig,
     BrokerError,
@@ -19,7 +20,6 @@ from stockhelm.broker import (
     answers_mqtt,
     find_mosquitto,
     free_port,
-    is_loopback,
 )
 from stockhelm.keyring import hash_password
 
