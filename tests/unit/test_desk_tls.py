@@ -37,8 +37,8 @@ def ring(tmp_path: Path) -> Keyring:
 
 @pytest.fixture
 def server(ring: Keyring) -> Iterator[WebServer]:
-    files = {"certificate": ring.issued_file("desk", "crt"), "key": ring.issued_file("desk", "key")}
-    server = WebServer(app, "127.0.0.1", free_port(), **{k: str(v) for k, v in files.items()})
+    certificate, key = (str(ring.issued_file("desk", ending)) for ending in ("crt", "key"))
+    server = WebServer(app, "127.0.0.1", free_port(), certificate=certificate, key=key)
     server.start()
     yield server
     server.stop()
