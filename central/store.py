@@ -48,7 +48,9 @@ from runtime.store import (
 )
 
 SCHEMA: Final = "1"
-DERIVED: Final = ("balance", "lot_balance", "lot", "serial_place", "container_place")
+DERIVED: Final = (
+    "balance", "stock_at", "stock_mark", "lot_balance", "lot", "serial_place", "container_place",
+)  # fmt: skip
 """Tables that `stockhelm ledger rebuild` makes anew from what was moved."""
 RESTORE: Final = "move it away and restore a copy of it"
 REBUILD: Final = "make it anew with `stockhelm ledger rebuild --config FILE`"
@@ -141,6 +143,8 @@ def _make_tables(conn: Connection, name: str, *, repairs: bool) -> None:
         raise StoreError(f"{name}: table {gone[0]} is gone: {REBUILD}")
     _add_columns(conn, there)
     metadata.create_all(conn)
+    for index in movement.indexes:  # a table of an earlier program lacks what came later
+        index.create(conn, checkfirst=True)
     write_setting(conn, "tables", " ".join(metadata.tables))
 
 

@@ -23,6 +23,10 @@ from sqlalchemy import (
 
 metadata: Final = MetaData()
 _Ns = BigInteger
+ODD_NS: Final = 3_600 * 10**9
+ODD: Final = f"committed_at_ns - observed_at_ns NOT BETWEEN {-ODD_NS} AND {ODD_NS}"
+"""Movements that were known long after they happened, or before: few, and looked for by themselves
+where somebody asks what was known when."""
 _NAMED: Final = text("lot != ''")
 
 movement = Table(
@@ -47,6 +51,8 @@ movement = Table(
     Column("expires_on", String(10), nullable=False, default=""),
     Column("serial", String(20), nullable=False, default=""),
     Column("container", String(18), nullable=False, default=""),
+    Index("movement_observed", "observed_at_ns"),
+    Index("movement_odd", "committed_at_ns", sqlite_where=text(ODD), postgresql_where=text(ODD)),
     Index("movement_lot", "gtin", "lot", sqlite_where=_NAMED, postgresql_where=_NAMED),
 )  # fmt: skip
 """Double entry: `units` left `from_place` and came to `to_place`. Rows are never changed."""
@@ -113,6 +119,23 @@ task_short = Table(
     Column("observed_at_ns", _Ns, nullable=False),
 )  # fmt: skip
 """Tasks that a person closed since no more was there."""
+
+stock_mark = Table(
+    "stock_mark", metadata,
+    Column("at_ns", _Ns, primary_key=True, autoincrement=False),
+    Column("last_id", BigInteger, nullable=False),  # the newest movement when it was made
+    Column("rows", BigInteger, nullable=False),
+)  # fmt: skip
+"""The times at which all stock is kept as it was, by when it was observed (see `stock_at`)."""
+
+stock_at = Table(
+    "stock_at", metadata,
+    Column("at_ns", _Ns, primary_key=True, autoincrement=False),
+    Column("place", String(64), primary_key=True),
+    Column("gtin", String(14), primary_key=True),
+    Column("units", BigInteger, nullable=False),
+)  # fmt: skip
+"""Sum of all movements observed up to a mark. One that comes late is added to all later marks."""
 
 watermark = Table(
     "watermark", metadata,

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, bindparam, select, tuple_, update
 
+from central.ledger.asof import follow_moves
 from central.ledger.core import PlaceGtin, Watermarks, balance_changes
 from central.ledger.details import apply_closed, apply_containers, apply_details
 from central.ledger.reservations import cut_to_balance, settle_reservations
@@ -65,6 +66,7 @@ def apply_batches(conn: Connection, batches: Sequence[JournalBatch], now_ns: int
         rows += [(batch.edge_id, batch.epoch, seq, event) for seq, event in fresh]
     moves = _insert_movements(conn, rows, now_ns)
     _apply_moves(conn, moves, applied)
+    follow_moves(conn, moves, now_ns)
     seen = _insert_observations(conn, rows)
     ended = _insert_mission_ends(conn, rows)
     carried = apply_containers(conn, (e for *_, e in rows if isinstance(e, ContainerMoved)))

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, union_all
 
+from central.ledger.asof import wrong_marks
 from central.ledger.core import PlaceGtin
 from central.ledger.details import rebuild_details, wrong_lots, wrong_serials
+from central.ledger.times import utc_text
 from central.store import reading
 from central.tables import balance, movement, reservation
 
@@ -29,11 +31,14 @@ class LedgerReport:
     wrong_details: tuple[tuple[PlaceGtin, int, int], ...] = ()
     """(place, article and lot or serial, units kept, units moved) where the two differ."""
 
+    wrong_snapshots: tuple[tuple[int, PlaceGtin, int, int], ...] = ()
+    """(time in ns, place and article, units kept, sum of the movements) where the two differ."""
+
     @property
     def balanced(self) -> bool:
         """Return whether nothing is wrong."""
         wrong = self.wrong_balances or self.unbalanced_gtins or self.wrong_details
-        return not (wrong or self.over_reserved)
+        return not (wrong or self.over_reserved or self.wrong_snapshots)
 
     def text(self) -> str:
         """Return the report in words."""
@@ -45,7 +50,12 @@ class LedgerReport:
         lines += [f"  {gtin}: {units} units too many" for gtin, units in self.unbalanced_gtins]
         for (place, gtin), promised, there in self.over_reserved:
             lines.append(f"  {place} {gtin}: {promised} units promised, {there} there")
-        if self.wrong_balances or self.wrong_details:
+        for at_ns, (place, gtin), kept, summed in self.wrong_snapshots:
+            lines.append(
+                f"  {place} {gtin}: kept as {kept} at {utc_text(at_ns)}, its movements until then"
+                f" sum up to {summed}"
+            )
+        if self.wrong_balances or self.wrong_details or self.wrong_snapshots:
             lines.append("rebuild the balances from the movements: stockhelm ledger rebuild")
         return "\n".join(lines)
 
@@ -73,6 +83,7 @@ def verify_ledger(engine: Engine) -> LedgerReport:
             wrong_balances=tuple(wrong[:DIFFERENCES_MAX]),
             unbalanced_gtins=tuple((gtin, int(units)) for gtin, units in per_gtin),
             over_reserved=tuple(_over_reserved(conn)),
+            wrong_snapshots=tuple(wrong_marks(conn, DIFFERENCES_MAX)),
             wrong_details=tuple([*wrong_lots(conn), *wrong_serials(conn)][:DIFFERENCES_MAX]),
         )
 

@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, insert, select, update
 
+from central.ledger import asof
+from central.ledger.asof import rebuild_marks, stock_as_of
+from central.ledger.core import balance_changes
 from central.ledger.journal import Applied, apply_batches
 from central.ledger.reservations import available_units, cut_to_balance, release, reserve
 from central.ledger.verify import rebuild_balances, verify_ledger
 from central.postgres import COPY_ROWS_MIN
-from central.store import insert_returning, next_numbers, open_engine, reading, upsert
-from central.tables import balance, counter, movement, observation, reservation, task
+from central.store import _make_engine, insert_returning, next_numbers, open_engine, reading, upsert
+from central.tables import ODD_NS, balance, counter, movement, observation, reservation, task
 from tests.build import GTIN
 from tests.build import movement as a_move
 from wire import messages as m
@@ -211,8 +214,9 @@ def at_once(url: str, callers: int, work: Any) -> None:
     failed: list[BaseException] = []
 
     def run(number: int) -> None:
-        mine = open_engine(url)
+        mine = _make_engine(url, "FULL")  # its tables are there
         try:
+            mine.connect().close()
             together.wait(timeout=JOIN_S_MAX)
             work(number, mine)
         except BaseException as error:  # noqa: BLE001 # told by the caller's thread
@@ -226,6 +230,7 @@ def at_once(url: str, callers: int, work: Any) -> None:
     for thread in threads:
         thread.join(timeout=JOIN_S_MAX)
     assert not any(thread.is_alive() for thread in threads)
+    failed.sort(key=lambda error: isinstance(error, threading.BrokenBarrierError))
     assert not failed, failed[0]
 
 
@@ -358,3 +363,50 @@ def test_rows_are_added_to_or_replaced_whichever_way_they_go(engine: Engine, cou
     assert found == {f"n{n}": n if n < 2 else 2 * n for n in range(count)}
     assert {table for table, _ in told} == {"counter"}
     assert ("counter", count) in told
+
+
+# --- the stock at a past time --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows_max", [0, 10_000])
+def test_the_stock_of_the_past_follows_what_comes_late(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, rows_max: int
+) -> None:
+    monkeypatch.setattr(asof, "_spacing", lambda _movements, _rows: 7)
+    monkeypatch.setattr(asof, "SPACING_MIN", 7)
+    monkeypatch.setattr(asof, "CORRECTED_ROWS_MAX", rows_max)
+    order = [(n * 7) % 60 for n in range(60)]
+    found: list[tuple[int, m.Movement]] = []
+    for turn, part in enumerate(range(0, 60, 5)):
+        events = tuple(
+            a_move(
+                event_id=f"e/{n}",
+                observed_at_ns=n * ODD_NS // 4,
+                to_place=f"bin:A-{n % 3}",
+                units=n + 1,
+            )
+            for n in order[part : part + 5]
+        )
+        apply(engine, batch(part + 1, *events), now_ns=turn * ODD_NS)
+        found += [(turn * ODD_NS, event) for event in events]
+
+    def plain(at_ns: int, known_at_ns: int) -> dict[tuple[str, str], int]:
+        return balance_changes(
+            move for known, move in found if move.observed_at_ns <= at_ns and known <= known_at_ns
+        )
+
+    with engine.begin() as conn:
+        for at_ns in range(0, 16 * ODD_NS, ODD_NS):
+            assert stock_as_of(conn, at_ns) == plain(at_ns, 99 * ODD_NS)
+            for known_at_ns in range(0, 12 * ODD_NS, 3 * ODD_NS):
+                assert stock_as_of(conn, at_ns, known_at_ns) == plain(at_ns, known_at_ns)
+        half = plain(8 * ODD_NS, 99 * ODD_NS)
+        place = "bin:A-1"
+        assert stock_as_of(conn, 8 * ODD_NS, place=place, gtin=GTIN) == {
+            (place, GTIN): half[place, GTIN]
+        }
+    assert verify_ledger(engine).balanced
+    with engine.begin() as conn:
+        assert rebuild_marks(conn) == 8
+        assert stock_as_of(conn, 8 * ODD_NS) == half
+    assert verify_ledger(engine).balanced
