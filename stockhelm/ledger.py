@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from central.config import CentralConfig
+from central.ledger.asof import rebuild_marks
 from central.ledger.verify import rebuild_balances, verify_ledger
 from central.store import open_engine
 from edge.config import EdgeConfig
@@ -15,11 +19,22 @@ from runtime.one_at_a_time import hold_folder
 from runtime.store import open_database
 
 
+@contextmanager
+def opened(config: CentralConfig, *, repairs: bool = False) -> Iterator[Engine]:
+    """Yield central's database, closed afterwards. Raises StoreError where it cannot be used."""
+    engine = open_engine(config.url(), repairs=repairs)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
 def verify(config_file: Path) -> tuple[str, bool]:
     """Return what a check found, in words, and whether all is whole."""
     found = _config(config_file)
     if isinstance(found, CentralConfig):
-        report = verify_ledger(open_engine(found.url()))
+        with opened(found) as engine:
+            report = verify_ledger(engine)
         return report.text(), report.balanced
     file = _edge_file(found, config_file)
     db = open_database(file)
@@ -41,10 +56,13 @@ def rebuild(config_file: Path) -> str:
     if isinstance(found, CentralConfig):
         with (
             hold_folder(Path(found.data_dir), "stockhelm ledger rebuild"),
-            open_engine(found.url(), repairs=True).begin() as connection,
+            opened(found, repairs=True) as engine,
+            engine.begin() as connection,
         ):
             places = rebuild_balances(connection)
-        return f"balances of {places} places and articles made anew from the movements"
+            marks = rebuild_marks(connection)
+        kept = f", and the stock of {marks} past times" if marks else ""
+        return f"balances of {places} places and articles made anew from the movements{kept}"
     file = _edge_file(found, config_file)
     with hold_folder(Path(found.data_dir), "stockhelm ledger rebuild"):
         db = open_database(file)
