@@ -37,6 +37,8 @@ class MqttBus:
         self._subscriptions: list[tuple[str, int, Inbox[Incoming]]] = []
         self._on_connect_calls: list[tuple[Lane, Callable[[], None]]] = []
         self._connected = False
+        self._asked: dict[int, list[str]] = {}
+        """What was subscribed to and not answered yet, by message id: 65 535 at most."""
         self._idle = threading.Condition()
         self._unsent = 0
         self._told_unreached = False
@@ -64,7 +66,7 @@ class MqttBus:
         inbox = lane.inbox(topic_filter, handler, size_max=size_max, when_full=when_full)
         self._subscriptions.append((topic_filter, qos, inbox))
         if self._connected:
-            self._client.subscribe(topic_filter, qos)
+            self._ask_for([(topic_filter, qos)])
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
         """Hand over a message; False where nothing was queued.
@@ -155,12 +157,13 @@ class MqttBus:
         client.on_disconnect = self._handle_disconnect
         client.on_message = self._handle_message
         client.on_publish = self._handle_published
+        client.on_subscribe = self._handle_subscribed
         client.on_socket_open = _no_delay
         return client
 
     def _handle_connect(
         self,
-        client: Client,
+        _client: Client,
         _userdata: object,
         _flags: ConnectFlags,
         reason: ReasonCode,
@@ -175,9 +178,32 @@ class MqttBus:
             self._told_unreached = False
             log.info("broker reached")
         if self._subscriptions:
-            client.subscribe([(topic_filter, qos) for topic_filter, qos, _ in self._subscriptions])
+            self._ask_for([(topic_filter, qos) for topic_filter, qos, _ in self._subscriptions])
         for lane, call in self._on_connect_calls:
             lane.post(call)
+
+    def _ask_for(self, wanted: list[tuple[str, int]]) -> None:
+        _, mid = self._client.subscribe(wanted)
+        if mid is not None:
+            self._asked[mid] = [topic_filter for topic_filter, _ in wanted]
+
+    def _handle_subscribed(
+        self,
+        _client: Client,
+        _userdata: object,
+        mid: int,
+        reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        wanted = self._asked.pop(mid, [])
+        refused = [
+            wanted[i] if i < len(wanted) else "?" for i, r in enumerate(reasons) if r.is_failure
+        ]
+        if refused:
+            log.warning(
+                "broker refused subscriptions: is this name enrolled as what it is?",
+                topics=refused,
+            )
 
     def _handle_no_connection(self, _client: Client, _userdata: object) -> None:
         if not self._told_unreached:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+import ipaddress
 import os
 import platform
 import shutil
@@ -18,10 +19,14 @@ from rich.console import Console
 from rich.table import Table
 from serial.tools import list_ports
 
-from stockhelm.broker import SERVER_PATH, find_mosquitto, mosquitto_version
+from runtime.config import is_loopback
+from stockhelm.broker import SERVER_PATH, answers_mqtt, find_mosquitto, mosquitto_version
 
 PYTHON_MIN: Final = (3, 11)
 DESK_PORT: Final = 8000
+MQTT_PORT: Final = 1883
+LISTENERS: Final = ("/proc/net/tcp", "/proc/net/tcp6")
+LISTENS: Final = "0A"  # as the kernel writes the state of a socket
 LOOK_S_MAX: Final = 60.0
 SAID_CHARACTERS_MAX: Final = 160
 INSTALLED_BY_SETUP: Final = "`make setup`"
@@ -63,6 +68,7 @@ def examine(desk_port: int = DESK_PORT) -> list[Finding]:
             "numba", "numba", required=True, needed_for="the planner's core", fix=INSTALLED_BY_SETUP
         ),
         _mosquitto(),
+        _open_broker(listening(), (MQTT_PORT,)),
         _module(
             "pyzbar and libzbar0",
             "pyzbar.pyzbar",
@@ -148,6 +154,51 @@ def _mosquitto() -> Finding:
         needed_for="the MQTT broker; without it the embedded one runs, on this machine only",
         fix="`apt-get install mosquitto`",
     )
+
+
+def listening() -> list[tuple[str, int]]:
+    """Return the addresses and ports that programs of this machine listen on, as far as known."""
+    found = []
+    for name in LISTENERS:
+        try:
+            lines = Path(name).read_text(encoding="ascii").splitlines()[1:]
+        except OSError:  # not Linux
+            continue
+        for line in lines:
+            _, local, _, state, *_ = line.split()
+            if state == LISTENS:
+                found.append(_address(local))
+    return found
+
+
+def _address(text: str) -> tuple[str, int]:
+    """Return what the kernel writes as `0100007F:075B`: words of the machine's byte order."""
+    digits, _, port = text.partition(":")
+    words = [bytes.fromhex(digits[i : i + 8]) for i in range(0, len(digits), 8)]
+    packed = b"".join(word[::-1] if sys.byteorder == "little" else word for word in words)
+    return str(ipaddress.ip_address(packed)), int(port, 16)
+
+
+def _open_broker(listeners: list[tuple[str, int]], ports: tuple[int, ...]) -> Finding:
+    """Find a broker that others reach and that speaks without TLS."""
+    bare = [
+        f"{host}:{port}"
+        for host, port in listeners
+        if port in ports and not is_loopback(host) and answers_mqtt(_reached(host), port)
+    ]
+    return Finding(
+        name="broker open to others",
+        ok=not bare,
+        required=False,
+        found=f"{', '.join(bare)} speaks MQTT without TLS" if bare else "none",
+        needed_for="counts and commands that nobody else on the network reads or makes",
+        fix="`stockhelm keys init DIR` and `keys = DIR` in broker.toml, or let it listen on"
+        " 127.0.0.1 alone (docs/security.md)",
+    )
+
+
+def _reached(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared with
 
 
 def _program(*names: str, needed_for: str) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 import warnings
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,9 +12,12 @@ from pathlib import Path
 
 import pytest
 from paho.mqtt.enums import MQTTProtocolVersion
+from structlog.testing import capture_logs
 
+from runtime.broker_link import BrokerConfig, bus_options
 from runtime.bus import TlsFiles
 from runtime.clock import NS_PER_S, ShiftedClock, SystemClock
+from runtime.live import LiveRuntime
 from runtime.mqtt import tls_context
 from stockhelm.broker import answers_mqtt
 from stockhelm.keyring import Keyring, Wish, init_keyring
@@ -237,6 +241,28 @@ def test_64_kib_are_taken_and_one_byte_more_is_not(site: Guarded) -> None:
     assert len(central.next().payload) == 65_536
     central.leave()
     shop.leave()
+
+
+def test_a_process_says_which_subscriptions_it_is_refused(site: Guarded) -> None:
+    runtime = LiveRuntime()
+    link = BrokerConfig(host="localhost", port=site.process.port, tls=site.tls("scanner-2"))
+    heard = threading.Event()
+    with capture_logs() as logs:
+        bus = runtime.bus(bus_options(link, "scanner-2"))
+        lane = runtime.lane("test")
+        bus.subscribe(f"{SITE}/edge/A/command", lane, lambda _messages: None)
+        bus.subscribe(f"{SITE}/device/scanner-2/feedback", lane, lambda _messages: heard.set())
+        bus.start()
+        edge = site.connected("A")
+        for _ in range(20):
+            edge.publish(f"{SITE}/device/scanner-2/feedback")
+            if heard.wait(0.5):
+                break
+        bus.stop()
+        runtime.close()
+    refused = [row["topics"] for row in logs if "refused subscriptions" in row["event"]]
+    assert refused == [[f"{SITE}/edge/A/command"]]
+    edge.leave()
 
 
 @pytest.fixture

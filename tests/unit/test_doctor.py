@@ -7,12 +7,14 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from stockhelm.doctor import Finding, examine, run_doctor
+from stockhelm.doctor import Finding, _open_broker, examine, listening, run_doctor
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
+
+    from tests.conftest import Address
 
 
 def by_name(findings: list[Finding]) -> dict[str, Finding]:
@@ -83,3 +85,20 @@ def test_python_is_the_one_that_runs_us() -> None:
     finding = by_name(examine())["Python"]
     assert finding.ok
     assert sys.executable in finding.found
+
+
+def test_a_broker_that_others_reach_without_tls_is_named(broker: Address) -> None:
+    others = [("0.0.0.0", broker.port), ("127.0.0.1", broker.port), ("0.0.0.0", 22)]
+    found = _open_broker(others, (broker.port,))
+    assert not found.ok
+    assert found.found == f"0.0.0.0:{broker.port} speaks MQTT without TLS"
+    assert "stockhelm keys init" in found.fix
+    assert _open_broker(others[1:], (broker.port,)).ok
+    assert ("127.0.0.1", broker.port) in listening()
+
+
+def test_what_the_kernel_writes_of_a_listener_is_read() -> None:
+    with socket.socket(socket.AF_INET6) as held:
+        held.bind(("::1", 0))
+        held.listen()
+        assert ("::1", held.getsockname()[1]) in listening()
