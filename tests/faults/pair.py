@@ -54,27 +54,35 @@ class Pair:
         self.metrics = Metrics()
         self._others = self.runtime.bus(BusOptions(client_id="others"))
         self._others.start()
-        topic = PERSON_TASKS.of(site=SITE, person=PERSON)
-        self._others.publish(topic, encode(TASKS), retain=True)
+        self.tell_tasks()
+        self.device_runtime = VirtualRuntime(seed, shared=self.runtime)
         self.scanners = [
-            Scanner(VirtualRuntime(seed, shared=self.runtime), name, Random(f"{seed}/{name}"))
-            for name in names
+            Scanner(self.device_runtime, name, Random(f"{seed}/{name}")) for name in names
         ]
+        self.ahead_s = {"edge": 0.0, "central": 0.0, "devices": 0.0}
+        """How far each machine's clock is ahead of the truth."""
 
     @property
     def accepted(self) -> Accepted:
         """Return what was answered `booked`, by all scanners."""
         return {key: units for one in self.scanners for key, units in one.accepted.items()}
 
+    def tell_tasks(self) -> None:
+        """Let the broker keep the open tasks."""
+        topic = PERSON_TASKS.of(site=SITE, person=PERSON)
+        self._others.publish(topic, encode(TASKS), retain=True)
+
     def start_edge(self) -> None:
         """Start the edge's process on what its disk holds."""
         self.edge_runtime = VirtualRuntime(shared=self.runtime)
+        self.edge_runtime.shift_clock(self.ahead_s["edge"])
         self.agent = build_edge(self.edge_runtime, self.metrics, self.edge_config)
         self.agent.start()
 
     def start_central(self) -> None:
         """Start central's process on what its disk holds."""
         self.central_runtime = VirtualRuntime(shared=self.runtime)
+        self.central_runtime.shift_clock(self.ahead_s["central"])
         config = self.central_config
         self.engine = open_engine(config.url())
         self.central_bus = self.central_runtime.bus(
@@ -103,6 +111,16 @@ class Pair:
         self.central_runtime.kill()
         self.engine.dispose(close=False)
         self.disks.abandon(self.central_disk)
+
+    def set_clock(self, machine: str, ahead_s: float) -> None:
+        """Set a machine's clock while it works."""
+        runtimes = {
+            "edge": self.edge_runtime,
+            "central": self.central_runtime,
+            "devices": self.device_runtime,
+        }
+        runtimes[machine].shift_clock(ahead_s - self.ahead_s[machine])
+        self.ahead_s[machine] = ahead_s
 
     def run(self, seconds: float) -> None:
         """Let time pass."""

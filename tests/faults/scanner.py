@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 from typing import Final
 
@@ -33,7 +34,7 @@ class Scanner:
     ) -> None:  # fmt: skip
         self.name = name
         self.accepted: dict[str, int] = {}
-        self.codes: list[str] = []
+        self.codes: Counter[str] = Counter()
         self.rests = False
         """Whether no new scan is begun."""
         self.is_waiting = False
@@ -79,7 +80,7 @@ class Scanner:
     def _hear(self, messages: list[Incoming]) -> None:
         for message in messages:
             answer = decode(message.payload, ScanFeedback)
-            self.codes.append(answer.code)
+            self.codes[answer.code] += 1
             if answer.seq == self._seq and self.is_waiting:
                 self._take(answer)
 

@@ -89,8 +89,8 @@ def _refusals(pair: Pair) -> int:
     """Return how many scans were refused since the last call; nothing else may be said to one."""
     count = 0
     for scanner in pair.scanners:
-        bad = [code for code in scanner.codes if code not in {Code.BOOKED, Code.NEXT}]
-        assert set(bad) <= {Code.STORE_FAILED, Code.NO_TASK}, bad
-        count += bad.count(Code.STORE_FAILED)
+        known = {Code.BOOKED, Code.NEXT, Code.STORE_FAILED, Code.NO_TASK}
+        assert scanner.codes.keys() <= known, scanner.codes
+        count += scanner.codes[Code.STORE_FAILED]
         scanner.codes.clear()
     return count
