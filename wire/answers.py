@@ -16,6 +16,7 @@ class Code(enum.StrEnum):
     NEXT = "next"
     BOOKED = "booked"
     COUNTED = "counted"
+    CLOSED = "closed"
     UNDONE = "undone"
     # the barcode
     NOT_GS1 = "not_gs1"
@@ -39,6 +40,16 @@ class Code(enum.StrEnum):
     TOO_MANY = "too_many"
     ALREADY = "already"
     NOT_ENOUGH = "not_enough"
+    WRONG_LOT = "wrong_lot"
+    LOT_NEEDED = "lot_needed"
+    EXPIRED = "expired"
+    SERIAL_TWICE = "serial_twice"
+    SERIAL_ELSEWHERE = "serial_elsewhere"
+    SERIAL_NEEDED = "serial_needed"
+    NO_ORDER = "no_order"
+    CONTAINER_LOOP = "container_loop"
+    CONTAINER_FULL = "container_full"
+    RECOUNT = "recount"
     NOTHING_TO_UNDO = "nothing_to_undo"
     # the device
     OUT_OF_ORDER = "out_of_order"
@@ -57,15 +68,17 @@ class Sound(enum.StrEnum):
     TICK = "tick"
     GOOD = "good"
     DONE = "done"
+    AGAIN = "again"
     BAD = "bad"
 
 
-TAKEN: Final = (Code.NEXT, Code.BOOKED, Code.COUNTED, Code.UNDONE)
+TAKEN: Final = (Code.NEXT, Code.BOOKED, Code.COUNTED, Code.CLOSED, Code.UNDONE)
 
 CODE_MEANINGS: Final[dict[Code, tuple[str, str]]] = {
     Code.NEXT: ("mode, bin or half step noted; no stock moved", "scan what the text names"),
     Code.BOOKED: ("a movement is in the journal", "go on; with the sound `done` the task is over"),
     Code.COUNTED: ("a count is in the journal", "go on"),
+    Code.CLOSED: ("a task is over with less than was asked for", "go on"),
     Code.UNDONE: ("the last movement was taken back by an opposite one", "put the goods back"),
     Code.NOT_GS1: (
         "no GS1 barcode, or its AIM identifier is missing",
@@ -95,6 +108,16 @@ CODE_MEANINGS: Final[dict[Code, tuple[str, str]]] = {
         "nothing: the scan before was taken, only its beep was lost",
     ),
     Code.NOT_ENOUGH: ("the book has fewer units there", "count the bin with SH-COUNT"),
+    Code.WRONG_LOT: ("another lot is asked for, or this one is not there", "take the lot named"),
+    Code.LOT_NEEDED: ("which lot it is matters, and the label names none", "scan a label with it"),
+    Code.EXPIRED: ("the last day of these goods is over", "put them aside: SH-QUARANTINE"),
+    Code.SERIAL_TWICE: ("this very unit came in already", "nothing: it was scanned before"),
+    Code.SERIAL_ELSEWHERE: ("the book has this very unit elsewhere", "look there; count the bin"),
+    Code.SERIAL_NEEDED: ("units here are known by their serial numbers", "scan each one's label"),
+    Code.NO_ORDER: ("goods to pack before their order", "scan the order's label"),
+    Code.CONTAINER_LOOP: ("a container cannot go into what it holds", "look at both SSCCs"),
+    Code.CONTAINER_FULL: ("over 100 kinds of goods in one container", "scan them one by one"),
+    Code.RECOUNT: ("a count that is not the book's number, once", "count again, scan what you see"),
     Code.NOTHING_TO_UNDO: ("no movement since the last command", "nothing"),
     Code.OUT_OF_ORDER: (
         "`seq` is below one that was handled, and its own answer is not kept",
@@ -115,6 +138,7 @@ SOUND_MEANINGS: Final[dict[Sound, str]] = {
     Sound.TICK: "noted, go on: nothing moved yet",
     Sound.GOOD: "booked or counted",
     Sound.DONE: "booked, and the task is over",
+    Sound.AGAIN: "count once more and scan what you see",
     Sound.BAD: "refused; the text says why",
 }
 

@@ -340,6 +340,11 @@ class Transaction:
         query = "SELECT place FROM serials WHERE gtin = ? AND serial = ?"
         return self._text(query, gtin, serial)
 
+    def serial_lot(self, gtin: str, serial: str) -> str:
+        """Return the lot of this one unit, empty where nobody said it."""
+        query = "SELECT lot FROM serials WHERE gtin = ? AND serial = ?"
+        return self._text(query, gtin, serial)
+
     def lot_expires_on(self, gtin: str, lot: str) -> str:
         """Return the last day of a lot, empty where nobody said it."""
         return self._text("SELECT expires_on FROM lots WHERE gtin = ? AND lot = ?", gtin, lot)

@@ -3,22 +3,24 @@
 | mode | scans | event |
 |---|---|---|
 | receive | dock bin, article, article ... | supplier -> dock bin, at each article |
-| putaway | from bin, article, to bin, article, to bin ... | from bin -> to bin, at each to bin |
+| putaway, refill | from bin, article, to bin, article ... | from bin -> to bin, at each to bin |
 | pick | bin, article, article ... | bin -> tote, at each article |
-| count | bin, article, article ... | BinCounted, at each article |
+| count | bin, article, article ... | BinCounted, at each article; one that differs: again |
+| move, pack, return, quarantine | see edge/scanning/free.py | a movement without a task |
 
 A mode stays until another command. `SH-UNDO` takes back what was scanned last: the half step, else
-the last movement; `SH-CANCEL` forgets bin and half step. A refusal leaves the session as it was.
+the last movement; `SH-CANCEL` forgets bin and half step. In a receipt `SH-DAMAGED` and `SH-OVER`
+say what the next article is, `SH-SHORT` that no more comes. A refusal leaves the session as it was,
+but for `recount`, which remembers that it asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
+from edge.scanning import free
 from edge.scanning.gs1 import (
     ArticleLabel,
     BinLabel,
@@ -28,88 +30,45 @@ from edge.scanning.gs1 import (
     OrderLabel,
     Refused,
 )
+from edge.scanning.state import (
+    CONTAINER,
+    COUNT,
+    RECEIVE,
+    TASK_MODES,
+    TWO_STEPS,
+    Arrival,
+    Floor,
+    LastMove,
+    Moved,
+    Outcome,
+    Session,
+    Step,
+    Work,
+    events_of,
+    not_enough,
+    refuse,
+    tick,
+)
+from edge.scanning.taking import arriving, checked, lacking, take
+from edge.scanning.tasks import (
+    already,
+    left_of,
+    next_step,
+    not_at_bin,
+    open_tasks,
+    over_task,
+    task_for,
+)
 from wire.answers import Code, Sound
-from wire.ids import BinId, Gtin14, Location, bin_location, bin_of
-from wire.messages import UNITS_MAX, BinCounted, DeviceScan, Movement, PersonTask
+from wire.ids import BinId, Gtin14, bin_location, bin_of, location
+from wire.messages import UNITS_MAX, BinCounted, PersonTask, TaskClosed
 
-RECEIVE: Final = "receive"
-PUTAWAY: Final = "putaway"
-PICK: Final = "pick"
-COUNT: Final = "count"
-
-
-class LastMove(msgspec.Struct, frozen=True, kw_only=True):
-    """The movement that SH-UNDO takes back."""
-
-    gtin: str
-    units: int
-    from_place: str
-    to_place: str
-    task_id: str
-
-
-class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one scanner's person stands: mode, bin, and the article that waits for its to-bin."""
-
-    mode: str = ""
-    bin_id: str = ""
-    gtin: str = ""
-    units: int = 0
-    last: LastMove | None = None
-    is_fresh: bool = False
-    """Whether nothing was taken since `last` was booked: only then the same scan is that again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Floor:
-    """What stays the same while people work: the site's number, bins by owner, articles by name."""
-
-    gln: str
-    edge_id: str
-    bin_owner: Mapping[str, str]
-    article_name: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What a scan is checked against at this moment."""
-
-    person_id: str
-    tasks: Sequence[PersonTask]
-    handed_on: Sequence[PersonTask]
-    """Tasks that were this person's and are somebody else's now. Nobody is sent to them, but what
-    is in this person's hands already counts: goods that moved are never refused for their name."""
-    done_units: Callable[[str], int]
-    """Units already booked for a task of this id."""
-    book_units: Callable[[str, str], int]
-    """Units in the book at a place, of an article."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """The answer to one scan and, where stock moved or was counted, its event."""
-
-    ok: bool
-    code: Code
-    text: str
-    sound: Sound
-    event: Movement | BinCounted | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """One scan as it came in."""
-
-    scan: DeviceScan
-    received_at_ns: int
-
-    @property
-    def event_id(self) -> str:
-        """Return the id of the event that this scan may become."""
-        return f"{self.scan.device_id}/{self.scan.boot_epoch}/{self.scan.seq}"
-
-
-Step = tuple[Session, Outcome]
+__all__ = ["Arrival", "Floor", "Outcome", "Session", "Work", "step"]
+DAMAGED: Final = "damaged"
+OVER: Final = "over"
+RECOUNTS_MAX: Final = 50
+"""Counts at one bin that wait for their second look; more are booked at once."""
+_replace = msgspec.structs.replace
 
 
 def step(
@@ -118,18 +77,20 @@ def step(
     """Return the session after one scan and the answer to it."""
     match label:
         case Refused():
-            return state, _refuse(label.code, label.text)
+            return state, refuse(label.code, label.text)
         case CommandLabel():
             return _command(state, label.name, arrival, work)
-        case ContainerLabel() | OrderLabel():
-            return state, _refuse(Code.WRONG_MODE, "containers and orders are not scanned here")
+        case ContainerLabel():
+            return free.container_scanned(state, label, arrival, work)
+        case OrderLabel():
+            return free.order_scanned(state, label)
         case BinLabel():
             refused = _strange_bin(label, floor)
             return (state, refused) if refused else _bin(state, label.bin_id, arrival, floor, work)
         case ArticleLabel():
             if label.gtin not in floor.article_name:
                 text = f"article {label.gtin} is not in this site's list"
-                return state, _refuse(Code.UNKNOWN_ARTICLE, text)
+                return state, refuse(Code.UNKNOWN_ARTICLE, text)
             return _article(state, label, arrival, floor, work)
 
 
@@ -137,134 +98,261 @@ def _strange_bin(label: BinLabel, floor: Floor) -> Outcome | None:
     """Return the refusal of a bin that is not of this site or not of this zone."""
     if label.gln != floor.gln:
         text = f"bin {label.bin_id} is of site {label.gln}: this is site {floor.gln}"
-        return _refuse(Code.FOREIGN_SITE, text)
+        return refuse(Code.FOREIGN_SITE, text)
     owner = floor.bin_owner.get(label.bin_id)
     if owner is None:
-        return _refuse(Code.UNKNOWN_BIN, f"bin {label.bin_id} is not in this site's list")
+        return refuse(Code.UNKNOWN_BIN, f"bin {label.bin_id} is not in this site's list")
     if owner != floor.edge_id:
         text = f"bin {label.bin_id} is in zone {owner}: this scanner works in {floor.edge_id}"
-        return _refuse(Code.FOREIGN_ZONE, text)
+        return refuse(Code.FOREIGN_ZONE, text)
     return None
 
 
 def _command(state: Session, name: str, arrival: Arrival, work: Work) -> Step:
-    if name == "UNDO":
-        return _undo(state, arrival, work)
-    if name == "CANCEL":
-        if not state.mode:
-            return state, _refuse(Code.WRONG_MODE, "nothing to cancel: scan a command first")
-        kept = Session(mode=state.mode, last=state.last)
-        return kept, _tick(f"{state.mode}: scan the bin")
+    match name:
+        case "UNDO":
+            return _undo(state, arrival, work)
+        case "CANCEL":
+            if not state.mode:
+                return state, refuse(Code.WRONG_MODE, "nothing to cancel: scan a command first")
+            kept = Session(mode=state.mode, last=state.last)
+            return kept, tick(f"{state.mode}: scan the bin")
+        case "DAMAGED" | "OVER" | "SHORT":
+            return _of_receipt(state, name, arrival, work)
     mode = name.lower()
-    text = "count: scan the bin" if mode == COUNT else f"{mode}: {_next_step(mode, work)}"
-    return Session(mode=mode), _tick(text)
+    if mode in free.FREE_MODES:
+        return Session(mode=mode), free.begin(mode)
+    text = "count: scan the bin" if mode == COUNT else f"{mode}: {next_step(mode, work)}"
+    return Session(mode=mode), tick(text)
+
+
+def _of_receipt(state: Session, name: str, arrival: Arrival, work: Work) -> Step:
+    """Return the session after a command about the receipt at this dock."""
+    if state.mode != RECEIVE or not state.bin_id:
+        text = f"SH-{name} is about a receipt: scan SH-RECEIVE and the dock first"
+        return state, refuse(Code.WRONG_MODE, text)
+    if name != "SHORT":
+        what = "broken" if name == "DAMAGED" else "more than was expected"
+        armed = _replace(state, armed=name.lower(), is_fresh=False)
+        return armed, tick(f"the next article is {what}: scan it")
+    here = bin_location(state.bin_id)
+    tasks = [task for task in open_tasks(RECEIVE, work) if task.to_place == here]
+    last_id = state.last.task_id if state.last else ""
+    task = next((task for task in tasks if task.task_id == last_id), None)
+    if task is None and len(tasks) == 1:
+        task = tasks[0]
+    if task is None:
+        text = f"{len(tasks)} receipts are open at {state.bin_id}: scan an article of the short one"
+        return state, refuse(Code.NO_TASK, text)
+    left = left_of(task, work)
+    event = TaskClosed(
+        event_id=arrival.event_id, task_id=task.task_id, short_units=left,
+        device_id=arrival.scan.device_id, observed_at_ns=arrival.scan.scanned_at_ns,
+        received_at_ns=arrival.received_at_ns, person_id=work.person_id,
+    )  # fmt: skip
+    outcome = Outcome(
+        ok=True, code=Code.CLOSED, sound=Sound.DONE, events=(event,),
+        text=f"{left} x {task.gtin} did not come: done",
+    )  # fmt: skip
+    return _replace(state, armed="", last=None, is_fresh=False), outcome
 
 
 def _undo(state: Session, arrival: Arrival, work: Work) -> Step:
     if state.gtin:
-        taken_back = msgspec.structs.replace(state, gtin="", units=0)
-        return taken_back, _tick(f"{state.units} x {state.gtin} taken back: scan the article")
+        taken_back = _replace(state, gtin="", units=0, lot="", expires_on="", serial="")
+        return taken_back, tick(f"{state.units} x {state.gtin} taken back: scan the article")
+    if state.armed or state.is_carried:
+        free_hands = _replace(state, armed="", container="", is_carried=False)
+        return free_hands, tick(f"{state.armed or state.container} taken back")
     last = state.last
     if last is None:
-        return state, _refuse(Code.NOTHING_TO_UNDO, "nothing was moved since the last command")
-    if bin_of(last.to_place) and work.book_units(last.to_place, last.gtin) < last.units:
-        return state, _not_enough(last.to_place, last.gtin, last.units, work)
-    event = _movement(
-        arrival, work, reason="undo", gtin=last.gtin, units=last.units,
-        from_place=last.to_place, to_place=last.from_place, task_id=last.task_id,
-    )  # fmt: skip
+        return state, refuse(Code.NOTHING_TO_UNDO, "nothing was moved since the last command")
+    refused = _gone_on(last, work)
+    if refused:
+        return state, refused
+    back = [
+        _replace(row, from_place=row.to_place, to_place=row.from_place)
+        for row in reversed(last.moved)
+    ]
+    units = sum(row.units for row in back)
+    gtins = {row.gtin for row in back} - {""}
+    what = f"{units} x {gtins.pop()}" if len(gtins) == 1 else f"{units} units"
     outcome = Outcome(
-        ok=True, code=Code.UNDONE, sound=Sound.GOOD, event=event,
-        text=f"{last.units} x {last.gtin} are back at {last.from_place}",
+        ok=True, code=Code.UNDONE, sound=Sound.GOOD,
+        text=f"{what} are back at {back[-1].to_place}",
+        events=events_of(back, arrival, work, reason="undo", task_id=last.task_id),
     )  # fmt: skip
-    return msgspec.structs.replace(state, last=None, is_fresh=False), outcome
+    return _replace(state, last=None, is_fresh=False), outcome
+
+
+def _gone_on(last: LastMove, work: Work) -> Outcome | None:
+    """Return the refusal of an undo whose goods are not all where they were put."""
+    units: dict[tuple[str, str], int] = {}
+    for row in last.moved:
+        if not row.gtin:
+            where = work.details.container_place(row.container)
+            if where != row.to_place:
+                text = f"container {row.container} is at {where or CONTAINER} now"
+                return refuse(Code.NOT_ENOUGH, text)
+            continue
+        if not row.to_place.startswith(("bin:", "tote:", "quarantine:", CONTAINER)):
+            continue
+        key = (row.to_place, row.gtin)
+        units[key] = units.get(key, 0) + row.units
+        if work.book_units(*key) < units[key]:
+            return not_enough(*key, units[key], work)
+        refused = lacking(row, work)
+        if refused:
+            return refused
+    return None
 
 
 def _bin(state: Session, bin_id: BinId, arrival: Arrival, floor: Floor, work: Work) -> Step:
     if not state.mode:
-        return state, _refuse(
-            Code.WRONG_MODE, f"bin {bin_id}: scan a command first, such as SH-PICK"
-        )
-    if state.mode == PUTAWAY and state.gtin:
+        text = f"bin {bin_id}: scan a command first, such as SH-PICK"
+        return state, refuse(Code.WRONG_MODE, text)
+    if state.mode in free.FREE_MODES:
+        return free.bin_scanned(state, bin_id, arrival, work)
+    if state.mode in TWO_STEPS and state.gtin:
         return _put_away(state, bin_id, arrival, floor, work)
     if state.mode != COUNT:
-        refused = _not_at_bin(state.mode, bin_id, work)
-        if refused:
-            return state, _already(state, bin_id, work) or refused
-    here = msgspec.structs.replace(state, bin_id=bin_id, gtin="", units=0, is_fresh=False)
-    return here, _tick(f"{state.mode} at {bin_id}: scan the article")
+        refused = not_at_bin(state.mode, bin_id, work)
+        # More of a receipt may come when all of it is done: SH-OVER is said at its dock.
+        if refused and not (state.mode == RECEIVE and _is_dock(bin_id, work)):
+            return state, already(state, bin_id, work) or refused
+    here = _replace(
+        state, bin_id=bin_id, gtin="", units=0, lot="", expires_on="", serial="", armed="",
+        recounts=(), is_fresh=False,
+    )  # fmt: skip
+    return here, tick(f"{state.mode} at {bin_id}: scan the article")
 
 
-def _not_at_bin(mode: str, bin_id: str, work: Work) -> Outcome | None:
-    """Return the refusal of a bin where this person has nothing to do, before any hand moves."""
-    tasks = _open_tasks(mode, work)
-    if not tasks:
-        return _refuse(Code.NO_TASK, f"no {mode} task is open for {work.person_id}")
-    if any(_task_bin(task) == bin_location(bin_id) for task in tasks):
-        return None
-    return _refuse(Code.WRONG_BIN, f"nothing to {mode} at {bin_id}: {_next_step(mode, work)}")
+def _is_dock(bin_id: str, work: Work) -> bool:
+    place = bin_location(bin_id)
+    return any(task.kind == RECEIVE and task.to_place == place for task in work.tasks)
 
 
 def _article(
     state: Session, label: ArticleLabel, arrival: Arrival, floor: Floor, work: Work
 ) -> Step:
     if not state.mode:
-        return state, _refuse(Code.WRONG_MODE, "an article: scan a command first, such as SH-PICK")
+        return state, refuse(Code.WRONG_MODE, "an article: scan a command first, such as SH-PICK")
+    if label.units == 0 and state.mode != COUNT:
+        return state, refuse(Code.MALFORMED, "count 0: only SH-COUNT takes it")
+    if state.mode in free.FREE_MODES:
+        return free.article_scanned(state, label, arrival, floor, work)
     if not state.bin_id:
-        return state, _refuse(Code.NO_BIN, f"an article: scan the bin to {state.mode} first")
+        return state, refuse(Code.NO_BIN, f"an article: scan the bin to {state.mode} first")
     if state.mode == COUNT:
-        return state, _count(state, label, arrival, floor, work)
-    if label.units == 0:
-        return state, _refuse(Code.MALFORMED, "count 0: only SH-COUNT takes it")
-    task = _task_for(state.mode, state.bin_id, label, floor, work)
+        return _count(state, label, arrival, floor, work)
+    assert state.mode in TASK_MODES, "every other mode has its own rules"
+    if state.mode == RECEIVE:
+        return _receive(state, label, arrival, floor, work)
+    task = task_for(state.mode, state.bin_id, label, floor, work)
     if isinstance(task, Outcome):
-        return state, _already(state, state.bin_id, work, label) or task
-    from_place = task.from_place
-    if state.mode != RECEIVE and work.book_units(from_place, label.gtin) < label.units:
-        return state, _not_enough(from_place, label.gtin, label.units, work)
-    if state.mode == PUTAWAY:
-        held = msgspec.structs.replace(state, gtin=label.gtin, units=label.units, is_fresh=False)
+        return state, already(state, state.bin_id, work, label) or task
+    taken = _taken(label, task, arrival, work)
+    if isinstance(taken, Outcome):
+        return state, taken
+    if state.mode in TWO_STEPS:
+        held = _replace(
+            state, gtin=taken.gtin, units=taken.units, lot=label.lot, serial=taken.serial,
+            expires_on=taken.expires_on, is_fresh=False,
+        )  # fmt: skip
         name = floor.article_name[label.gtin]
-        return held, _tick(f"{label.units} x {name}: scan {bin_of(task.to_place) or 'the bin'}")
-    return _book(state, task, label, arrival, work)
+        return held, tick(f"{label.units} x {name}: scan {bin_of(task.to_place) or 'the bin'}")
+    return _book(state, task, taken, arrival, work)
+
+
+def _taken(
+    label: ArticleLabel, task: PersonTask, arrival: Arrival, work: Work
+) -> ArticleLabel | Outcome:
+    """Return what is taken for a task, with its lot; or why these goods are not the ones."""
+    found = take(label, task.from_place, work)
+    return (
+        found if isinstance(found, Outcome) else checked(found, task.kind, arrival, work, task.lot)
+    )
+
+
+def _receive(
+    state: Session, label: ArticleLabel, arrival: Arrival, floor: Floor, work: Work
+) -> Step:
+    task = task_for(RECEIVE, state.bin_id, label, floor, work)
+    if isinstance(task, Outcome) and state.armed == OVER:
+        task = over_task(state, label, work) or task
+    if isinstance(task, Outcome):
+        return state, already(state, state.bin_id, work, label) or task
+    if state.armed == DAMAGED:
+        # Broken goods are taken out of the way whatever their lot and day.
+        refused = arriving(label, task.from_place, work)
+        if refused:
+            return state, refused
+        broken = _replace(state, armed="")
+        to_place = location("damaged")
+        return _book(broken, task, label, arrival, work, reason=DAMAGED, to_place=to_place)
+    known = checked(label, RECEIVE, arrival, work, task.lot)
+    if isinstance(known, Outcome):
+        return state, known
+    refused = arriving(known, task.from_place, work)
+    if refused:
+        return state, refused
+    return _book(_replace(state, armed=""), task, known, arrival, work)
 
 
 def _put_away(state: Session, to_bin: BinId, arrival: Arrival, floor: Floor, work: Work) -> Step:
-    label = ArticleLabel(Gtin14(state.gtin), state.units)
-    task = _task_for(PUTAWAY, state.bin_id, label, floor, work, to_place=bin_location(to_bin))
+    label = ArticleLabel(Gtin14(state.gtin), state.units, state.lot, state.expires_on, state.serial)
+    to_place = bin_location(to_bin)
+    task = task_for(state.mode, state.bin_id, label, floor, work, to_place=to_place)
     if isinstance(task, Outcome):
         return state, task
-    if work.book_units(task.from_place, label.gtin) < label.units:
-        return state, _not_enough(task.from_place, label.gtin, label.units, work)
-    return _book(msgspec.structs.replace(state, gtin="", units=0), task, label, arrival, work)
+    taken = _taken(label, task, arrival, work)
+    if isinstance(taken, Outcome):
+        return state, taken
+    free_hands = _replace(state, gtin="", units=0, lot="", expires_on="", serial="")
+    return _book(free_hands, task, taken, arrival, work)
 
 
 def _book(
-    state: Session, task: PersonTask, label: ArticleLabel, arrival: Arrival, work: Work
+    state: Session,
+    task: PersonTask,
+    label: ArticleLabel,
+    arrival: Arrival,
+    work: Work,
+    *,
+    reason: str = "",
+    to_place: str = "",
 ) -> Step:
-    event = _movement(
-        arrival, work, reason=task.kind, gtin=label.gtin, units=label.units,
-        from_place=task.from_place, to_place=task.to_place, task_id=task.task_id,
+    row = Moved(
+        gtin=label.gtin, units=label.units, lot=label.lot, expires_on=label.expires_on,
+        serial=label.serial, from_place=task.from_place, to_place=to_place or task.to_place,
     )  # fmt: skip
-    left = _left(task, work) - label.units
-    told = f"{label.units} x {label.gtin} from {task.from_place} to {task.to_place}"
+    left = left_of(task, work) - label.units
+    told = f"{row.units} x {row.gtin} from {row.from_place} to {row.to_place}"
     outcome = Outcome(
-        ok=True, code=Code.BOOKED, event=event,
-        text=f"{told}: {left} left" if left else f"{told}: done",
-        sound=Sound.GOOD if left else Sound.DONE,
+        ok=True, code=Code.BOOKED,
+        events=events_of((row,), arrival, work, reason=reason or task.kind, task_id=task.task_id),
+        text=f"{told}: {left} left" if left > 0 else f"{told}: done",
+        sound=Sound.GOOD if left > 0 else Sound.DONE,
     )  # fmt: skip
-    last = LastMove(
-        gtin=label.gtin, units=label.units, from_place=task.from_place, to_place=task.to_place,
-        task_id=task.task_id,
-    )  # fmt: skip
-    return msgspec.structs.replace(state, last=last, is_fresh=True), outcome
+    last = LastMove(moved=(row,), task_id=task.task_id)
+    return _replace(state, last=last, is_fresh=True), outcome
 
 
-def _count(
-    state: Session, label: ArticleLabel, arrival: Arrival, floor: Floor, work: Work
-) -> Outcome:
-    """Return the count as an event. It needs no task: whoever sees something may say so."""
+def _count(state: Session, label: ArticleLabel, arrival: Arrival, floor: Floor, work: Work) -> Step:
+    """Return the count as an event. It needs no task: whoever sees something may say so.
+
+    Blind: no answer says the book's number. A count that differs is asked for once more; the second
+    one is taken as it is.
+    """
     place = bin_location(state.bin_id)
+    book = min(max(_book_units(label, place, work), 0), UNITS_MAX)
+    key = f"{label.gtin} {label.lot} {label.serial}"
+    name = floor.article_name[label.gtin]
+    asked = key in state.recounts
+    if label.units != book and not asked and len(state.recounts) < RECOUNTS_MAX:
+        text = f"{name} at {state.bin_id}: count once more and scan what you see"
+        again = Outcome(ok=False, code=Code.RECOUNT, text=text, sound=Sound.AGAIN)
+        return _replace(state, recounts=(*state.recounts, key)), again
     task = next(
         (
             task
@@ -277,141 +365,21 @@ def _count(
     )
     event = BinCounted(
         event_id=arrival.event_id, bin_id=state.bin_id, gtin=label.gtin,
-        counted_units=label.units,
-        book_units=min(max(work.book_units(place, label.gtin), 0), UNITS_MAX),
+        counted_units=label.units, book_units=book, lot=label.lot, serial=label.serial,
+        expires_on=label.expires_on,
         device_id=arrival.scan.device_id, observed_at_ns=arrival.scan.scanned_at_ns,
         received_at_ns=arrival.received_at_ns, person_id=work.person_id,
         task_id=task.task_id if task else "",
     )  # fmt: skip
-    text = f"{label.units} x {floor.article_name[label.gtin]} counted at {state.bin_id}"
-    return Outcome(ok=True, code=Code.COUNTED, text=text, sound=Sound.GOOD, event=event)
+    text = f"{label.units} x {name} counted at {state.bin_id}"
+    outcome = Outcome(ok=True, code=Code.COUNTED, text=text, sound=Sound.GOOD, events=(event,))
+    return _replace(state, recounts=tuple(r for r in state.recounts if r != key)), outcome
 
 
-def _task_for(
-    mode: str,
-    bin_id: str,
-    label: ArticleLabel,
-    floor: Floor,
-    work: Work,
-    to_place: Location | None = None,
-) -> PersonTask | Outcome:
-    """Return the open task that this scan does, or the refusal that says what to do instead."""
-    of_mode = _open_tasks(mode, work)
-    if not of_mode:
-        known = (*work.tasks, *work.handed_on)
-        done = [task for task in known if task.kind == mode and task.gtin == label.gtin]
-        if done:
-            return _refuse(Code.TOO_MANY, f"all units of {label.gtin} are done already")
-        return _refuse(Code.NO_TASK, f"no {mode} task is open for {work.person_id}")
-    here = [task for task in of_mode if _task_bin(task) == bin_location(bin_id)]
-    wanted = [task for task in here if task.gtin == label.gtin]
-    if not wanted:
-        return _wrong_item(mode, bin_id, label, floor, work, here=here, of_mode=of_mode)
-    if to_place is not None:
-        fitting = [task for task in wanted if task.to_place == to_place]
-        if not fitting:
-            text = f"{to_place} is not where it goes: put it into {wanted[0].to_place}"
-            return _refuse(Code.WRONG_BIN, text)
-        wanted = fitting
-    for task in wanted:
-        if label.units <= _left(task, work):
-            return task
-    left = _left(wanted[0], work)
-    return _refuse(Code.TOO_MANY, f"{label.units} scanned: {left} are left to {mode}")
-
-
-def _wrong_item(
-    mode: str,
-    bin_id: str,
-    label: ArticleLabel,
-    floor: Floor,
-    work: Work,
-    *,
-    here: Sequence[PersonTask],
-    of_mode: Sequence[PersonTask],
-) -> Outcome:
-    name = floor.article_name[label.gtin]
-    elsewhere = [task for task in of_mode if task.gtin == label.gtin]
-    if elsewhere and not here:
-        return _refuse(Code.WRONG_BIN, f"{name} is to {mode} at {_task_bin(elsewhere[0])}")
-    if here:
-        expected = floor.article_name.get(here[0].gtin, here[0].gtin)
-        text = f"{name} is not asked for at {bin_id}: expected {expected}"
-        return _refuse(Code.WRONG_ITEM, text)
-    return _refuse(Code.WRONG_ITEM, f"{name} is not asked for: {_next_step(mode, work)}")
-
-
-def _already(
-    state: Session, bin_id: str, work: Work, label: ArticleLabel | None = None
-) -> Outcome | None:
-    """Return the answer to a refused scan that repeats what was booked last: its beep was lost.
-
-    `label`: the article, where that is what books; None: the bin, as at the end of a putaway.
-    """
-    last = state.last
-    if last is None or not state.is_fresh or (state.mode == PUTAWAY) != (label is None):
-        return None
-    if label is not None and (label.gtin, label.units) != (last.gtin, last.units):
-        return None
-    if bin_location(bin_id) != (last.from_place if state.mode == PICK else last.to_place):
-        return None
-    moved = f"{last.units} x {last.gtin} from {last.from_place} to {last.to_place}"
-    return _refuse(Code.ALREADY, f"{moved} is booked already, once: {_next_step(state.mode, work)}")
-
-
-def _open_tasks(mode: str, work: Work) -> list[PersonTask]:
-    """Return what may be scanned for: this person's own tasks first."""
-    known = (*work.tasks, *work.handed_on)
-    return [task for task in known if task.kind == mode and _left(task, work) > 0]
-
-
-def _left(task: PersonTask, work: Work) -> int:
-    """Return what is left of a task: the list may be older than what was booked here since."""
-    unknown_to_list = work.done_units(task.task_id) - task.done_units
-    return task.units - max(unknown_to_list, 0)
-
-
-def _task_bin(task: PersonTask) -> str:
-    """Return the place that is scanned first in a task."""
-    return task.to_place if task.kind == RECEIVE else task.from_place
-
-
-def _next_step(mode: str, work: Work) -> str:
-    tasks = (task for task in work.tasks if task.kind == mode and _left(task, work) > 0)
-    task = next(tasks, None)
-    if task is None:
-        return "nothing is asked for"
-    return f"{_left(task, work)} x {task.gtin} at {_task_bin(task)}"
-
-
-def _movement(
-    arrival: Arrival,
-    work: Work,
-    *,
-    reason: str,
-    gtin: str,
-    units: int,
-    from_place: str,
-    to_place: str,
-    task_id: str,
-) -> Movement:
-    return Movement(
-        event_id=arrival.event_id, gtin=gtin, units=units, from_place=from_place,
-        to_place=to_place, reason=reason, device_id=arrival.scan.device_id,
-        observed_at_ns=arrival.scan.scanned_at_ns, received_at_ns=arrival.received_at_ns,
-        person_id=work.person_id, task_id=task_id,
-    )  # fmt: skip
-
-
-def _not_enough(place: str, gtin: str, units: int, work: Work) -> Outcome:
-    book = work.book_units(place, gtin)
-    text = f"the book has {book} x {gtin} at {place}, {units} scanned: count the bin"
-    return _refuse(Code.NOT_ENOUGH, text)
-
-
-def _tick(text: str) -> Outcome:
-    return Outcome(ok=True, code=Code.NEXT, text=text, sound=Sound.TICK)
-
-
-def _refuse(code: Code, text: str) -> Outcome:
-    return Outcome(ok=False, code=code, text=text, sound=Sound.BAD)
+def _book_units(label: ArticleLabel, place: str, work: Work) -> int:
+    """Return what the book has of just that: the unit, the lot, or the article."""
+    if label.serial:
+        return int(work.details.serial_place(label.gtin, label.serial) == place)
+    if label.lot:
+        return work.details.lots_at(place, label.gtin).get(label.lot, 0)
+    return work.book_units(place, label.gtin)

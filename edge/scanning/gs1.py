@@ -39,7 +39,10 @@ ELEMENT_CARRIERS: Final = {
     "]J1": "GS1 DotCode",
 }
 GTIN_CARRIERS: Final = {"]E0": ("EAN-13", 13), "]E4": ("EAN-8", 8)}
-COMMANDS: Final = ("RECEIVE", "PUTAWAY", "PICK", "COUNT", "UNDO", "CANCEL")
+MODES: Final = (
+    "RECEIVE", "PUTAWAY", "REFILL", "PICK", "COUNT", "MOVE", "PACK", "RETURN", "QUARANTINE",
+)  # fmt: skip
+COMMANDS: Final = (*MODES, "DAMAGED", "OVER", "SHORT", "UNDO", "CANCEL")
 COMMAND_PREFIX: Final = "SH-"
 ELEMENTS_MAX: Final = 40
 CACHED_LABELS_MAX: Final = 4_096

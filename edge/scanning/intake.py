@@ -61,7 +61,7 @@ class ScanIntake:
         return Work(
             person_id=person_id, tasks=told.tasks if told else (),
             handed_on=told.handed_on if told else (),
-            done_units=tx.done_units, book_units=tx.book_units,
+            done_units=tx.done_units, book_units=tx.book_units, details=tx,
         )  # fmt: skip
 
 
@@ -94,13 +94,17 @@ class _ScanWork:
         self._feedback = self._say(
             ok=outcome.ok, code=outcome.code, text=outcome.text, sound=outcome.sound
         )
-        if outcome.event is not None and not tx.append(outcome.event):
+        first, *others = outcome.events or (None,)
+        if first is not None and not tx.append(first):
             self._repeated = True
             self._feedback = self._say(
                 ok=True, code=Code.BOOKED, text="this scan is in the journal already"
             )
-        elif after != session:
-            tx.put_session(scan.device_id, after)
+        else:
+            for event in others:
+                tx.append(event)
+            if after != session:
+                tx.put_session(scan.device_id, after)
         tx.put_answer(self._feedback, last_seq)
 
     def committed(self, at_ns: int) -> None:

@@ -510,6 +510,9 @@ class Person:
         """Scan something that counts; return whether the books have it."""
         for attempt in range(RESCANS_MAX):
             answer = yield from self._aim(text)
+            if answer is not None and answer.code == Code.RECOUNT:
+                yield self._handle(units)  # looks once more, sees the same
+                answer = yield from self._aim(text)
             if answer is not None and (answer.ok or (attempt and answer.code == Code.ALREADY)):
                 return True
             if answer is not None and attempt == 0:

@@ -60,4 +60,10 @@ def test_no_answer_has_a_code_of_its_own(called: str) -> None:
 
 
 def test_what_is_taken_and_what_is_not() -> None:
-    assert {code.value for code in TAKEN} == {"next", "booked", "counted", "undone"}
+    assert {code.value for code in TAKEN} == {
+        "next",
+        "booked",
+        "counted",
+        "closed",
+        "undone",
+    }
