@@ -16,6 +16,7 @@ _PROPOSAL: Final = "proposal"
 _NAMED_BY: Final = {
     "movement": (_TASK, ("task_id",)),
     "observation": (_TASK, ("task_id",)),
+    "task_short": (_TASK, ("task_id",)),
     "mission_end": (_TASK, ("mission_id",)),
     "task": (_TASK, ("of_task", "task_id")),
     "task_end": (_TASK, ("of_task", "task_id")),

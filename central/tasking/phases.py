@@ -40,6 +40,7 @@ from central.tasking.settle import (
     settle_deliveries,
     settle_moves,
     settle_proposals,
+    settle_short,
 )
 
 DOUBTS_PER_ROUND_MAX: Final = 20
@@ -145,12 +146,13 @@ def make_phases(people: PeopleBoard, purchases: PurchaseSender) -> Sequence[Phas
             settle_commands, t.edge_command, t.movement, t.mission_end, next_at_ns=next_drop_at_ns
         ),
         _phase(settle_moves, t.task, t.movement, t.customer_order, by_id=True),
+        _phase(settle_short, t.task, t.task_short, by_id=True),
         _phase(settle_counts, t.task, t.mission_end, t.observation, by_id=True),
         _phase(settle_deliveries, t.task, t.edge_command, by_id=True),
         _phase(drop_unreserved, t.task, t.reservation, t.movement, by_id=True),
         _phase(deadlines.watch, t.task, next_at_ns=deadlines.next_at_ns, by_id=True),
         _phase(update_lines, t.order_line, t.customer_order, t.task, by_id=True),
-        _phase(receive_arrivals, t.purchase_order, t.task),
+        _phase(receive_arrivals, t.purchase_order, t.task, t.task_short),
         _phase(put_away, t.balance, t.task, t.reservation),
         _phase(allocate_lines, t.order_line, t.customer_order, t.balance, t.reservation),
         _phase(advance_orders, t.customer_order, t.order_line, by_id=True),

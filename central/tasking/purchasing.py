@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, func, insert, or_, select, update
 
 from central.ledger.reservations import OPEN_STATUSES, available_units
 from central.statement import Row, Statement, parts_of
-from central.tables import balance, purchase_order, task
+from central.tables import balance, purchase_order, task, task_short
 from central.tasking.round import NEVER_NS, Round, add_task, log
 from runtime.clock import NS_PER_S
 from wire.ids import bin_location, location
@@ -150,17 +150,28 @@ _RECEIVES: Final = Statement(
 )
 
 
+_SHORT: Final = Statement(
+    select(func.coalesce(func.sum(task_short.c.short_units), 0))
+    .join(task, task.c.task_id == task_short.c.task_id)
+    .where(task.c.po_id == bindparam("po_id"))
+)
+
+
 def receive_arrivals(work: Round) -> None:
-    """Ask somebody to receive what arrived; a purchase whose units are all here is received."""
+    """Ask somebody to receive what arrived; a purchase whose units are all here is received.
+
+    What people said did not come is not waited for, whatever the supplier says of it.
+    """
     for row in _ARRIVED.all(work.conn):
         tasks = _RECEIVES.all(work.conn, {"po_id": row.po_id})
         received = sum(t.moved_units for t in tasks)
+        expected = row.arrived_units - int(_SHORT.scalar(work.conn, {"po_id": row.po_id}))
         if received != row.received_units:
             _set_status(work, row.po_id, "arrived", received_units=received)
-        if received >= row.arrived_units:
+        if received >= expected:
             _set_status(work, row.po_id, "received")
         elif not any(t.status in OPEN_STATUSES for t in tasks):
-            _add_receive(work, row, row.arrived_units - received)
+            _add_receive(work, row, expected - received)
 
 
 def _add_receive(work: Round, row: Row, units: int) -> None:

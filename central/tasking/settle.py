@@ -20,11 +20,14 @@ from central.tables import (
     purchase_order,
     reservation,
     task,
+    task_short,
 )
 from central.tasking.news import Narrowed
 from central.tasking.proposals import end_proposal
 from central.tasking.round import Round, change_task, end_task
+from wire.ids import location
 
+_DAMAGED: Final = location("damaged")
 RESERVING_KINDS: Final = ("pick", "putaway", "refill", "transfer")
 
 
@@ -49,6 +52,9 @@ def settle_moves(work: Round) -> None:
 _TO_TARGET: Final = case(
     (movement.c.to_place == task.c.to_place, movement.c.units),
     (movement.c.from_place == task.c.to_place, -movement.c.units),
+    # What came broken is part of a receipt: nobody has to wait for it any more.
+    (and_(task.c.kind == "receive", movement.c.to_place == _DAMAGED), movement.c.units),
+    (and_(task.c.kind == "receive", movement.c.from_place == _DAMAGED), -movement.c.units),
     else_=0,
 )
 _FROM_SOURCE: Final = case(
@@ -160,6 +166,21 @@ def settle_counts(work: Round) -> None:
         end_task(work, row, "done" if row.ok else "failed", "" if row.ok else row.said)
     for row in _COUNTED.all(work.conn, tasks):
         end_task(work, row, "done")
+
+
+def _closed(*conditions: ColumnElement[bool]) -> Select[Any]:
+    return _in_order(task_short.c.short_units)(*conditions).join(
+        task_short, task_short.c.task_id == task.c.task_id
+    )
+
+
+_CLOSED: Final = Narrowed(_closed, task.c.task_id)
+
+
+def settle_short(work: Round) -> None:
+    """Close the tasks of which a person said that no more is there."""
+    for row in _CLOSED.all(work.conn, work.news.tasks()):
+        end_task(work, row, "done", f"{row.short_units} units did not come")
 
 
 _UNBOOKED: Final = select(edge_command.c.command_id).where(

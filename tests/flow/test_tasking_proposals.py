@@ -356,6 +356,37 @@ def test_what_a_second_lorry_brings_of_the_same_purchase_is_received_too(
     assert verify_ledger(world.engine).balanced
 
 
+def test_what_did_not_come_or_came_broken_ends_the_purchase(world: CentralWorld) -> None:
+    ann, edge = world.people["ann"], world.edges["A"]
+    ann.idle = True
+    plan(world, proposed("buy", units=30, from_place="supplier:S1", to_place="bin:A-DOCK"))
+    world.rt.run_for(2.0)
+    order = world.purchases[0]
+    world.notice(order, "arrived")
+    world.rt.run_for(2.0)
+    [task] = world.tasks("receive")
+    mine = {"task_id": task.task_id, "person_id": "ann"}
+    edge.move(PEN, 20, "supplier:S1", "bin:A-DOCK", reason="receive", lot="L1", **mine)
+    edge.move(PEN, 4, "supplier:S1", "damaged:", reason="damaged", **mine)
+    world.rt.run_for(2.0)
+    [task] = world.tasks("receive")
+    assert (task.status, task.moved_units) == ("moving", 24)
+    edge.write(
+        m.TaskClosed(event_id="closed/1", task_id=task.task_id, short_units=6, device_id="s",
+                     observed_at_ns=1, received_at_ns=1, person_id="ann")
+    )  # fmt: skip
+    edge.send()
+    world.rt.run_for(2.0)
+    world.notice(order, "arrived")  # whatever the supplier says once more
+    world.rt.run_for(5.0)
+    [task] = world.tasks("receive")
+    assert (task.status, task.detail) == ("done", "6 units did not come")
+    [row] = world.rows(select(t.purchase_order))
+    assert (row.status, row.arrived_units, row.received_units) == ("received", 30, 24)
+    assert world.balance("damaged:") == 4
+    assert verify_ledger(world.engine).balanced
+
+
 def test_what_comes_in_while_putaways_wait_goes_along_with_the_next_one(
     world: CentralWorld,
 ) -> None:
