@@ -264,7 +264,7 @@ KINDS: Final = (
     ),
     FaultKind(
         name="silent-after-reconnect", group="wire", target="mqtt device",
-        text="it loses the network, comes back at once and says nothing",
+        text="it loses the network, comes back at once and says nothing, not even that it is here",
         begin=_silent_after_reconnect,
     ),
     FaultKind(
