@@ -101,7 +101,7 @@ class CentralConfig(Section, frozen=True, kw_only=True):
     data_dir: Folder
     """Folder that this process alone writes; it is made where it is missing."""
     database_url: str = ""
-    """SQLAlchemy URL; empty: SQLite in `data_dir`/central.db."""
+    """SQLAlchemy URL, SQLite or PostgreSQL; empty: SQLite in `data_dir`/central.db."""
     broker: BrokerConfig = BrokerConfig()
     planning: PlanningConfig = PlanningConfig()
     policy: PolicyConfig = PolicyConfig()

@@ -86,6 +86,38 @@ def open_engine(url: str, *, synchronous: str = "FULL", repairs: bool = False) -
     return engine
 
 
+def open_existing(url: str) -> Engine:
+    """Return the engine of a database that central has made. Raises StoreError.
+
+    It is not checked, which takes a while where it is large, and nothing is made in it.
+    """
+    name = hidden(url)
+    target = parse_database_url(url)
+    if target.get_backend_name() == "sqlite" and "uri" not in target.query:
+        file = Path(target.database or "")
+        if not file.is_file():
+            raise StoreError(
+                f"database_url = {name!r}: there is no such file: central makes it when it starts"
+            )
+    engine = _make_engine(url, "FULL")
+    try:
+        with reading(engine) as conn:
+            lacking = metadata.tables.keys() - set(inspect(conn).get_table_names())
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        engine.dispose()
+        reason = getattr(error, "orig", None) or error
+        raise StoreError(
+            f"database_url = {name!r}: expected central's database, which can be read: {reason}"
+        ) from error
+    if lacking:
+        engine.dispose()
+        raise StoreError(
+            f"database_url = {name!r}: lacks {', '.join(sorted(lacking)[:5])}: start central of"
+            " this version, it makes them"
+        )
+    return engine
+
+
 def _make_engine(url: str, synchronous: str) -> Engine:
     target = parse_database_url(url)
     if target.get_backend_name() != "sqlite":

@@ -21,6 +21,7 @@ from sim_hardware.plant import Mode
 from stockhelm.benches import BENCHES
 from stockhelm.ending import USAGE, end_with
 from stockhelm.keys_cli import add_keys_commands
+from stockhelm.ledger_cli import add_ledger_commands
 from stockhelm.sim_cli import add_sim_commands
 from wire.site import SiteError
 
@@ -109,7 +110,7 @@ sim_app = _group("sim", "The simulated floor: scenarios, faults, generated sites
 add_sim_commands(sim_app)
 keys_app = _group("keys", "Who may connect: a small CA, certificates, passwords.")
 add_keys_commands(keys_app)
-ledger_app = _group("ledger", "Check and rebuild counts.")
+add_ledger_commands(_group("ledger", "Check, rebuild, correct counts; the stock of any past time."))
 
 
 @app.command()
@@ -329,27 +330,6 @@ def decode(
     files = command.decode_files(images)
     typer.echo(command.as_json(files) if as_json else command.as_text(files))
     raise typer.Exit(1 if any(file.error for file in files) else 0)
-
-
-@ledger_app.command("verify")
-def ledger_verify(config: ConfigFile) -> None:
-    """Compare an edge's counts with its journal, or central's balances with its movements."""
-    from stockhelm.ledger import verify
-
-    with _named(config):
-        said, whole = verify(config)
-    typer.echo(said)
-    raise typer.Exit(0 if whole else 1)
-
-
-@ledger_app.command("rebuild")
-def ledger_rebuild(config: ConfigFile) -> None:
-    """Make counts or balances anew, from journal or movements; the process must not run."""
-    from stockhelm.ledger import rebuild
-
-    with _named(config):
-        said = rebuild(config)
-    typer.echo(said)
 
 
 @app.command()

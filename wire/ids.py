@@ -29,6 +29,7 @@ LOCATION_KINDS: Final = (
     "quarantine",
     "opening",
     "loss",
+    "found",
 )
 _GTIN_LENGTHS: Final = (8, 12, 13, 14)
 

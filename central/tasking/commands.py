@@ -22,6 +22,8 @@ from wire.topics import EDGE_COMMAND
 PAUSE_S_MAX: Final = 60.0
 VALID_S: Final = 120.0
 SENT_PER_ROUND_MAX: Final = 200
+LOOK_S: Final = 1.0
+"""So often it is looked for what another process wrote: nobody tells of that."""
 NONCE_BYTES: Final = 16
 
 
@@ -154,8 +156,8 @@ _NEXT_SENDING: Final = Statement(
 
 
 def next_sending_at_ns(work: Round) -> int:
-    """Return when the next command is sent."""
-    return earliest(work, _NEXT_SENDING)
+    """Return when the next command is sent, or looked for."""
+    return min(earliest(work, _NEXT_SENDING), work.later_ns(LOOK_S))
 
 
 def send_commands(work: Round) -> None:

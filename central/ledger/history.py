@@ -1,0 +1,73 @@
+"""What happened in a bin: every movement with who, why and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, or_, select
+
+from central.ledger.adjust import waiting_adjustments
+from central.tables import movement
+from wire.ids import bin_location
+
+ROWS_MAX: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BinMove:
+    """One movement as the bin sees it."""
+
+    event_id: str
+    gtin: str
+    by_units: int
+    """What it had more afterwards; negative: less. 0 where it went from the bin into the bin."""
+    other_place: str
+    reason: str
+    person_id: str
+    device_id: str
+    task_id: str
+    lot: str
+    observed_at_ns: int
+    committed_at_ns: int
+    """0: the edge has not booked it yet."""
+
+
+def bin_history(
+    conn: Connection, bin_id: str, *, gtin: str | None = None, since_ns: int = 0, limit: int = 100
+) -> list[BinMove]:
+    """Return the bin's latest movements, the newest first, before them what waits to be booked."""
+    place = bin_location(bin_id)
+    m = movement.c
+    wanted = [] if gtin is None else [m.gtin == gtin]
+    rows = conn.execute(
+        select(movement)
+        .where(or_(m.from_place == place, m.to_place == place), m.observed_at_ns >= since_ns)
+        .where(*wanted)
+        .order_by(m.observed_at_ns.desc(), m.id.desc())
+        .limit(min(limit, ROWS_MAX))
+    )
+    waiting = [
+        _seen(move, place, 0)
+        for move in waiting_adjustments(conn, place)
+        if gtin in (None, move.gtin)
+    ]
+    return [*waiting, *(_seen(row, place, row.committed_at_ns) for row in rows)]
+
+
+def _seen(move: Any, place: str, committed_at_ns: int) -> BinMove:
+    """Return a movement (or a row with its columns) as `place` sees it."""
+    came, left = move.to_place == place, move.from_place == place
+    return BinMove(
+        event_id=move.event_id,
+        gtin=move.gtin,
+        by_units=(came - left) * move.units,
+        other_place=move.from_place if came else move.to_place,
+        reason=move.reason,
+        person_id=move.person_id,
+        device_id=move.device_id,
+        task_id=move.task_id,
+        lot=move.lot,
+        observed_at_ns=move.observed_at_ns,
+        committed_at_ns=committed_at_ns,
+    )
