@@ -8,9 +8,8 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from click.testing import Result
 from sqlalchemy import select
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from central import tables as t
 from central.config import TaskingConfig
