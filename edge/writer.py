@@ -138,7 +138,7 @@ class _Facts:
 
     def apply(self, tx: Transaction) -> None:
         """Write each event that is not in the journal yet."""
-        tx.append_all(self._events)
+        tx.append_all(tx.with_lots(self._events))
 
     def committed(self, at_ns: int) -> None:
         """Do nothing: nobody waits for it."""

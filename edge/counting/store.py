@@ -53,6 +53,7 @@ SEQ_MAX: Final = 2**53
 FILE_NAME: Final = "edge.db"
 EVENT_BYTES_MAX: Final = 16 * 1024
 """A batch to central holds one of these at least, whatever else there is to say."""
+LOTS_KEPT_AT: Final = ("bin:", "robot:", "tote:", "container:")
 _DIGITS: Final = re.compile(r"[0-9]{1,16}")
 _event_decoder: msgspec.json.Decoder[StockEvent] = msgspec.json.Decoder(StockEvent)
 _session_decoder = msgspec.json.Decoder(Session)
@@ -329,6 +330,25 @@ class Transaction:
         """Return the units of each lot that the book has at a place."""
         query = "SELECT lot, units FROM lot_counts WHERE place = ? AND gtin = ? AND units > 0"
         return dict(self._conn.execute(query, (place, gtin)).fetchall())
+
+    def with_lots(self, events: Sequence[StockEvent]) -> Sequence[StockEvent]:
+        """Return the events; a movement out of a place that has one lot only names that lot.
+
+        Robots read no labels: without this their moves would leave the lots behind.
+        """
+        if self._conn.execute("SELECT 1 FROM lot_counts LIMIT 1").fetchone() is None:
+            return events
+        return [self._with_lot(e) if isinstance(e, Movement) else e for e in events]
+
+    def _with_lot(self, move: Movement) -> Movement:
+        if move.lot or not move.from_place.startswith(LOTS_KEPT_AT):
+            return move
+        lots = self.lots_at(move.from_place, move.gtin)
+        if len(lots) != 1:
+            return move
+        ((lot, units),) = lots.items()
+        only = units >= max(self.book_units(move.from_place, move.gtin), move.units)
+        return msgspec.structs.replace(move, lot=lot) if only else move
 
     def serials_at(self, place: str, gtin: str) -> int:
         """Return how many units at a place the book knows by their serial numbers."""

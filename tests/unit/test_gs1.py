@@ -162,6 +162,28 @@ def test_anything_else_is_refused_with_its_code(text: str, code: str) -> None:
     assert refused.text
 
 
+def test_labels_of_the_reference_engine_name_lot_day_serial_and_container(data_dir: Path) -> None:
+    found = 0
+    for vector in vectors(data_dir):
+        said = dict(vector["elements"])
+        if not vector["valid"] or vector["kind"] != "bracketed" or "91" in said or "414" in said:
+            continue
+        label = explain_gs1(vector["input"])["label"]
+        if label is None or label["kind"] not in ("article", "container"):
+            continue
+        found += 1
+        if label["kind"] == "container":
+            assert label["sscc"] == said["00"]
+            continue
+        assert (label.get("lot", ""), label.get("serial", "")) == (
+            said.get("10", ""), said.get("21", ""),
+        )  # fmt: skip
+        day = label.get("expires_on", "").replace("-", "")[2:]
+        assert day[:4] == said.get("17", "")[:4]
+        assert day[4:] == said.get("17", "")[4:] or said["17"].endswith("00")
+    assert found > 10
+
+
 def test_the_same_ai_twice_with_other_data_is_refused() -> None:
     assert isinstance(read_elements(f"]C110A{GS}10B"), Refused)
     assert not isinstance(read_elements(f"]C110A{GS}10A"), Refused)

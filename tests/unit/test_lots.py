@@ -101,6 +101,27 @@ def test_an_edge_database_without_lots_gets_their_tables(tmp_path: Path) -> None
     store.close()
 
 
+def test_a_robot_takes_the_only_lot_with_it() -> None:
+    store = open_store(None, edge_id="A", new_epoch=1)
+    robot = {"to_place": "robot:r1", "reason": "robot-pick"}
+    with store.transaction() as tx:
+        tx.append(build.movement(event_id="1", from_place="supplier:S1", to_place="bin:B-01",
+                                 units=5, lot="L1"))  # fmt: skip
+        picked = build.movement(event_id="2", units=3, **robot)
+        more = build.movement(event_id="3", units=9, **robot)
+        assert [e.lot for e in tx.with_lots([picked, more]) if isinstance(e, m.Movement)] == [
+            "L1", "",
+        ]  # fmt: skip
+        tx.append_all(tx.with_lots([picked]))
+        dropped = build.movement(event_id="4", units=3, from_place="robot:r1", to_place="bin:B-02")
+        tx.append_all(tx.with_lots([dropped]))
+        assert tx.lots_at("bin:B-02", build.GTIN) == {"L1": 3}
+        tx.append(build.movement(event_id="5", from_place="supplier:S1", to_place="bin:B-02"))
+        mixed = build.movement(event_id="6", from_place="bin:B-02")
+        assert tx.with_lots([mixed]) == [mixed]
+    assert verify_counts(store.db) == []
+
+
 def test_what_is_alike_at_a_place_is_one_row() -> None:
     assert split("g", 0, {}, {}) == []
     assert split("g", 5, {"L": 2, "M": -1}, {}) == [("g", 2, "L", ""), ("g", 3, "", "")]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.edge_world import MUG, PEN, article_label, bin_label, command_label, task
+from edge.counting.core import Fold
+from edge.counting.verify import verify_counts
+from tests.edge_world import MUG, PEN, EdgeWorld, article_label, bin_label, command_label, task
 from tests.scan_book import ScanBook, container_label, lot_label, order_label, sscc
 from wire.messages import BinCounted, ContainerMoved, Movement, TaskClosed
 
@@ -369,29 +372,52 @@ def test_a_lot_and_a_unit_are_counted_for_themselves() -> None:
 # --- all of it ------------------------------------------------------------------------------------
 
 
+THIRTY_TASKS = (RECEIVE, PUTAWAY, task("pick", 3, from_place="bin:A-02"), REFILL)
+THIRTY = [
+    command_label("RECEIVE"), bin_label("DOCK-1"), lot_label("L1", 5, day="270131"),
+    lot_label("L2", serial="S1"), command_label("DAMAGED"), lot_label("L1", 2),
+    command_label("SHORT"),
+    command_label("PUTAWAY"), bin_label("DOCK-1"), lot_label("L1", 4), bin_label("A-02"),
+    command_label("PICK"), bin_label("A-02"), article_label(units=2), UNDO, article_label(),
+    lot_label("L1", 2),
+    command_label("REFILL"), bin_label("A-01"), article_label(units=5), bin_label("A-03"),
+    command_label("COUNT"), bin_label("A-03"), article_label(units=5),
+    command_label("MOVE"), bin_label("DOCK-1"), lot_label(serial="S1"), container_label(1),
+    container_label(1), bin_label("A-01"),
+    command_label("PACK"), order_label("O1"), article_label(units=3),
+    command_label("RETURN"), order_label("O1"), lot_label("L1"),
+    command_label("QUARANTINE"), bin_label("A-01"), article_label(units=2),
+]  # fmt: skip
+
+
 def test_thirty_scans_of_all_modes_without_a_touch() -> None:
-    book = ScanBook(RECEIVE, PUTAWAY, task("pick", 3, from_place="bin:A-02"), REFILL)
+    book = ScanBook(*THIRTY_TASKS)
     book.put("bin:A-01", 20)
-    texts = [
-        command_label("RECEIVE"), bin_label("DOCK-1"), lot_label("L1", 5, day="270131"),
-        lot_label("L2", serial="S1"), command_label("DAMAGED"), lot_label("L1", 2),
-        command_label("SHORT"),
-        command_label("PUTAWAY"), bin_label("DOCK-1"), lot_label("L1", 4), bin_label("A-02"),
-        command_label("PICK"), bin_label("A-02"), article_label(units=2), UNDO, article_label(),
-        lot_label("L1", 2),
-        command_label("REFILL"), bin_label("A-01"), article_label(units=5), bin_label("A-03"),
-        command_label("COUNT"), bin_label("A-03"), article_label(units=5),
-        command_label("MOVE"), bin_label("DOCK-1"), lot_label(serial="S1"), container_label(1),
-        container_label(1), bin_label("A-01"),
-        command_label("PACK"), order_label("O1"), article_label(units=3),
-        command_label("RETURN"), order_label("O1"), lot_label("L1"),
-        command_label("QUARANTINE"), bin_label("A-01"), article_label(units=2),
-    ]  # fmt: skip
-    assert len(texts) >= 30
-    for number, text in enumerate(texts):
+    assert len(THIRTY) >= 30
+    for number, text in enumerate(THIRTY):
         outcome = book.scan(text)
         assert outcome.ok, (number, text, outcome.text)
     book.check()
     assert (book.units("bin:A-01"), book.serial("S1")) == (14, "bin:A-01")
     assert book.units("customer:O1") == 2
     assert MUG in book.scan(UNDO).text
+
+
+def test_an_edge_answers_the_same_thirty_scans_and_tells_central_of_them(tmp_path: Path) -> None:
+    world = EdgeWorld(tmp_path).start()
+    world.tell_tasks(*THIRTY_TASKS)
+    for text in THIRTY:
+        world.scanner.scan(text)  # faster than the edge commits: several scans in one transaction
+    world.run(3.0)
+    answers = world.scanner.answers
+    assert [a.code for a in answers if not a.ok] == []
+    assert len(answers) == len(THIRTY)
+    assert {a.sound for a in answers} == {"tick", "good", "done"}
+    assert verify_counts(world.agent.store.db) == []
+    told = world.central.events
+    assert {type(event) for event in told} == {Movement, BinCounted, ContainerMoved, TaskClosed}
+    again = Fold().add(told)
+    kept = set(world.agent.store.db.execute("SELECT * FROM lot_counts"))
+    assert kept == {(*key, units) for key, units in again.lot_counts.items()}
+    assert again.serials[MUG, "S1"] == ("bin:A-01", "L2")
+    world.agent.store.close()
