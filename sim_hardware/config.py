@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from runtime.bus import BusOptions, TlsFiles, Will
 from wire.messages import Bin, Name
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -21,12 +22,30 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class SimBroker(Section, frozen=True, kw_only=True):
-    """Where the message broker listens."""
+    """Where the message broker listens. Devices come as themselves, everybody else as `floor`."""
 
     host: str = "127.0.0.1"
-    """Name or address of the broker."""
-    port: Annotated[int, Meta(ge=1, le=65_535)] = 1883
+    """Name or address of the broker; with `tls` one that its certificate names."""
+    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 1883
     """Its port."""
+    tls: TlsFiles = TlsFiles()
+
+    def options(self, name: str, client_id: str, will: Will | None = None) -> BusOptions:
+        """Return how `name` reaches it; `{name}` in the files' names is theirs."""
+        tls = self.tls
+        return BusOptions(
+            client_id=client_id,
+            host=self.host,
+            port=self.port,
+            will=will,
+            tls=TlsFiles(
+                ca=tls.ca,
+                certificate=tls.certificate.replace("{name}", name),
+                key=tls.key.replace("{name}", name),
+            )
+            if tls.ca
+            else None,
+        )
 
 
 class SimScanner(Section, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from runtime.bus import Bus, BusOptions, Incoming
+from runtime.bus import Bus, Incoming
 from runtime.clock import NS_PER_S, Clock
 from runtime.config import ConfigError
 from runtime.lanes import Lane, Timer
@@ -305,13 +305,7 @@ class SimulatedFloor:
 
     def _make_bus(self) -> Bus:
         config = self._config
-        bus = self._runtime.bus(
-            BusOptions(
-                client_id=f"{config.site_id}-floor",
-                host=config.broker.host,
-                port=config.broker.port,
-            )
-        )
+        bus = self._runtime.bus(config.broker.options("floor", f"{config.site_id}-floor"))
         wanted = topics.PERSON_TASKS.any(site=config.site_id)
         bus.subscribe(wanted, self._lane, self._handle_tasks)
         return bus

@@ -136,6 +136,9 @@ def demo(
         typer.Option(help="Keep all files of the run here (default: a folder that goes with it)."),
     ] = None,
     record: RecordTo = None,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Everybody enrolled with a certificate, all over TLS.")
+    ] = False,
 ) -> None:
     """Run one site with simulated devices and the whole product, and show it on a live page."""
     from stockhelm.demo import DemoOptions, run_demo
@@ -150,6 +153,7 @@ def demo(
         report=report,
         directory=directory,
         record=record,
+        tls=tls,
     )
     raise typer.Exit(run_demo(options, Console(highlight=False)))
 

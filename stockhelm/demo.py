@@ -18,7 +18,9 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from runtime.clock import NS_PER_S, Clock, SystemClock
+from runtime.config import load_config
 from stockhelm.broker import BrokerConfig, BrokerError, BrokerProcess, free_port
+from stockhelm.demo_keys import secure
 from stockhelm.demo_report import ReportError, holds, in_short, is_settled, make_report, peek
 from stockhelm.demo_site import DemoSite, Ports, SalesFileError, read_sales, write_demo
 from stockhelm.processes import RESTARTS_MAX, Process, ProcessError, Restart, Supervisor
@@ -49,6 +51,8 @@ class DemoOptions:
     """Where everything is kept; none: a temporary folder that goes with the demo."""
     record: Path | None = None
     """Where edges and central are recorded; none: they are not."""
+    tls: bool = False
+    """Whether everybody is enrolled, and nothing goes without TLS."""
 
 
 class DemoError(Exception):
@@ -160,9 +164,9 @@ class _Demo:
         demo = write_demo(
             self._directory, seed=options.seed, speed=options.speed, ports=ports, sales=sales
         )
-        broker = BrokerProcess(
-            BrokerConfig(directory=str(self._directory / "broker"), port=ports.broker)
-        )
+        if options.tls:
+            secure(demo, self._clock)
+        broker = BrokerProcess(load_config(demo.config("broker"), BrokerConfig))
         self._console.print(f"seed {options.seed}, speed x{options.speed:g}, site {demo.directory}")
         with broker:
             self._console.print(f"broker: {broker.describe()} on 127.0.0.1:{ports.broker}")

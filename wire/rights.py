@@ -26,6 +26,8 @@ class Kind(enum.StrEnum):
     DESK = "desk"
     SHOP = "shop"
     SUPPLIER = "supplier"
+    FLOOR = "floor"
+    """The simulated floor's customers, suppliers, planner and people's lists; for trials alone."""
     BROKER = "broker"
     """The broker's own certificate; it has no topics."""
 
@@ -93,6 +95,8 @@ def _publishes(who: Identity, site: str, interface: str) -> Iterator[str]:
             yield topic.any(site=site, **_own(who, topic))
     if who.kind is Kind.EDGE:  # of what does not speak for itself: serial scanners, cameras
         yield topics.DEVICE_STATUS.any(site=site)
+    if who.kind is Kind.FLOOR:
+        yield from (topic.any(site=site) for topic in _of_floor(publishes=True))
     for name in _VDA_PUBLISH.get(who.kind, ()):
         yield _vda(who, interface, name)
 
@@ -104,10 +108,23 @@ def _subscribes(who: Identity, site: str, interface: str) -> Iterator[str]:
             # What a kind tells its own kind is heard of all of them.
             own = {} if topic.publisher is party else _own(who, topic)
             yield topic.any(site=site, **own)
+    if who.kind is Kind.FLOOR:
+        yield from (topic.any(site=site) for topic in _of_floor(publishes=False))
     if who.person:
         yield topics.PERSON_TASKS.of(site=site, person=who.person)
     for name in _VDA_SUBSCRIBE.get(who.kind, ()):
         yield _vda(who, interface, name)
+
+
+def _of_floor(*, publishes: bool) -> Iterator[Topic]:
+    outside = {Party.SHOP, Party.SUPPLIER, Party.DESK}
+    for topic in topics.TOPICS:
+        if publishes and topic.publisher in outside:
+            yield topic
+        elif not publishes and topic.publisher is Party.CENTRAL and topic is not topics.CHANGED:
+            heard = outside | {Party.PERSON}
+            if heard & set(topic.subscribers):
+                yield topic
 
 
 def _own_topics(kind: Kind) -> Iterator[Topic]:

@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from runtime.bus import BusOptions, Incoming, Will
+from runtime.bus import Incoming, Will
 from runtime.lanes import Lane, Timer
 from runtime.metrics import Metrics
 from runtime.runtime import Runtime
@@ -125,11 +125,10 @@ class Robot:
         }
         self._dark = False
         self._boots = False
-        self._options = BusOptions(
-            client_id=f"{config.site_id}-{row.manufacturer}-{row.serial}",
-            host=config.broker.host,
-            port=config.broker.port,
-            will=Will(
+        self._options = config.broker.options(
+            row.serial,
+            f"{config.site_id}-{row.manufacturer}-{row.serial}",
+            Will(
                 topic=self._topics[CONNECTION],
                 payload=self._voice.connection("CONNECTIONBROKEN"),
             ),

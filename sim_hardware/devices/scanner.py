@@ -310,9 +310,8 @@ class MqttScanner:
 
     def _bus_options(self) -> BusOptions:
         config = self._config
-        return BusOptions(
-            client_id=f"{config.site_id}-{self._own.device_id}",
-            host=config.broker.host,
-            port=config.broker.port,
-            will=Will(topic=self._status_topic, payload=self._status(online=False)),
+        return config.broker.options(
+            self._own.device_id,
+            f"{config.site_id}-{self._own.device_id}",
+            Will(topic=self._status_topic, payload=self._status(online=False)),
         )

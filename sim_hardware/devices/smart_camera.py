@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from runtime.bus import BusOptions
 from runtime.lanes import Lane, Timer
 from runtime.runtime import Runtime
 from sim_hardware.config import SimCamera, SimConfig
@@ -38,11 +37,7 @@ class SmartCamera:
         self.uplink = Uplink(
             runtime,
             lane,
-            BusOptions(
-                client_id=f"{config.site_id}-{own.camera_id}",
-                host=config.broker.host,
-                port=config.broker.port,
-            ),
+            config.broker.options(own.camera_id, f"{config.site_id}-{own.camera_id}"),
         )
         self._lane = lane
         self._view = view

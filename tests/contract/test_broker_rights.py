@@ -35,6 +35,7 @@ EVERYBODY = {
     "desk": Kind.DESK,
     "shop": Kind.SHOP,
     "S1": Kind.SUPPLIER,
+    "floor": Kind.FLOOR,
 }
 """Written by hand, topic by topic: (who may publish, who may hear)."""
 MATRIX: dict[str, tuple[str, str]] = {
@@ -58,16 +59,16 @@ MATRIX: dict[str, tuple[str, str]] = {
     f"{SITE}/edge/B/journal-ack": ("central", ""),
     f"{SITE}/edge/A/command": ("central", "A"),
     f"{SITE}/edge/B/command": ("central", ""),
-    f"{SITE}/person/p1/tasks": ("central", "A scanner-1"),
-    f"{SITE}/person/p2/tasks": ("central", "A"),
-    f"{SITE}/shop/order": ("shop", "central"),
-    f"{SITE}/shop/order-status": ("central", "shop"),
-    f"{SITE}/supplier/S1/order": ("central", "S1"),
-    f"{SITE}/supplier/S2/order": ("central", ""),
-    f"{SITE}/supplier/S1/notice": ("S1", "central"),
-    f"{SITE}/supplier/S2/notice": ("", "central"),
-    f"{SITE}/desk/command": ("desk", "central"),
-    f"{SITE}/desk/result": ("central", "desk"),
+    f"{SITE}/person/p1/tasks": ("central", "A scanner-1 floor"),
+    f"{SITE}/person/p2/tasks": ("central", "A floor"),
+    f"{SITE}/shop/order": ("shop floor", "central"),
+    f"{SITE}/shop/order-status": ("central", "shop floor"),
+    f"{SITE}/supplier/S1/order": ("central", "S1 floor"),
+    f"{SITE}/supplier/S2/order": ("central", "floor"),
+    f"{SITE}/supplier/S1/notice": ("S1 floor", "central"),
+    f"{SITE}/supplier/S2/notice": ("floor", "central"),
+    f"{SITE}/desk/command": ("desk floor", "central"),
+    f"{SITE}/desk/result": ("central", "desk floor"),
     f"{SITE}/central/changed": ("central", "desk"),
     f"{ROBOT}/order": ("central", "robot-1"),
     f"{ROBOT}/instantActions": ("central", "robot-1"),
@@ -105,7 +106,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         broker.enrol("scanner-2", Kind.SCANNER)
         broker.enrol("pass-1", Kind.SCANNER, by="password")
         broker.enrol("pass-2", Kind.SCANNER, by="password")
-        assert broker.process.follow_keys().startswith("let in: A, S1, camera-1, central, desk")
+        assert broker.process.follow_keys().startswith(
+            "let in: A, S1, camera-1, central, desk, floor"
+        )
         yield broker
 
 

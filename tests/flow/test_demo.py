@@ -83,6 +83,16 @@ def _kill_child(parent: int, name: str) -> None:
     found[0].kill()
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(150)
+def test_with_everybody_enrolled_the_loop_closes_over_tls(tmp_path: Path) -> None:
+    report = run_demo(tmp_path, "--seconds", "20", "--tls")
+    assert_books_are_true(report)
+    assert report["tasks_done"].get("pick", 0) > 0
+    logs = "".join(file.read_text() for file in (tmp_path / "logs").glob("*.log"))
+    assert "refused subscriptions" not in logs
+
+
 @pytest.mark.long
 @pytest.mark.timeout(150)
 def test_real_sales_drive_the_same_loop(tmp_path: Path, data_dir: Path) -> None:

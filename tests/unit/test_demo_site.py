@@ -10,9 +10,12 @@ import pytest
 from central.config import CentralConfig, DeskConfig
 from central.tasking.floor import make_floor
 from edge.config import EdgeConfig
+from runtime.clock import SystemClock
 from runtime.config import load_config
+from runtime.mqtt import tls_context
 from sim_hardware.config import SimConfig
 from stockhelm.broker import BrokerConfig
+from stockhelm.demo_keys import secure
 from stockhelm.demo_site import GUEST, GUEST_SCANNER, DemoSite, Ports, write_demo
 
 
@@ -31,6 +34,27 @@ def test_every_process_finds_its_file_and_the_same_broker(demo: DemoSite) -> Non
     ports |= {load_config(demo.config("desk"), DeskConfig).broker.port}
     ports |= {load_config(demo.config("sim"), SimConfig).broker.port}
     assert ports == {broker.port}
+
+
+def test_everybody_can_be_enrolled_and_finds_their_certificate(demo: DemoSite) -> None:
+    ring = secure(demo, SystemClock())
+    assert load_config(demo.config("broker"), BrokerConfig).keys == str(ring.folder)
+    edges = [load_config(demo.config(f"edge-{e}"), EdgeConfig) for e in demo.edges]
+    sim = load_config(demo.config("sim"), SimConfig)
+    links = [
+        load_config(demo.config("central"), CentralConfig).broker.tls,
+        load_config(demo.config("desk"), DeskConfig).broker.tls,
+        *(edge.broker.tls for edge in edges),
+    ]
+    devices = ["floor", *(robot.serial for robot in demo.site.robots)]
+    devices += [row.device_id for edge in edges for row in edge.scanners if not row.path]
+    devices += [row.camera_id for edge in edges for row in edge.smart_cameras]
+    assert GUEST_SCANNER in devices
+    options = [sim.broker.options(name, "any").tls for name in devices]
+    for files in (*links, *options):
+        assert files is not None
+        tls_context(files)
+    assert len(ring.valid()) == len(links) + len(devices) + 1  # and the broker
 
 
 def test_the_guest_has_a_scanner_that_nobody_simulated_holds(demo: DemoSite) -> None:
