@@ -9,7 +9,7 @@ from sqlalchemy.exc import ArgumentError
 
 from runtime.store import StoreError
 
-BACKENDS: Final = ("sqlite", "postgresql")
+DRIVERS: Final = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
 EXPECTED: Final = "expected sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
 
 
@@ -22,15 +22,16 @@ def parse_database_url(url: str) -> URL:
         found = make_url(url)
         if found.drivername == "postgresql":
             found = found.set(drivername="postgresql+psycopg")
-        if found.get_backend_name() not in BACKENDS or "\0" in url:
+        if found.drivername not in DRIVERS or "\0" in url:
             raise StoreError(f"database_url = {hidden(url)!r}: {EXPECTED}")
         found.get_dialect().import_dbapi()
     except (ArgumentError, ValueError) as error:
         raise StoreError(f"database_url = {hidden(url)!r}: {EXPECTED}") from error
     except ImportError as error:
+        why = "is not installed" if error.name else f"cannot be loaded ({error})"
         raise StoreError(
-            f"database_url = {hidden(url)!r}: expected the Python package {error.name}, which is"
-            " not installed: `pip install 'stockhelm[postgres]'` brings it"
+            f"database_url = {hidden(url)!r}: expected the Python package psycopg, which {why}:"
+            " `pip install 'stockhelm[postgres]'` brings it"
         ) from error
     return found
 

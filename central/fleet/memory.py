@@ -11,7 +11,9 @@ from sqlalchemy import Connection, Engine, RowMapping, create_engine, delete, ev
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
+from central.database_url import parse_database_url
 from central.fleet.jobs import TransportJob
+from central.postgres import server_engine
 from central.store import insert_new, upsert
 from central.tables import job_end, metadata, robot_order
 
@@ -172,8 +174,9 @@ def _to_row(memory: Memory) -> dict[str, str | int]:
 
 
 def _engine(url: str) -> Engine:
-    if not url.startswith("sqlite"):
-        return create_engine(url)
+    target = parse_database_url(url)
+    if target.get_backend_name() != "sqlite":
+        return server_engine(target)
     # Made on the main thread, used on the fleet's lane: one after the other, never together.
     engine = create_engine(url, connect_args={"check_same_thread": False}, poolclass=StaticPool)
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 
+from central.fleet.memory import JobEnd, Memory, OrderMemory
 from central.ledger import asof
 from central.ledger.asof import rebuild_marks, stock_as_of
 from central.ledger.core import balance_changes
@@ -19,9 +20,20 @@ from central.ledger.reservations import available_units, cut_to_balance, release
 from central.ledger.verify import rebuild_balances, verify_ledger
 from central.postgres import COPY_ROWS_MIN
 from central.store import _make_engine, insert_returning, next_numbers, open_engine, reading, upsert
-from central.tables import ODD_NS, balance, counter, movement, observation, reservation, task
+from central.tables import (
+    ODD_NS,
+    balance,
+    counter,
+    lot_balance,
+    movement,
+    observation,
+    reservation,
+    serial_place,
+    task,
+)
 from tests.build import GTIN
 from tests.build import movement as a_move
+from tests.unit.test_lots import EVENTS
 from wire import messages as m
 
 PLACE = "bin:B-01"
@@ -363,6 +375,41 @@ def test_rows_are_added_to_or_replaced_whichever_way_they_go(engine: Engine, cou
     assert found == {f"n{n}": n if n < 2 else 2 * n for n in range(count)}
     assert {table for table, _ in told} == {"counter"}
     assert ("counter", count) in told
+
+
+def test_lots_serials_and_containers_follow_and_are_made_anew(engine: Engine) -> None:
+    apply(engine, batch(1, *EVENTS))
+    assert verify_ledger(engine).balanced
+    with engine.begin() as conn:
+        for table in (lot_balance, serial_place):
+            before = {tuple(row) for row in conn.execute(select(table)) if row[-1]}
+            assert before
+            conn.execute(delete(table))
+            rebuild_balances(conn)
+            assert {tuple(row) for row in conn.execute(select(table)) if row[-1]} == before
+    assert verify_ledger(engine).balanced
+
+
+def test_what_the_fleet_must_remember_comes_back(url: str, engine: Engine) -> None:
+    robots = [
+        Memory(robot_id=f"acme/r{n}", order_id="o", sent_at_ns=2**62 + n) for n in range(MANY)
+    ]
+    ends = [
+        JobEnd(
+            job_id=f"j{n}", robot_id="acme/r1", event="done", stops_done=2, detail="",
+            ended_at_ns=n,
+        )
+        for n in range(3)
+    ]  # fmt: skip
+    for rows, told in ((robots, ends), (robots[:1], ends[:1])):
+        memory = OrderMemory(url)
+        memory.save(rows, told)
+        memory.close()
+    memory = OrderMemory(url)
+    assert memory.load() == {row.robot_id: row for row in robots}
+    memory.forget_ends(2)
+    assert (memory.end_of("j1"), memory.end_of("j2")) == (None, ends[2])
+    memory.close()
 
 
 # --- the stock at a past time --------------------------------------------------------------------

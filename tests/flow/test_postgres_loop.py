@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from central import tables as t
-from central.config import PlanningConfig, PolicyConfig
+from central.agent import build_central
+from central.config import CentralConfig, PlanningConfig, PolicyConfig
 from central.desk.books import Books
 from central.desk.queries import Queries
 from central.desk.site import Names
@@ -17,7 +18,8 @@ from central.ledger.verify import verify_ledger
 from central.planning import Planning
 from central.rules import rules_of, write_rules
 from central.tasking.floor import make_floor
-from tests.central_world import CUP, PEN, CentralWorld
+from runtime.metrics import Metrics
+from tests.central_world import CUP, PEN, SITE, TEXTS, CentralWorld, Edge, Shared
 
 REVIEW_S = 5.0
 
@@ -119,3 +121,30 @@ def check_desk(world: CentralWorld) -> None:
         assert queries.page_events(conn)
         assert queries.page_rules(conn)
     books.close()
+
+
+def test_the_whole_of_central_starts_on_postgresql_and_goes_on_where_it_was(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    """Lanes and fleet as the process has them."""
+    for name, text in TEXTS.items():
+        (tmp_path / name).write_text(text)
+    config = CentralConfig(
+        site_id=SITE, site_dir=str(tmp_path), data_dir=str(tmp_path), database_url=postgres_url
+    )
+    shared = Shared()
+    edges = [Edge(shared, edge_id) for edge_id in ("A", "B")]
+    for edge in edges:
+        edge.open_stock()
+    for _ in range(2):
+        metrics = Metrics()
+        agent = build_central(shared.rt, metrics, config)
+        agent.start()
+        edges[0].move(PEN, 1, "bin:A-01", "bin:A-02")
+        assert shared.rt.run_until(lambda: all(e.acked == len(e.rows) for e in edges), 10.0)
+        shared.rt.run_for(70.0)
+        assert metrics.snapshot().counters["plans_made"] >= 1
+        assert verify_ledger(agent.engine).balanced
+        agent.stop()
+        shared.rt.run_for(1.0)  # the fleet closes what it keeps on its own lane
+        agent.engine.dispose()

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,7 @@ def test_an_edges_database_in_a_folder_that_is_a_file_is_refused(tmp_path: Path)
     [
         ("foodb://x", "database_url = 'foodb://x': expected sqlite:///FILE or postgresql"),
         ("mysql://u@h/n", "database_url = 'mysql://u@h/n': expected sqlite:///FILE or postgresql"),
+        ("postgresql+psycopg2://u@h/n", "psycopg2://u@h/n': expected sqlite:///FILE or postgresql"),
         ("postgresql://h:port/n", "expected sqlite:///FILE or postgresql"),
         ("sqlite:///{folder}", "expected a database that central can read and write: unable to"),
         ("sqlite:///{folder}/file/x.db", "/file/x.db: expected a folder that can be made"),
@@ -242,8 +244,19 @@ def test_a_missing_driver_is_named_and_no_password_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)  # as where it is not installed
+    for url in ("postgresql+psycopg://stock:secret@db/books", "postgresql://stock:secret@db/books"):
+        with pytest.raises(StoreError) as caught:
+            open_engine(url)
+        assert str(caught.value) == (
+            f"database_url = {url.replace('secret', '***')!r}: expected the Python package psycopg,"
+            " which is not installed: `pip install 'stockhelm[postgres]'` brings it"
+        )
+
+
+@pytest.mark.skipif(find_spec("psycopg") is None, reason="psycopg (extra `postgres`) is absent")
+def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
-        open_engine("postgresql+psycopg://stock:secret@db/books")
-    assert "'postgresql+psycopg://stock:***@db/books': expected the Python package psycopg" in (
-        str(caught.value)
-    )
+        open_engine(f"postgresql://stock:secret@/books?host={tmp_path}/none")
+    assert "postgresql://stock:***@/books?host=" in str(caught.value)
+    assert "expected a database that central can read and write: " in str(caught.value)
+    assert "No such file or directory" in str(caught.value)
