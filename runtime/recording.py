@@ -276,7 +276,7 @@ class Recording:
     def _decode(self, decoder: msgspec.msgpack.Decoder[T], offset: int, payload: bytes) -> T:
         try:
             return decoder.decode(payload)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RecordingError(
                 f"{self.path}: offset {offset}: expected a record of this version: {error}"
             ) from error

@@ -12,19 +12,14 @@ import msgspec
 import pytest
 
 from runtime.bus import BusOptions, Incoming, topic_matches
-from runtime.config import load_config
-from runtime.memory_bus import MemoryBroker
-from runtime.metrics import Metrics
-from runtime.virtual import VirtualRuntime
-from sim_hardware.config import SimConfig
-from sim_hardware.floor import build_floor
-from stockhelm.demo_site import Ports, write_demo
-from stockhelm.sim_plant_virtual import VirtualPlant
+from stockhelm.demo_site import SITE_ID, Shape
+from tests.faulty_site import FaultySite
 from wire import topics
 from wire.vda5050 import messages as v
 from wire.vda5050 import topics as vda
 
-PORTS: Final = Ports(broker=1883, desk=8000, pictures=8001)
+ROGUE: Final = "rogue"
+OURSELVES: Final = (ROGUE, "listener")
 VDA_KINDS: Final[dict[str, Any]] = {
     vda.ORDER: v.Order,
     vda.INSTANT_ACTIONS: v.InstantActions,
@@ -46,24 +41,17 @@ class Subscribed:
     kinds: tuple[Any, ...]
 
 
-class BadInputSite:
+class BadInputSite(FaultySite):
     """Edges, central, desk and every simulated device of the demo, on one broker."""
 
     def __init__(self, directory: Path, seed: int = 3) -> None:
-        self.demo = write_demo(directory, seed=seed, speed=4.0, ports=PORTS, sales=None)
-        self.runtime = VirtualRuntime(seed)
-        self.plant = VirtualPlant(self.runtime, self.demo, seed, "mem", has_desk=True)
-        self.plant.start_all()
-        config = load_config(self.demo.config("sim"), SimConfig)
-        self.sim_metrics = Metrics()
-        around = VirtualRuntime(seed, shared=self.runtime)
-        self.floor = build_floor(around, config, self.sim_metrics)
-        self.floor.start()
-        self.rogue = self.runtime.bus(BusOptions(client_id="rogue"))
+        shape = Shape(smart_cameras=1, drones=1)
+        super().__init__(directory, seed, (), shape=shape, has_desk=True)
         self._listens = False
         self.heard: dict[str, deque[bytes]] = {}
         """The last real messages of each topic."""
-        self.rogue.subscribe("#", self.runtime.lane("rogue"), self._hear)
+        self.rogue = self.runtime.bus(BusOptions(client_id=ROGUE))
+        self.rogue.subscribe("#", self.runtime.lane(ROGUE), self._hear)
         self.rogue.start()
 
     def _hear(self, batch: list[Incoming]) -> None:
@@ -87,18 +75,23 @@ class BadInputSite:
             for payload in payloads
         ]
 
-    @property
-    def broker(self) -> MemoryBroker:
-        return self.runtime.broker
-
     def subscriptions(self) -> list[Subscribed]:
         """Return every subscription that somebody has at the broker now."""
         return [
             Subscribed(client, topic_filter, kinds_of(topic_filter))
-            for client, session in sorted(self.broker._sessions.items())
+            for client, session in sorted(self.runtime.broker._sessions.items())
             for topic_filter in session.filters
-            if client != "rogue"
+            if client not in OURSELVES
         ]
+
+    def topics_of(self, topic_filter: str) -> list[str]:
+        """Return topics that match: those of devices that there are, and a stranger's."""
+        if "+" not in topic_filter:
+            return [topic_filter]
+        known = {*self.heard, *(one.topic_filter for one in self.subscriptions())}
+        known = {topic for topic in known if "+" not in topic}
+        found = [topic for topic in sorted(known) if topic_matches(topic_filter, topic)]
+        return [*found[:2], topic_filter.replace("+", STRANGER)]
 
     def say(self, topic: str, payloads: Iterable[bytes], pause_s: float = 0.0) -> None:
         """Publish; where anything but an answer comes of one, fail with a line that shows it."""
@@ -111,24 +104,26 @@ class BadInputSite:
                     f"{type(error).__name__}: {error}; on {topic!r} came {payload[:3_000]!r}"
                 ) from error
 
-    def counted(self, name: str = "wire_refused") -> Counter[str]:
-        """Return per process how often something was counted under `name`, whatever its label."""
+    def process_of(self, client: str) -> str:
+        """Return the name of the process that a client of the broker belongs to."""
+        for process in self.plant.processes:
+            if client.startswith(process.replace(" ", f"-{SITE_ID}-")):
+                return process
+        return "sim"
+
+    def counted(self, *names: str) -> Counter[str]:
+        """Return per process how often something was counted under these, whatever the label."""
         everybody = {**self.plant.metrics, "sim": self.sim_metrics}
         return Counter(
             {
                 process: sum(
                     count
                     for key, count in metrics.snapshot().counters.items()
-                    if key.partition("{")[0] == name
+                    if key.partition("{")[0] in names
                 )
                 for process, metrics in everybody.items()
             }
         )
-
-    def close(self) -> None:
-        self.floor.stop()
-        self.plant.stop()
-        self.runtime.close()
 
 
 def kinds_of(topic_filter: str) -> tuple[Any, ...]:
@@ -140,11 +135,3 @@ def kinds_of(topic_filter: str) -> tuple[Any, ...]:
     if topic_matches("+/v2/+/+/+", topic_filter) and name in VDA_KINDS:
         return (VDA_KINDS[name],)
     pytest.fail(f"{topic_filter!r} is in no table: say here what comes by it")
-
-
-def topics_of(topic_filter: str, known: Iterable[str]) -> list[str]:
-    """Return topics that match: those of devices that there are, and a stranger's."""
-    if "+" not in topic_filter:
-        return [topic_filter]
-    found = [topic for topic in known if topic_matches(topic_filter, topic)]
-    return [*found[:2], topic_filter.replace("+", STRANGER)]

@@ -18,12 +18,12 @@ from sim_hardware.config import SimConfig
 from sim_hardware.faults.kinds import KINDS, Stage, begin_fault
 from sim_hardware.faults.targets import NAMES
 from sim_hardware.floor import SimulatedFloor, Truth, build_floor
-from stockhelm.demo_site import DemoSite, Ports, write_demo
+from stockhelm.demo_site import SHAPE, DemoSite, Ports, Shape, write_demo
 from stockhelm.sim_books import SiteBooks
 from stockhelm.sim_plant_virtual import VirtualPlant
 from stockhelm.sim_settle import settle
 from wire import topics
-from wire.codec import decode
+from wire.codec import WireError, decode
 from wire.messages import ScanFeedback
 
 PORTS: Final = Ports(broker=1883, desk=8000, pictures=8001)
@@ -46,10 +46,20 @@ class Trouble:
 class FaultySite:
     """A demo site, its processes and its floor."""
 
-    def __init__(self, directory: Path, seed: int, troubles: tuple[Trouble, ...]) -> None:
-        self.demo: DemoSite = write_demo(directory, seed=seed, speed=4.0, ports=PORTS, sales=None)
+    def __init__(
+        self,
+        directory: Path,
+        seed: int,
+        troubles: tuple[Trouble, ...],
+        *,
+        shape: Shape = SHAPE,
+        has_desk: bool = False,
+    ) -> None:
+        self.demo: DemoSite = write_demo(
+            directory, seed=seed, speed=4.0, ports=PORTS, sales=None, shape=shape
+        )
         self.runtime = VirtualRuntime(seed)
-        self.plant = VirtualPlant(self.runtime, self.demo, seed, "mem")
+        self.plant = VirtualPlant(self.runtime, self.demo, seed, "mem", has_desk=has_desk)
         self.books = SiteBooks(self.demo)
         self.good: set[tuple[str, int, int]] = set()
         """(device, boot epoch, sequence) of every good answer that was on the wire."""
@@ -57,7 +67,8 @@ class FaultySite:
         self.plant.start_all()
         self.config = load_config(self.demo.config("sim"), SimConfig)
         around = VirtualRuntime(seed, shared=self.runtime)
-        self.floor: SimulatedFloor = build_floor(around, self.config, Metrics())
+        self.sim_metrics = Metrics()
+        self.floor: SimulatedFloor = build_floor(around, self.config, self.sim_metrics)
 
         def chance(name: str) -> Random:
             return stream(seed, name)
@@ -119,7 +130,10 @@ class FaultySite:
 
         def hear(batch: list[Incoming]) -> None:
             for incoming in batch:
-                feedback = decode(incoming.payload, ScanFeedback)
+                try:
+                    feedback = decode(incoming.payload, ScanFeedback)
+                except WireError:
+                    continue  # somebody said rubbish there
                 if feedback.ok:
                     self.good.add((feedback.device_id, feedback.boot_epoch, feedback.seq))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -22,7 +23,7 @@ from edge.scanning.gs1 import explain_gs1, read_bracketed, read_elements, read_l
 from firmware_bridge.drones.mavlink import MavlinkCodec
 from runtime.config import ConfigError, load_config, parse_config
 from runtime.metrics import LABELS_MAX, Metrics
-from runtime.recording import Header, Recording, RecordingError, RecordingFile
+from runtime.recording import FRAME_HEAD, MAGIC, Header, Recording, RecordingError, RecordingFile
 from runtime.recording import Messages as MessagesRecord
 from sim_hardware.config import SimConfig
 from sim_hardware.scenarios.model import ScenarioError
@@ -238,6 +239,14 @@ def test_a_damaged_recording_is_read_as_far_as_it_goes(tmp_path: Path, chance: R
         data = bend_bytes(whole, chance)
         bad.write_bytes(data)
         attempt(RecordingError, read_recording, bad, given=data)
+
+
+def test_a_recording_with_a_text_that_is_none_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "bad.rec"
+    for payload in (b"\x8a\xa4kind\xa4\xffdge", b"\x8a\xa4\xffind", b"\x91" * 5_000):
+        file.write_bytes(MAGIC + FRAME_HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
+        with pytest.raises(RecordingError, match="expected a record of this version"):
+            Recording(file)
 
 
 def test_any_bytes_of_a_drone_are_counted_and_nothing_is_kept(chance: Random) -> None:
