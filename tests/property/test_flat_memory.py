@@ -1,0 +1,155 @@
+"""Bad messages without end: what a process keeps of them has limits, and they hold.
+
+Everything that holds many things in the memory of this process is counted before and after. What
+grew with the number of messages is a leak, unless a limit is stated for it here, and kept.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import msgspec
+import pytest
+
+from central.desk.floor import DEVICES_MAX, ROBOTS_MAX
+from central.fleet.service import STRANGERS_MAX
+from edge.commands import HANDLED_MAX
+from edge.missions import RESULTS_KEPT_MAX
+from edge.robot_moves import IDS_REMEMBERED_MAX
+from edge.scanning.strangers import EDGES_MAX, NAMED_MAX
+from runtime.metrics import LABELS_MAX, SAMPLES_MAX
+from runtime.topic_tree import TOPICS_REMEMBERED_MAX
+from tests.bad_input import bend, bent_payloads, valid_values
+from tests.bad_input_site import BadInputSite, Subscribed
+from tests.property.test_bad_topics import different
+from wire.messages import CustomerOrder
+from wire.vda5050.messages import Order
+
+LOOKED_AT_MIN: Final = 20
+FEW: Final = 100
+MANY: Final = 20_000
+PER_STEP: Final = 100
+SHORT_BYTES_MAX: Final = 8_000
+STATED: Final = {
+    "Commands._handled": HANDLED_MAX,
+    "Fleet._strangers": STRANGERS_MAX,
+    "Floor._devices": DEVICES_MAX,
+    "Floor._robots": ROBOTS_MAX,
+    "MissionService._results": RESULTS_KEPT_MAX,
+    "Metrics._counters": 20 * LABELS_MAX,
+    "Metrics._samples": SAMPLES_MAX,
+    "RobotMoves._handed_over": IDS_REMEMBERED_MAX,
+    "Strangers._devices": EDGES_MAX,
+    "Strangers._named": NAMED_MAX,
+    "TopicTree._found": TOPICS_REMEMBERED_MAX,
+}
+"""What may hold many things, and how many at most."""
+IN_MESSAGES: Final = ("RobotState", "State", "Order")
+"""The newest message of each robot is kept; 64 KiB bound it."""
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[BadInputSite]:
+    site = BadInputSite(tmp_path)
+    yield site
+    site.close()
+
+
+def renamed(value: Any, number: int) -> Any:
+    """Return a message with names that nobody ever had: `..._id` and what is like it."""
+    if isinstance(value, dict):
+        return {
+            key: f"N-{number}"
+            if key.lower().endswith("id") and isinstance(item, str)
+            else renamed(item, number)
+            for key, item in value.items()
+        }
+    return [renamed(item, number) for item in value] if isinstance(value, list) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What is said on one topic."""
+
+    topic_filter: str
+    real: list[Any]
+    rubbish: list[bytes]
+    is_work: bool
+    """Under a new name it is an order as good as any: it would be worked on."""
+
+
+def prepared(site: BadInputSite, one: Subscribed, chance: Random) -> Prepared:
+    """Return what is said to one subscription: made before anything is counted."""
+    drawn = [value for kind in one.kinds for value in valid_values(kind, 8)]
+    values = [msgspec.json.decode(msgspec.json.encode(value)) for value in drawn]
+    rubbish = [payload for kind in one.kinds for payload in bent_payloads(kind, 60, chance)]
+    rubbish = [payload for payload in rubbish if len(payload) < SHORT_BYTES_MAX]
+    real = site.real(one.kinds) or values
+    return Prepared(one.topic_filter, real, rubbish, one.kinds[0] in (CustomerOrder, Order))
+
+
+def flood(site: BadInputSite, floods: list[Prepared], numbers: range, chance: Random) -> None:
+    """Say so many bad messages on every topic: no messages at all, bent ones, and strangers'."""
+    for one in floods:
+        for n in numbers:
+            if n % 5 == 0 and not one.is_work:
+                payload = msgspec.json.encode(renamed(chance.choice(one.real), n))
+            elif n % 5 == 1:
+                payload = bend(chance.choice(one.real), chance)
+            else:
+                payload = chance.choice(one.rubbish)
+            site.rogue.publish(one.topic_filter.replace("+", f"s-{n}"), payload)
+            if n % PER_STEP == 0:
+                site.runtime.run_for(0.0)
+        site.runtime.run_for(0.5)
+
+
+def census() -> dict[int, tuple[Any, int]]:
+    """Return everything in memory that holds many things, with how many."""
+    gc.collect()
+    kinds = (dict, list, set, deque)
+    return {
+        id(found): (found, len(found))
+        for found in gc.get_objects()
+        if isinstance(found, kinds) and len(found) >= LOOKED_AT_MIN
+    }
+
+
+def held_by(container: Any, depth: int = 2) -> str:
+    """Return `Class.attribute` of what holds a container, or the container that it lies in."""
+    for holder in gc.get_referrers(container):
+        if isinstance(holder, dict | list) and depth:
+            found = held_by(holder, depth - 1)
+            if "." in found:
+                return found
+        names = [*getattr(holder, "__dict__", ()), *getattr(type(holder), "__slots__", ())]
+        for name in names:
+            if getattr(holder, name, None) is container:
+                return f"{type(holder).__name__}.{name}"
+    return f"{type(container).__name__} {list(container)[:2]!r}"[:300]
+
+
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.soak)])
+def test_what_is_kept_of_bad_messages_is_bounded(site: BadInputSite, count: int) -> None:
+    chance = Random(1)
+    site.warm_up(6.0)
+    floods = [prepared(site, one, chance) for one in different(site.subscriptions())]
+    flood(site, floods, range(count), chance)
+    before = census()  # kept: nothing new gets the number of something that is gone
+    flood(site, floods, range(count, 2 * count), chance)
+    over: list[str] = []
+    for key, (found, size) in census().items():
+        size_before = before[key][1] if key in before else 0
+        if size - size_before >= count // 4 and found is not before:
+            name = held_by(found)
+            is_kept = key in before or "." in name
+            if is_kept and size > STATED.get(name, 0) and not name.startswith(IN_MESSAGES):
+                over.append(f"{name}: {size_before}, then {size}")
+    assert over == []
