@@ -293,7 +293,11 @@ class Keeper:
         now_ns = self._clock.now_ns()
         metrics = self._metrics
         metrics.count("events_applied", by=len(applied.events))
-        for name, count in (("events_repeated", applied.duplicates), ("gaps", applied.gaps)):
+        for name, count in (
+            ("events_repeated", applied.duplicates),
+            ("gaps", applied.gaps),
+            ("reservations_cut", len(applied.cut_tasks)),
+        ):
             if count:
                 metrics.count(name, by=count)
         for item in applied.events:

@@ -113,6 +113,8 @@ def add_proposal(work: Round, item: Proposal) -> str:
     }
     _ADD.run(work.conn, row)
     work.count("proposals", item.kind)
+    if not (item.reason and item.numbers):
+        work.count("proposals_unexplained", item.kind)
     allowed = policy_reason(work, item)
     if allowed:
         found = find_proposal(work, proposal_id)
