@@ -311,8 +311,13 @@ class Keeper:
             self._change(lambda work: take_orders(work, orders))
 
     def _on_notices(self, messages: list[Incoming]) -> None:
-        for _, notice in self._decoded(messages, SupplierNotice):
-            self._change(partial(take_notice, notice=notice))
+        for topic, notice in self._decoded(messages, SupplierNotice):
+            parts = topics.SUPPLIER_NOTICE.parts(topic) or {}
+            if parts.get("supplier") == notice.supplier_id:
+                self._change(partial(take_notice, notice=notice))
+            else:
+                why = f"a notice of supplier {notice.supplier_id} on it"
+                self._refuse("SupplierNotice", topic, why)
 
     def _on_decisions(self, messages: list[Incoming]) -> None:
         for _, command in self._decoded(messages, DecideProposal):

@@ -26,6 +26,7 @@ from runtime.errors import StartError
 from runtime.service import notify
 from stockhelm.broker_guard import Door, Guard
 from stockhelm.dies_with_parent import with_parent
+from stockhelm.keyring import KeysError
 from wire.messages import PAYLOAD_BYTES_MAX, Name
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class BrokerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=directory,  # where its control socket is
+                cwd=directory if self._guard else None,  # where its control socket is
                 start_new_session=True,  # Ctrl-C is for the supervisor, which ends us last
             )
         try:
@@ -385,6 +386,8 @@ def run_broker(config: BrokerConfig) -> int:
                 return 1
             try:
                 told = broker.follow_keys()
+            except KeysError as error:
+                told = f"{error}; going on with who was enrolled before"
             except StartError as error:
                 told = f"{error}; starting it again with all that is enrolled"
                 broker.stop()

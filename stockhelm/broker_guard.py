@@ -82,14 +82,13 @@ class Guard:
         SIGHUP. The plugin then disconnects who is taken away, so that they cannot come again.
         """
         assert self._controller is not None
-        seen = self._stamp()
+        self._seen = self._stamp()
         before, self._rules = self._rules, self._rules_now()
         self._write_passwords()
         os.kill(pid, signal.SIGHUP)
         commands = self._rules.commands_from(before)
         if commands:
             self._controller.tell(commands)
-        self._seen = seen
         came = self._rules.names - before.names
         gone = before.names - self._rules.names
         parts = [f"let in: {', '.join(sorted(came))}"] if came else []
@@ -151,7 +150,10 @@ class Guard:
         _write_private(self._directory / "passwords", text.encode())
 
     def _stamp(self) -> tuple[int, int]:
-        found = self._keys.registry_file.stat()
+        try:
+            found = self._keys.registry_file.stat()
+        except OSError:  # gone for a moment, or for good: who is enrolled stays so
+            return self._seen
         return (found.st_mtime_ns, found.st_ino)
 
 

@@ -250,7 +250,12 @@ class Floor:
             except WireError as error:
                 self._refuse(message, "status", str(error))
                 continue
-            kind = "edge" if topics.EDGE_STATUS.parts(message.topic) else "device"
+            edge = topics.EDGE_STATUS.parts(message.topic)
+            kind = "edge" if edge else "device"
+            whose = (edge or topics.DEVICE_STATUS.parts(message.topic) or {}).get(kind)
+            if whose != said.device_id:
+                self._refuse(message, "status", f"a status of {said.device_id} on {whose}'s topic")
+                continue
             if len(self._devices) < DEVICES_MAX or (kind, said.device_id) in self._devices:
                 self._devices[kind, said.device_id] = said
 

@@ -20,6 +20,7 @@ from runtime.metrics import Metrics
 from wire.codec import WireError, decode
 from wire.messages import BinLook, BinSighted, CameraLook
 from wire.site import Site
+from wire.topics import CAMERA_LOOK
 
 NEVER: Final = (-1, 0)
 WATCH_S: Final = 1.0
@@ -86,6 +87,10 @@ class Looks:
             except WireError as error:
                 self._metrics.count("wire_refused", "CameraLook")
                 log.warning("a camera's look was refused", topic=message.topic, reason=str(error))
+                continue
+            if (CAMERA_LOOK.parts(message.topic) or {}).get("device") != look.device_id:
+                self._metrics.count("vision_ignored", "foreign_camera")
+                log.warning("a look on another camera's topic", topic=message.topic)
                 continue
             told += self._sightings(look, message.received_at_ns)
         if told:
