@@ -382,7 +382,7 @@ class PersonTask(msgspec.Struct, frozen=True, kw_only=True):
     done_units: Count = 0
     """Already in the ledger when this was said: an edge that has booked more knows of it."""
     lot: Lot = ""
-    """The lot that is asked for; empty: any."""
+    """The lot to take while it is there and not over; empty: any."""
 
 
 class EndedTask(msgspec.Struct, frozen=True, kw_only=True):

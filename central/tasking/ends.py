@@ -16,6 +16,7 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    literal_column,
     select,
     update,
 )
@@ -73,6 +74,8 @@ def _handed_on(*conditions: ColumnElement[bool]) -> Select[Any]:
             task_end.c.person_id, task_end.c.at_ns, task.c.task_id, task.c.kind, task.c.gtin,
             task.c.units, task.c.moved_units, task.c.from_place, task.c.to_place, task.c.order_id,
             task.c.due_at_ns,
+            # Whatever lot is in somebody's hands already is counted.
+            literal_column("''").label("lot"),
         )
         .join(task, task.c.task_id == task_end.c.task_id)
         .where(task_end.c.end == HANDED_ON, task.c.status.in_(OPEN_STATUSES), *conditions)

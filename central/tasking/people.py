@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 
 from central.ledger.reservations import OPEN_STATUSES
 from central.statement import Row
-from central.tables import task
+from central.tables import lot, lot_balance, task
 from central.tasking.ends import HandedOn, ended_of, note_handed_on
 from central.tasking.news import Narrowed
 from central.tasking.round import Round, change_task, end_task
@@ -184,12 +184,31 @@ class PeopleBoard:
         return note
 
 
+_FIRST_TO_EXPIRE: Final = func.coalesce(
+    select(lot_balance.c.lot)
+    .join(lot, and_(lot.c.gtin == lot_balance.c.gtin, lot.c.lot == lot_balance.c.lot))
+    .where(
+        lot_balance.c.place == task.c.from_place,
+        lot_balance.c.gtin == task.c.gtin,
+        lot_balance.c.units > 0,
+        task.c.kind.in_(("pick", "refill")),
+    )
+    .order_by(lot.c.expires_on, lot_balance.c.lot)
+    .limit(1)
+    .correlate(task)
+    .scalar_subquery(),
+    "",
+)
+"""The lot with the earliest last day where the goods are taken from; empty: none has one."""
+
+
 def _open_tasks(*conditions: ColumnElement[bool]) -> Select[Any]:
     return (
         select(
             task.c.task_id, task.c.kind, task.c.gtin, task.c.units, task.c.moved_units,
             task.c.from_place, task.c.to_place, task.c.order_id, task.c.due_at_ns,
             task.c.worker_id, task.c.status, task.c.detail, task.c.created_at_ns,
+            _FIRST_TO_EXPIRE.label("lot"),
         )
         .where(task.c.worker_kind == "person", task.c.status.in_(OPEN_STATUSES), *conditions)
         .order_by(task.c.created_at_ns, task.c.task_id)
@@ -210,6 +229,7 @@ def _person_task(row: Row) -> PersonTask:
         order_id=row.order_id,
         due_at_ns=row.due_at_ns,
         done_units=row.moved_units,
+        lot=row.lot,
     )
 
 

@@ -161,8 +161,8 @@ def make_phases(people: PeopleBoard, purchases: PurchaseSender) -> Sequence[Phas
         _phase(expire_proposals, t.proposal, next_at_ns=next_expiry_at_ns),
         Phase(raise_doubts, always=True),
         _phase(fly_missions, t.edge_command, t.task),
-        _phase(people.assign, t.task, by_id=True),
-        _phase(people.publish, t.task, t.task_end, t.movement, by_id=True),
+        _phase(people.assign, t.task, t.lot, t.lot_balance, by_id=True),
+        _phase(people.publish, t.task, t.task_end, t.movement, t.lot, t.lot_balance, by_id=True),
         _phase(purchases.send, t.purchase_order, next_at_ns=purchases.next_at_ns),
         _phase(send_commands, t.edge_command, next_at_ns=next_sending_at_ns),
     )

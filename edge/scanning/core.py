@@ -269,9 +269,7 @@ def _taken(
 ) -> ArticleLabel | Outcome:
     """Return what is taken for a task, with its lot; or why these goods are not the ones."""
     found = take(label, task.from_place, work)
-    return (
-        found if isinstance(found, Outcome) else checked(found, task.kind, arrival, work, task.lot)
-    )
+    return found if isinstance(found, Outcome) else checked(found, task.kind, arrival, work, task)
 
 
 def _receive(
@@ -290,7 +288,7 @@ def _receive(
         broken = _replace(state, armed="")
         to_place = location("damaged")
         return _book(broken, task, label, arrival, work, reason=DAMAGED, to_place=to_place)
-    known = checked(label, RECEIVE, arrival, work, task.lot)
+    known = checked(label, RECEIVE, arrival, work, task)
     if isinstance(known, Outcome):
         return state, known
     refused = arriving(known, task.from_place, work)

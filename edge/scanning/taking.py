@@ -27,6 +27,7 @@ from edge.scanning.state import (
 )
 from wire.answers import Code
 from wire.ids import Gtin14
+from wire.messages import PersonTask
 
 _OURS: Final = ("bin:", "tote:", "container:", "robot:", "person:", "quarantine:")
 _FRESH_ONLY: Final = frozenset({RECEIVE, REFILL, PICK, PACK})
@@ -36,21 +37,34 @@ _YEARS_AHEAD_MAX: Final = 50
 
 
 def checked(
-    label: ArticleLabel, mode: str, arrival: Arrival, work: Work, asked_lot: str = ""
+    label: ArticleLabel,
+    mode: str,
+    arrival: Arrival,
+    work: Work,
+    task: PersonTask | None = None,
 ) -> ArticleLabel | Outcome:
     """Return the label with the last day that is known, or why these goods are not to be moved."""
     today = _day_of(arrival.received_at_ns)
     expires_on = _in_its_century(label.expires_on, today)
     if label.lot and not expires_on:
         expires_on = work.details.lot_expires_on(label.gtin, label.lot)
-    if asked_lot and label.lot != asked_lot:
+    if task is not None and label.lot != task.lot and _is_to_take(task, today, work):
         code = Code.WRONG_LOT if label.lot else Code.LOT_NEEDED
         said = f"lot {label.lot} is not asked for" if label.lot else "the label names no lot"
-        return refuse(code, f"{said}: take lot {asked_lot}")
+        return refuse(code, f"{said}: take lot {task.lot}")
     if mode in _FRESH_ONLY and expires_on and expires_on < today:
         remedy = "SH-DAMAGED, then scan it again" if mode == RECEIVE else "SH-QUARANTINE"
         return refuse(Code.EXPIRED, f"its last day was {expires_on}: put it aside with {remedy}")
     return replace(label, expires_on=expires_on)
+
+
+def _is_to_take(task: PersonTask, today: str, work: Work) -> bool:
+    """Return whether a task's lot must be taken: one that is used up or over stops nobody."""
+    if not task.lot or task.kind == RECEIVE:
+        return bool(task.lot)
+    is_there = work.details.lots_at(task.from_place, task.gtin).get(task.lot, 0) > 0
+    last_day = work.details.lot_expires_on(task.gtin, task.lot)
+    return is_there and not (last_day and last_day < today)
 
 
 def arriving(label: ArticleLabel, from_place: str, work: Work) -> Outcome | None:

@@ -10,6 +10,8 @@ from wire.site import Site
 
 SCANS: Final = (0, 0, 3, 8, 20)
 DEEDS: Final = (0, 1, 3, 6)
+CARDS: Final = ("RECEIVE", "PUTAWAY", "PICK", "COUNT", "UNDO", "CANCEL")
+"""What a stranger scans without moving anything: for them nothing is asked for."""
 RAW: Final = (
     "]Q1https://example.com/poster", "]C191SH-DANCE", "]E04006381333932", "]C1",
     "]C10104006381333931", "]C14149521321000025254B-01-01-1", "]C14149521321000018254B-99-99-9",
@@ -44,7 +46,7 @@ def _barcode(chance: Random, site: Site) -> str:
         row = site.articles[chance.choice(sorted(site.articles))]
         return f"ARTICLE {row.sku} x{chance.choice((1, 1, 2, 12, 500))}"
     if what == "CARD":
-        return f"CARD {chance.choice(w.CARDS)}"
+        return f"CARD {chance.choice(CARDS)}"
     return f'RAW "{chance.choice((*RAW, _any_text(chance)))}"'
 
 

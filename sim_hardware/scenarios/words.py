@@ -61,11 +61,17 @@ ACTIONS: Final[dict[str, tuple[str, str]]] = {
 SCANS: Final[dict[str, tuple[str, str]]] = {
     "BIN": ("BIN B-01-01-1", "the label of a bin"),
     "ARTICLE": ("ARTICLE SKU-007 x12", "an article by SKU or GTIN, `x12`: so many (without: 1)"),
-    "CARD": ("CARD COUNT", "a command card: RECEIVE, PUTAWAY, PICK, COUNT, UNDO, CANCEL"),
+    "CARD": (
+        "CARD COUNT",
+        "a command card: RECEIVE, PUTAWAY, PICK, COUNT, MOVE ... (docs/protocol.md)",
+    ),
     "RAW": ('RAW "]C1hello"', "any text, as the scanner would send it"),
 }
 """What a SCAN may read: (example, meaning)."""
-CARDS: Final = ("RECEIVE", "PUTAWAY", "PICK", "COUNT", "UNDO", "CANCEL")
+CARDS: Final = (
+    "RECEIVE", "PUTAWAY", "REFILL", "PICK", "COUNT", "MOVE", "PACK", "RETURN", "QUARANTINE",
+    "DAMAGED", "OVER", "SHORT", "UNDO", "CANCEL",
+)  # fmt: skip
 
 
 SITE_KINDS: Final = ("demo", "generated", "folder")

@@ -40,6 +40,24 @@ def test_an_order_is_picked_delivered_and_filled(world: CentralWorld) -> None:
     assert verify_ledger(world.engine).balanced
 
 
+def test_a_pick_asks_for_the_lot_that_expires_first(world: CentralWorld) -> None:
+    for person in world.people.values():
+        person.idle = True
+    edge = world.edges["B"]
+    for name, day in (("L2", "2027-03-31"), ("L1", "2027-01-31"), ("L3", "")):
+        edge.move(PEN, 2, "opening:", "bin:B-11", lot=name, expires_on=day)
+    world.rt.run_for(1.0)
+    world.order("O1", (PEN, 3))
+    world.rt.run_for(3.0)
+    [asked] = [t for p in world.people.values() for t in p.screen if t.kind == "pick"]
+    assert (asked.from_place, asked.lot) == ("bin:B-11", "L1")
+    mine = {"task_id": asked.task_id, "person_id": "bob"}
+    edge.move(PEN, 2, "bin:B-11", asked.to_place, lot="L1", **mine)
+    world.rt.run_for(2.0)
+    [asked] = [t for p in world.people.values() for t in p.screen if t.kind == "pick"]
+    assert (asked.units, asked.lot) == (1, "L2")
+
+
 def test_a_line_is_split_over_the_faces_that_have_some(world: CentralWorld) -> None:
     world.order("O1", (PEN, 22))
     world.rt.run_for(1.0)

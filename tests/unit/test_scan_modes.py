@@ -61,6 +61,19 @@ def test_another_lot_than_the_one_asked_for_is_refused() -> None:
     book.check()
 
 
+def test_a_lot_that_is_used_up_or_over_stops_nobody() -> None:
+    book = picking(lot="L1")
+    book.put("bin:A-01", 1, lot="L1")
+    book.put("bin:A-01", 5, lot="L2")
+    book.scan(bin_label("A-01"))
+    assert book.scan(lot_label("L2")).code == "wrong_lot"
+    assert book.scan(lot_label("L1"), lot_label("L2")).code == "booked"
+    book.put("bin:A-01", 5, lot="L1", expires_on="2026-11-01")
+    assert book.scan(lot_label("L1")).code == "expired"
+    assert book.scan(lot_label("L2")).code == "booked"
+    book.check()
+
+
 def test_a_label_without_a_lot_takes_what_is_of_no_known_lot() -> None:
     book = picking()
     book.put("bin:A-01", 2)
