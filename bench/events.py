@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from wire.ids import bin_location, gs1_check_digit
+from wire.ids import BinId, bin_location, gs1_check_digit
 from wire.messages import JournalBatch, Movement
 
 BINS: Final = 5_000
@@ -17,21 +19,45 @@ _STEP_NS: Final = 50_000_000
 REASONS: Final = ("receive", "putaway", "pick")
 
 
+def gtin_of(article: int) -> str:
+    """Return the GTIN-14 of a made-up article."""
+    body = f"04{article:011d}"
+    return f"{body}{gs1_check_digit(body)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Between which bins things move, and which articles."""
+
+    bins: Sequence[str]
+    gtins: Sequence[str]
+
+
+def made_up_places(bins: int = BINS, articles: int = ARTICLES) -> Places:
+    """Return bins and articles of no site."""
+    return Places(
+        [f"A-{number // 100:03d}-{number % 100:02d}-1" for number in range(bins)],
+        [gtin_of(number) for number in range(articles)],
+    )
+
+
+MADE_UP: Final = made_up_places()
+
+
 def movements(
-    count: int, *, seed: int, first: int = 1, device_id: str = "scanner-1"
+    count: int, *, seed: int, first: int = 1, device_id: str = "scanner-1", places: Places = MADE_UP
 ) -> list[Movement]:
     """Return `count` movements of a device between bins, numbered from `first` on."""
     random = Random(seed)
     found = []
     for number in range(first, first + count):
-        article = random.randrange(ARTICLES)
-        here, there = random.sample(range(BINS), 2)
+        here, there = random.sample(places.bins, 2)
         at_ns = BEGUN_NS + number * _STEP_NS
         found.append(
             Movement(
-                event_id=f"{device_id}/1760000000000000/{number}", gtin=gtin_of(article),
-                units=random.randint(1, 12), from_place=bin_location(_bin(here)),
-                to_place=bin_location(_bin(there)), reason=REASONS[number % len(REASONS)],
+                event_id=f"{device_id}/1760000000000000/{number}", gtin=random.choice(places.gtins),
+                units=random.randint(1, 12), from_place=bin_location(BinId(here)),
+                to_place=bin_location(BinId(there)), reason=REASONS[number % len(REASONS)],
                 device_id=device_id, observed_at_ns=at_ns, received_at_ns=at_ns + 2_000_000,
                 person_id=f"person-{device_id[-4:]}",
                 task_id="" if number % TASK_EVERY else f"T-{device_id}-{number // 20}",
@@ -51,13 +77,3 @@ def batches_of(
         )
         for begin in range(0, len(moves), size)
     ]  # fmt: skip
-
-
-def gtin_of(article: int) -> str:
-    """Return the GTIN-14 of a made-up article."""
-    body = f"04{article:011d}"
-    return f"{body}{gs1_check_digit(body)}"
-
-
-def _bin(number: int) -> str:
-    return f"A-{number // 100:02d}-{number % 100:02d}-1"

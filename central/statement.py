@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast, overload
 
 from sqlalchemy import ColumnDefault, Connection, Delete, Dialect, Insert, Table, Update
 from sqlalchemy.exc import DBAPIError
@@ -185,9 +185,31 @@ class Statement:
         return found
 
 
-def named(names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> list[Values]:
+class _Named(Sequence[Values]):
+    """Rows of values as mappings, each made when it is looked at: mostly nobody does."""
+
+    def __init__(self, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+        self._names = names
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Values: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Values]: ...
+
+    def __getitem__(self, index: int | slice) -> Values | Sequence[Values]:
+        if isinstance(index, slice):
+            return _Named(self._names, self._rows[index])
+        return dict(zip(self._names, self._rows[index], strict=True))
+
+
+def named(names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> Sequence[Values]:
     """Return rows of values as mappings."""
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return _Named(names, rows)
 
 
 def tell_written(conn: Connection, table: str, rows: Callable[[], Sequence[Values]]) -> None:

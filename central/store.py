@@ -47,6 +47,9 @@ from runtime.store import (
     make_folder_of,
 )
 
+MAPPED_BYTES_MAX: Final = 2_147_418_112
+"""So much of the file is read as memory (the most that SQLite takes): a row of a large ledger then
+costs no call into the system. Writing and syncing go on as before."""
 SCHEMA: Final = "1"
 DERIVED: Final = (
     "balance", "stock_at", "stock_mark", "lot_balance", "lot", "serial_place", "container_place",
@@ -136,6 +139,7 @@ def _make_engine(url: str, synchronous: str) -> Engine:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={synchronous}")
         connection.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES_PER_CHECKPOINT}")
+        connection.execute(f"PRAGMA mmap_size={MAPPED_BYTES_MAX}")
 
     @event.listens_for(engine, "begin")
     def _on_begin(conn: Connection) -> None:

@@ -19,6 +19,8 @@ from runtime.metrics import Metrics
 from wire.messages import BinSighted, StockEvent
 
 WORKS_PER_COMMIT_MAX: Final = 500
+WORKS_WAITING_MAX: Final = 10_000
+"""With so many waiting scans are refused (`busy`) and facts are held back."""
 FACTS_HELD_MAX: Final = 5_000
 FACTS_RETRY_S: Final = 1.0
 log = structlog.get_logger()
@@ -59,6 +61,11 @@ class Writer:
         self._held: deque[StockEvent] = deque()
         self._retry: Timer | None = None
 
+    @property
+    def is_full(self) -> bool:
+        """Return whether so much waits that whoever can wait has to."""
+        return len(self._waiting) >= WORKS_WAITING_MAX
+
     def submit(self, work: Work) -> None:
         """Write `work` with the next commit."""
         self._waiting.append(work)
@@ -80,7 +87,9 @@ class Writer:
                 log.error("event refused", event_id=event.event_id[:120], reason=reason)
             else:
                 kept.append(event)
-        if kept:
+        if kept and self.is_full:
+            self._hold(kept)
+        elif kept:
             self.submit(_Facts(kept, self._hold))
 
     def _flush(self) -> None:

@@ -93,6 +93,15 @@ def at_least(what: str, unit: str, ours: float, *, goal: float) -> Row:
     return msgspec.structs.replace(figure(what, unit, ours), goal=goal, met=ours >= goal)
 
 
+def beside(
+    what: str, unit: str, ours: float, *, peer: float, peer_name: str, share_min: float
+) -> Row:  # fmt: skip
+    """Return the row of a figure that shall reach a share of the peer's."""
+    plain = figure(what, unit, ours, peer=peer, peer_name=peer_name)
+    goal = round(share_min * peer, 4)
+    return msgspec.structs.replace(plain, goal=goal, met=ours >= goal)
+
+
 def figure(
     what: str, unit: str, ours: float, *, peer: float | None = None, peer_name: str | None = None
 ) -> Row:
@@ -206,7 +215,7 @@ def _table(report: Report) -> Table:
             row.what, row.unit, f"{row.ours:.4g}",
             f"{row.peer:.4g} ({number})" if row.peer is not None else "",
             f"{row.ratio:.3g}" if row.ratio is not None else "",
-            f"{row.goal:g}" if row.goal is not None else "",
+            f"{row.goal:.5g}" if row.goal is not None else "",
             {True: "[green]yes[/green]", False: "[red]no[/red]", None: ""}[row.met],
         )  # fmt: skip
     return table

@@ -7,6 +7,12 @@ from typing import Final
 BENCHES: Final = {
     "loop": "scan to durable, scan to central, start to the first robot's task, memory, kernels"
     " (about two minutes)",
+    "store": "rows into the edge's journal and central's ledger beside plain sqlite3, PostgreSQL"
+    " beside SQLite, a ledger of a million movements beside a small one (about two minutes;"
+    " --full: ten million)",
+    "ingest": "journals of 50 and 500 devices over mosquitto into central's ledger, beside the same"
+    " with one event per message, without a database and over TLS; scan to answer at 1 000 scans/s"
+    " (about four minutes)",
     "sim": "the simulated floor: the same run every time, world seconds per second with 1 000"
     " scanners, a day of a small site, warehouses of up to a million bins (about ten minutes)",
     "belief": "errors found per count against ABC, oldest first and random, and whether the stated"

@@ -125,7 +125,10 @@ CODE_MEANINGS: Final[dict[Code, tuple[str, str]]] = {
     ),
     Code.FOREIGN_DEVICE: ("topic and message name different devices", "correct the device"),
     Code.UNKNOWN_DEVICE: ("no edge of the site takes this device's scans", "add it to an edge"),
-    Code.BUSY: ("serial: 200 scans wait for their answer", "wait, then scan again"),
+    Code.BUSY: (
+        "serial: 200 scans wait for their answer; the edge: 10 000 wait to be written",
+        "wait, then scan again",
+    ),
     Code.REPEATED: (
         "serial: the same line came again before the first one had its answer",
         "nothing: the first one counts; look at the screen",

@@ -8,7 +8,7 @@ from functools import partial
 from edge.counting.store import Transaction
 from edge.scanning.core import Arrival, Floor, Work, step
 from edge.scanning.gs1 import read_label
-from edge.writer import Writer
+from edge.writer import WORKS_WAITING_MAX, Writer
 from runtime.metrics import Metrics
 from wire.answers import Code, Sound
 from wire.messages import PersonTasks, ScanFeedback
@@ -46,6 +46,10 @@ class ScanIntake:
         if self._writer.store.last_seq >= self._journal_rows_max:
             text = f"the journal holds {self._journal_rows_max} rows: begin a new database"
             self.refuse(arrival, Code.STORE_FULL, text, answer)
+            return
+        if self._writer.is_full:
+            text = f"{WORKS_WAITING_MAX} scans wait to be written: wait, then scan it again"
+            self.refuse(arrival, Code.BUSY, text, answer)
             return
         self._writer.submit(_ScanWork(arrival, answer, self))
 

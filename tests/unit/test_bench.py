@@ -19,7 +19,7 @@ from bench.machine import descendants, resident_mib, sync_ms
 from runtime.clock import SystemClock
 from runtime.live import LiveRuntime
 from stockhelm import bench as frame
-from stockhelm.bench import Bench, Row, at_most, figure, run_bench
+from stockhelm.bench import Bench, Row, at_most, beside, figure, run_bench
 
 
 @pytest.fixture
@@ -127,3 +127,9 @@ def test_this_process_holds_memory_and_the_disk_takes_time(tmp_path: Path) -> No
 
 def test_percentiles_of_a_hundred() -> None:
     assert percentiles([float(n) for n in range(101)]) == (50.0, 99.0)
+
+
+def test_a_share_of_the_peers_figure_is_a_goal() -> None:
+    row = beside("fast", "1/s", 80.0, peer=100.0, peer_name="theirs", share_min=0.8)
+    assert (row.goal, row.ratio, row.met) == (80.0, 0.8, True)
+    assert not beside("slow", "1/s", 79.0, peer=100.0, peer_name="theirs", share_min=0.8).met

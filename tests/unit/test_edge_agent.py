@@ -12,6 +12,8 @@ from edge.agent import build_edge
 from edge.config import CameraConfig, EdgeConfig, ScannerConfig, SmartCameraConfig
 from edge.counting.store import why_not_to_be_kept
 from edge.counting.verify import verify_counts
+from edge.scanning.core import Arrival
+from edge.writer import WORKS_WAITING_MAX
 from runtime.bus import BusOptions, Incoming
 from runtime.config import ConfigError
 from runtime.metrics import Metrics
@@ -31,7 +33,7 @@ from tests.edge_world import (
     task,
 )
 from wire.codec import decode, encode
-from wire.messages import DeviceScan, DeviceStatus, RecordMove
+from wire.messages import DeviceScan, DeviceStatus, RecordMove, ScanFeedback
 from wire.topics import DEVICE_STATUS, EDGE_STATUS, PERSON_TASKS
 from wire.vda5050.action_ids import StockAction
 
@@ -213,6 +215,43 @@ def test_a_full_journal_refuses_scans_in_words(tmp_path: Path) -> None:
     world.agent._take_events(events)
     world.run()
     assert world.scan(command_label("PICK")).code == "store_full"
+
+
+def test_scans_beyond_what_may_wait_are_told_so_and_may_come_again(world: EdgeWorld) -> None:
+    """Nothing of the edge runs meanwhile: that is what a disk that hangs looks like."""
+    agent = world.agent
+    answers: list[ScanFeedback] = []
+    for seq in range(1, WORKS_WAITING_MAX + 3):
+        scan = DeviceScan(
+            device_id="mqtt-1", boot_epoch=9, seq=seq, text=command_label("PICK"), scanned_at_ns=1
+        )
+        agent._intake.take(Arrival(scan=scan, received_at_ns=1), answers.append)
+    assert [(told.seq, told.code) for told in answers] == [
+        (WORKS_WAITING_MAX + 1, "busy"), (WORKS_WAITING_MAX + 2, "busy"),
+    ]  # fmt: skip
+    assert world.counter("scans_refused{busy}") == 2
+    world.run()
+    assert len(answers) == WORKS_WAITING_MAX + 2
+    assert all(told.ok for told in answers[2:])
+    again = DeviceScan(
+        device_id="mqtt-1", boot_epoch=9, seq=WORKS_WAITING_MAX + 1, text=command_label("PICK"),
+        scanned_at_ns=1,
+    )  # fmt: skip
+    agent._intake.take(Arrival(scan=again, received_at_ns=1), answers.append)
+    world.run()
+    assert answers[-1].ok
+
+
+def test_facts_are_held_back_while_too_much_waits(world: EdgeWorld) -> None:
+    for seq in range(1, WORKS_WAITING_MAX + 1):
+        scan = DeviceScan(
+            device_id="mqtt-1", boot_epoch=9, seq=seq, text=command_label("PICK"), scanned_at_ns=1
+        )
+        world.agent._intake.take(Arrival(scan=scan, received_at_ns=1), lambda _told: None)
+    world.agent._writer.submit_facts([movement(event_id=f"m{n}") for n in range(20)])
+    assert len(world.agent._writer._held) == 20
+    world.run(5)
+    assert len(world.movements()) == 20
 
 
 # --- robots ------------------------------------------------------------------------------------

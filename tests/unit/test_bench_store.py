@@ -1,0 +1,77 @@
+"""The benches of stores and ingest on small sizes: real files, a real broker, real processes."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bench import ingest, store, store_sizes
+from bench.ingest_load import Ingest, Kind, TwoDoors, syncs_beside
+from bench.ingest_scans import SCANNERS, Scanners, edge_running
+from bench.store_apply import central_per_s, edge_per_s
+from runtime.clock import SystemClock
+from stockhelm.bench import Bench
+from stockhelm.benches import BENCHES
+from stockhelm.broker import BrokerConfig, find_mosquitto, free_port
+
+CLOCK = SystemClock()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(console=Console(file=io.StringIO()), clock=CLOCK, directory=tmp_path)
+
+
+def test_both_benches_are_known() -> None:
+    assert {"store", "ingest"} <= BENCHES.keys()
+    assert callable(store.run)
+    assert callable(ingest.run)
+
+
+def test_ours_and_plain_sqlite_write_the_same_rows(tmp_path: Path) -> None:
+    assert min(central_per_s(tmp_path, CLOCK, batch=200, batches=3)) > 0
+    assert min(edge_per_s(tmp_path, CLOCK, batch=200, batches=3)) > 0
+    for ours, peer, table, sums in (
+        ("central.db", "bare-central.db", "movement", "balance"),
+        ("edge.db", "bare-edge.db", "journal", "counts"),
+    ):
+        assert _rows(tmp_path / ours, table) == _rows(tmp_path / peer, table)
+        assert _rows(tmp_path / ours, sums) == _rows(tmp_path / peer, sums)
+
+
+def test_a_larger_ledger_is_measured_beside_a_small_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_sizes, "BATCHES", 2)
+    insert, look_up = store_sizes.microseconds(tmp_path, CLOCK, items=3_000, small=1_000)
+    assert min(*insert, *look_up) > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")
+def test_journals_and_scans_are_acknowledged(bench: Bench) -> None:
+    config = BrokerConfig(directory=str(bench.directory / "broker"), port=free_port())
+    with TwoDoors(config, free_port(), CLOCK) as broker:
+        load = Ingest(bench, broker)
+        assert load.events_per_s(Kind(devices=3, rows_each=10, events=90, with_tls=True)) > 0
+        scanners = Scanners(load.demo, broker.port, CLOCK)
+        with closing(scanners.links), edge_running(load.demo, bench.directory / "edge"):
+            scanners.open()
+            with syncs_beside(bench.directory) as syncs:
+                scanners.count(2 * SCANNERS, per_s=500.0)
+    assert len(scanners.late_ms) == 2 * SCANNERS
+    assert scanners.refused == []
+    assert syncs
+    shutil.rmtree(bench.directory / "demo")
+
+
+def _rows(path: Path, table: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
