@@ -66,7 +66,7 @@ class Scanners:
                 raise BenchError(f"the edge did not answer within {READY_S_MAX:g} s")
             self._scan(first, self._opening[0])
             self.links.turn(self._hear, ASK_AGAIN_S)
-        self._settle()
+        self._due_ns.clear()  # what was asked before the edge was there is never answered
         for text in self._opening:
             for link in self.links.links:
                 self._scan(link, text)
@@ -104,12 +104,12 @@ class Scanners:
             self.refused.append(told)
 
     def _settle(self) -> None:
-        """Wait until all is answered; what was asked before the edge was there never is."""
+        """Wait until all is answered."""
         begun_ns = self._clock.monotonic_ns()
         while self._due_ns and seconds_since(self._clock, begun_ns) < ANSWERS_S_MAX:
             self.links.turn(self._hear, TURN_S)
-            if not self.late_ms or len(self.late_ms) == 1:
-                self._due_ns.clear()
+        if self._due_ns:
+            raise BenchError(f"{len(self._due_ns)} scans were not answered")
 
 
 def names() -> list[str]:
