@@ -131,17 +131,28 @@ def wrong_serials(conn: Connection) -> list[tuple[PlaceGtin, int, int]]:
     return [(key, int(key in kept), int(key in should)) for key in sorted(kept ^ should)]
 
 
+def wrong_containers(conn: Connection) -> list[tuple[PlaceGtin, int, int]]:
+    """Return ((place, SSCC), 1 or 0 kept, 1 or 0 by its last move) where these differ."""
+    kept = {(r.place, f"container {r.sscc}") for r in conn.execute(select(container_place))}
+    should = {(place, f"container {sscc}") for sscc, place in _container_places(conn).items()}
+    return [(key, int(key in kept), int(key in should)) for key in sorted(kept ^ should)]
+
+
 def rebuild_details(conn: Connection) -> None:
     """Make lots, serial numbers and places of containers again from what was moved."""
     details = _last_said(_said(conn))
     details[lot_balance] = [_lot_row(key, units) for key, units in _sum_lots(conn).items()]
-    moves = conn.execute(select(container_move).order_by(container_move.c.id))
-    places = {row.sscc: row.to_place for row in moves}
+    places = _container_places(conn)
     details[container_place] = [{"sscc": s, "place": p} for s, p in sorted(places.items())]
     for table, rows in details.items():
         conn.execute(delete(table))
         if rows:
             conn.execute(insert(table), rows)
+
+
+def _container_places(conn: Connection) -> dict[str, str]:
+    moves = conn.execute(select(container_move).order_by(container_move.c.id))
+    return {row.sscc: row.to_place for row in moves}
 
 
 def _said(conn: Connection) -> Iterable[Any]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, u
 
 from central.ledger.asof import wrong_marks
 from central.ledger.core import PlaceGtin
-from central.ledger.details import rebuild_details, wrong_lots, wrong_serials
+from central.ledger.details import rebuild_details, wrong_containers, wrong_lots, wrong_serials
 from central.ledger.times import utc_text
 from central.store import reading
 from central.tables import balance, movement, reservation
@@ -84,7 +84,9 @@ def verify_ledger(engine: Engine) -> LedgerReport:
             unbalanced_gtins=tuple((gtin, int(units)) for gtin, units in per_gtin),
             over_reserved=tuple(_over_reserved(conn)),
             wrong_snapshots=tuple(wrong_marks(conn, DIFFERENCES_MAX)),
-            wrong_details=tuple([*wrong_lots(conn), *wrong_serials(conn)][:DIFFERENCES_MAX]),
+            wrong_details=tuple(
+                [*wrong_lots(conn), *wrong_serials(conn), *wrong_containers(conn)][:DIFFERENCES_MAX]
+            ),
         )
 
 

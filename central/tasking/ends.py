@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    and_,
     bindparam,
     case,
     delete,
@@ -26,6 +27,7 @@ from central.statement import Row, Statement
 from central.store import upsert
 from central.tables import movement, task, task_end
 from central.tasking.news import Narrowed
+from wire.ids import location
 from wire.messages import ENDED_TASKS_MAX, EndedTask
 
 DONE: Final = "done"
@@ -113,16 +115,20 @@ class HandedOn:
         return sorted(rows, key=lambda row: (-row.at_ns, row.task_id))[:ENDED_TASKS_MAX]
 
 
+_DAMAGED: Final = location("damaged")
+TO_TARGET: Final = case(
+    (movement.c.to_place == task.c.to_place, movement.c.units),
+    (movement.c.from_place == task.c.to_place, -movement.c.units),
+    # What came broken is part of a receipt: nobody has to wait for it any more.
+    (and_(task.c.kind == "receive", movement.c.to_place == _DAMAGED), movement.c.units),
+    (and_(task.c.kind == "receive", movement.c.from_place == _DAMAGED), -movement.c.units),
+    else_=0,
+)
+"""Units that a movement brought to where its task wants them; taken back: negative."""
 _OWN: Final = (
     select(
         func.coalesce(
-            func.sum(
-                case(
-                    (movement.c.to_place == task.c.to_place, movement.c.units),
-                    (movement.c.from_place == task.c.to_place, -movement.c.units),
-                    else_=0,
-                )
-            ),
+            func.sum(TO_TARGET),
             0,
         )
     )

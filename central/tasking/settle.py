@@ -22,12 +22,11 @@ from central.tables import (
     task,
     task_short,
 )
+from central.tasking.ends import TO_TARGET
 from central.tasking.news import Narrowed
 from central.tasking.proposals import end_proposal
 from central.tasking.round import Round, change_task, end_task
-from wire.ids import location
 
-_DAMAGED: Final = location("damaged")
 RESERVING_KINDS: Final = ("pick", "putaway", "refill", "transfer")
 
 
@@ -49,14 +48,6 @@ def settle_moves(work: Round) -> None:
             change_task(work, row.task_id, status="moving")
 
 
-_TO_TARGET: Final = case(
-    (movement.c.to_place == task.c.to_place, movement.c.units),
-    (movement.c.from_place == task.c.to_place, -movement.c.units),
-    # What came broken is part of a receipt: nobody has to wait for it any more.
-    (and_(task.c.kind == "receive", movement.c.to_place == _DAMAGED), movement.c.units),
-    (and_(task.c.kind == "receive", movement.c.from_place == _DAMAGED), -movement.c.units),
-    else_=0,
-)
 _FROM_SOURCE: Final = case(
     (movement.c.from_place == task.c.from_place, movement.c.units),
     (movement.c.to_place == task.c.from_place, -movement.c.units),
@@ -75,7 +66,7 @@ def _moved(*conditions: ColumnElement[bool]) -> Select[Any]:
     moved = (
         select(
             movement.c.task_id,
-            func.sum(_TO_TARGET).label("net_in"),
+            func.sum(TO_TARGET).label("net_in"),
             func.sum(_FROM_SOURCE).label("net_out"),
         )
         .join(task, task.c.task_id == movement.c.task_id)

@@ -153,6 +153,8 @@ def test_central_keeps_the_same_and_makes_it_anew(tmp_path: Path) -> None:
     assert f"bin:B-01 {build.GTIN} lot L1: balance 7, its movements sum up to 3" in report.text()
     with engine.begin() as conn:
         conn.execute(container_place.delete())
+    assert f"container {SSCC}" in verify_ledger(engine).text()
+    with engine.begin() as conn:
         rebuild_balances(conn)
         assert conn.execute(select(container_place.c.place)).scalar_one() == f"container:{OUTER}"
     assert verify_ledger(engine).balanced
