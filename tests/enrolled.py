@@ -78,8 +78,10 @@ class Guarded:
         return client
 
     def close(self) -> None:
+        for client in self._clients:  # all at once: each may sleep up to a second
+            client.client.disconnect()
         for client in self._clients:
-            client.leave()
+            client.client.loop_stop()
 
 
 class EnrolledClient:

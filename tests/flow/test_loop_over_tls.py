@@ -30,7 +30,7 @@ from wire.rights import Kind
 from wire.topics import DEVICE_FEEDBACK, DEVICE_SCAN, DEVICE_STATUS
 
 WAIT_S = 15.0
-LABELS = (command_label("COUNT"), bin_label("A-01"), article_label(MUG))
+LABELS = (command_label("COUNT"), bin_label("A-01"), article_label(MUG, 20))
 
 
 @dataclass
