@@ -9,7 +9,7 @@ transaction that takes it in, or ends those marks where that would be too much f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    not_,
     select,
     text,
     union_all,
@@ -42,6 +43,9 @@ SPACINGS_OF_ALL: Final = 64
 CORRECTED_ROWS_MAX: Final = 100_000
 """More rows than this are not corrected in one transaction: the marks are let go in their place,
 and a question about that time adds up more. `stockhelm ledger rebuild` makes them again."""
+UNKEPT: Final = "customer:"
+"""Marks do not keep what customers have: that only grows, and is seldom asked for. A question about
+it adds up all deliveries."""
 _NS_MAX: Final = 2**63 - 1
 _ROW: Final = ("at_ns", "place", "gtin", "units")
 m = movement.c
@@ -51,9 +55,11 @@ m = movement.c
 class _Wanted:
     """What is asked for; None: everything."""
 
-    place: str | None
-    gtin: str | None
-    bins_only: bool
+    place: str | None = None
+    gtin: str | None = None
+    bins_only: bool = False
+    kept: bool | None = None
+    """True: only places that marks keep. False: only the others. None: all."""
 
     def where(self, place: ColumnElement[str], gtin: ColumnElement[str]) -> list[Any]:
         """Return the conditions on these columns."""
@@ -62,7 +68,13 @@ class _Wanted:
             found.append(gtin == self.gtin)
         if self.bins_only:
             found.append(place.startswith("bin:"))
+        if self.kept is not None:
+            gone = place.startswith(UNKEPT)
+            found.append(not_(gone) if self.kept else gone)
         return found
+
+
+_KEPT: Final = _Wanted(kept=True)
 
 
 def stock_as_of(
@@ -82,20 +94,29 @@ def stock_as_of(
     wanted = _Wanted(place, gtin, bins_only)
     base_ns = at_ns if known_at_ns is None else min(at_ns, known_at_ns)
     stock: dict[PlaceGtin, int] = {}
-    mark_ns = conn.execute(
-        select(func.max(stock_mark.c.at_ns)).where(stock_mark.c.at_ns <= base_ns)
-    ).scalar()
+    if place is None or not place.startswith(UNKEPT):
+        _add_from_mark(conn, stock, replace(wanted, kept=True), base_ns)
+    if (place is None and not bins_only) or (place is not None and place.startswith(UNKEPT)):
+        _add(conn, stock, replace(wanted, kept=False), [m.observed_at_ns <= base_ns])
+    if known_at_ns is not None:
+        _correct_to_known(conn, stock, wanted, at_ns=at_ns, known_at_ns=known_at_ns)
+    return {key: units for key, units in stock.items() if units}
+
+
+def _add_from_mark(
+    conn: Connection, stock: dict[PlaceGtin, int], wanted: _Wanted, at_ns: int
+) -> None:
+    """Add what the last mark up to `at_ns` kept, and the movements since."""
+    last = select(func.max(stock_mark.c.at_ns)).where(stock_mark.c.at_ns <= at_ns)
+    mark_ns = conn.execute(last).scalar()
     since: list[Any] = []
     if mark_ns is not None:
         since = [m.observed_at_ns > mark_ns]
         kept = select(stock_at.c.place, stock_at.c.gtin, stock_at.c.units).where(
             stock_at.c.at_ns == mark_ns, *wanted.where(stock_at.c.place, stock_at.c.gtin)
         )
-        stock = {(row[0], row[1]): int(row[2]) for row in conn.execute(kept)}
-    _add(conn, stock, wanted, [*since, m.observed_at_ns <= base_ns])
-    if known_at_ns is not None:
-        _correct_to_known(conn, stock, wanted, at_ns=at_ns, known_at_ns=known_at_ns)
-    return {key: units for key, units in stock.items() if units}
+        stock.update({(row[0], row[1]): int(row[2]) for row in conn.execute(kept)})
+    _add(conn, stock, wanted, [*since, m.observed_at_ns <= at_ns])
 
 
 def _correct_to_known(
@@ -188,7 +209,7 @@ def _correct(conn: Connection, late: Sequence[Movement]) -> bool:
     rows: list[tuple[int, str, str, int]] = []
     for at_ns in marks:
         changes = balance_changes(move for move in late if move.observed_at_ns <= at_ns)
-        rows += [(at_ns, *key, changes[key]) for key in sorted(changes)]
+        rows += [(at_ns, *k, changes[k]) for k in sorted(changes) if not k[0].startswith(UNKEPT)]
         if len(rows) > CORRECTED_ROWS_MAX:
             _end_marks(conn, first_ns)
             return False
@@ -216,11 +237,12 @@ def _make_mark(conn: Connection, now_ns: int, last_id: int) -> None:
             update(stock_mark).where(stock_mark.c.at_ns == newest_ns).values(last_id=last_id)
         )
         return
-    now = select(literal(at_ns, BigInteger), balance.c.place, balance.c.gtin, balance.c.units)
-    conn.execute(insert(stock_at).from_select(_ROW, now.where(balance.c.units != 0)))
+    now = select(
+        literal(at_ns, BigInteger), balance.c.place, balance.c.gtin, balance.c.units
+    ).where(balance.c.units != 0, *_KEPT.where(balance.c.place, balance.c.gtin))
+    conn.execute(insert(stock_at).from_select(_ROW, now))
     ahead: dict[PlaceGtin, int] = {}
-    everything = _Wanted(place=None, gtin=None, bins_only=False)
-    _add(conn, ahead, everything, [m.observed_at_ns > at_ns], sign=-1)
+    _add(conn, ahead, _KEPT, [m.observed_at_ns > at_ns], sign=-1)
     add_values(conn, stock_at, _ROW, [(at_ns, *key, ahead[key]) for key in sorted(ahead)], "units")
     _write_mark(conn, at_ns, last_id)
 
@@ -235,7 +257,8 @@ def rebuild_marks(conn: Connection) -> int:
     """Make all marks again from the movements, evenly; return how many there are."""
     _end_marks(conn, 0)
     last_id = int(_LAST_ID.scalar(conn))
-    places = conn.execute(select(func.count()).select_from(balance)).scalar_one()
+    kept = _KEPT.where(balance.c.place, balance.c.gtin)
+    places = conn.execute(select(func.count()).select_from(balance).where(*kept)).scalar_one()
     spacing = _spacing(last_id, places)
     count = 0
     for at_ns, stock in _folded(conn, _times(conn, spacing)):
@@ -260,9 +283,8 @@ def _times(conn: Connection, spacing: int) -> Iterator[int]:
 def _folded(conn: Connection, times: Iterator[int]) -> Iterator[tuple[int, dict[PlaceGtin, int]]]:
     """Yield (time, stock at that time); one and the same mapping goes on growing."""
     stock: dict[PlaceGtin, int] = {}
-    everything = _Wanted(place=None, gtin=None, bins_only=False)
     for before_ns, at_ns in pairwise(_with_start(times)):
-        _add(conn, stock, everything, [m.observed_at_ns > before_ns, m.observed_at_ns <= at_ns])
+        _add(conn, stock, _KEPT, [m.observed_at_ns > before_ns, m.observed_at_ns <= at_ns])
         yield at_ns, stock
 
 
