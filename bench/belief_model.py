@@ -55,12 +55,12 @@ def make_world(seed: int) -> World:
     rng = np.random.default_rng(seed)
     zone = rng.integers(0, ZONES, BINS)
     ranks = rng.permutation(BINS) + 1.0
-    picks = 30.0 * ranks**-0.8
+    picks: Floats = np.asarray(30.0 * ranks**-0.8, dtype=np.float64)
     factor = np.array(ZONE_FACTORS)[zone] * rng.lognormal(0.0, BIN_SPREAD, BINS)
     theft = THEFT_PER_DAY * rng.lognormal(0.0, BIN_SPREAD, BINS)
     theft[zone == THIEF_ZONE] *= THIEF_FACTOR
     return World(
-        rng=rng, picks_per_day=picks, puts_per_day=picks / 8.0,
+        rng=rng, picks_per_day=picks, puts_per_day=np.asarray(picks / 8.0, dtype=np.float64),
         moves_per_day=np.full(BINS, 0.02), factor=factor, theft_per_day=theft, zone=zone,
         off=np.zeros(BINS, dtype=np.int64),
     )  # fmt: skip

@@ -48,6 +48,11 @@ class PolicyConfig(Section, frozen=True, kw_only=True):
     """Moves of at most so many units are approved by policy; larger ones wait for a person."""
     auto_buy_cents_max: Annotated[int, Meta(ge=0)] = 100_000
     """Purchases of at most this value are approved by policy."""
+    auto_adjust_units_max: Annotated[int, Meta(ge=0, le=1_000_000)] = 6
+    """A book that differs from a count by at most so many units is adjusted by policy, if they are
+    worth little too; others wait for a person."""
+    auto_adjust_cents_max: Annotated[int, Meta(ge=0)] = 5_000
+    """Adjustments of at most this value are approved by policy."""
     proposal_expires_s: Annotated[float, Meta(ge=1)] = 3_600.0
     """From a proposal's making: undecided it is let go then; rejected, no other takes its place
     before then."""

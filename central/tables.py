@@ -185,7 +185,7 @@ order_line = Table(
 proposal = Table(
     "proposal", metadata,
     Column("proposal_id", String(40), primary_key=True),
-    Column("kind", String(20), nullable=False),  # refill, transfer, buy, count
+    Column("kind", String(20), nullable=False),  # refill, transfer, buy, count, adjust
     Column("status", String(20), nullable=False, index=True),
     # waiting, approved, rejected, expired, done, failed
     Column("gtin", String(14), nullable=False),

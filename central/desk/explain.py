@@ -126,6 +126,15 @@ def _if_so(words: str) -> Callable[[Numbers, str], str]:
     return text
 
 
+def _unless_so(words: str) -> Callable[[Numbers, str], str]:
+    """Return what shows `words` where a number is zero."""
+
+    def text(numbers: Numbers, key: str) -> str:
+        return "" if numbers[key] else words
+
+    return text
+
+
 def _limit(numbers: Numbers, key: str) -> str:
     return "" if _whole(numbers, key, NO_LIMIT) >= NO_LIMIT else _plain(numbers[key])
 
@@ -211,4 +220,11 @@ LABELS: Final[Mapping[str, tuple[str, Callable[[Numbers, str], str]]]] = {
     "eligible_bins": ("Bins that can be counted", _as_is),
     "count_bins_max": ("Bins in a round, at most", _as_is),
     "count_every_s": ("A round every", _seconds),
+    "counted_units": ("Counted", _as_is),
+    "book_units": ("The book had", _as_is),
+    "under_way_units": ("Being adjusted already", _unless(0)),
+    "count_sure": ("The count is right with", _share),
+    "value_cents": ("Worth", _money),
+    "counted_by": ("Counted by", _as_is),
+    "may_count": ("Counted by", _unless_so("somebody whose work that is not")),
 }  # fmt: skip

@@ -348,6 +348,9 @@ PHASES: Final = (refill_faces, feed_forward, buy, count)
 
 def recompute(numbers: Numbers) -> int:
     """Return a proposal's units again, from nothing but the numbers it carries."""
+    if "counted_units" in numbers:
+        known = int(numbers["book_units"]) + int(numbers["under_way_units"])
+        return abs(int(numbers["counted_units"]) - known)
     if "bins" in numbers:
         return min(int(numbers["eligible_bins"]), int(numbers["count_bins_max"]))
     if "faces_up_to_units" in numbers:

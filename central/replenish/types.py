@@ -14,7 +14,7 @@ from wire.site import Site
 PlaceGtin = tuple[str, str]
 """(place, GTIN-14), for example ("bin:A-01-02-1", "04006381333931")."""
 
-ProposalKind = Literal["refill", "transfer", "buy", "count"]
+ProposalKind = Literal["refill", "transfer", "buy", "count", "adjust"]
 KINDS: Final[tuple[ProposalKind, ...]] = ("refill", "transfer", "buy", "count")
 
 

@@ -42,6 +42,7 @@ from central.tasking.settle import (
     settle_proposals,
     settle_short,
 )
+from central.tasking.variances import settle_adjustments
 
 DOUBTS_PER_ROUND_MAX: Final = 20
 NextAt = Callable[[Round], int]
@@ -158,6 +159,7 @@ def make_phases(people: PeopleBoard, purchases: PurchaseSender) -> Sequence[Phas
         _phase(advance_orders, t.customer_order, t.order_line, by_id=True),
         _phase(deliver_picked, t.customer_order, t.task, t.order_line, next_at_ns=next_try_at_ns),
         _phase(settle_proposals, t.proposal, t.task, t.purchase_order, by_id=True),
+        _phase(settle_adjustments, t.proposal, t.edge_command),
         _phase(expire_proposals, t.proposal, next_at_ns=next_expiry_at_ns),
         Phase(raise_doubts, always=True),
         _phase(fly_missions, t.edge_command, t.task),

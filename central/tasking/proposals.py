@@ -23,8 +23,9 @@ from central.tasking.counts import start_count
 from central.tasking.purchasing import start_buy
 from central.tasking.robots import start_move
 from central.tasking.round import Round, earliest
+from central.tasking.variances import adjusting_is_allowed, adjustments_of, start_adjustment
 from wire.ids import bin_location, bin_of
-from wire.messages import DecideProposal, DecisionResult
+from wire.messages import BinCounted, DecideProposal, DecisionResult
 from wire.topics import DESK_RESULT
 
 PROPOSALS_PER_PLAN_MAX: Final = 500
@@ -147,11 +148,19 @@ def propose_count(work: Round, place: str, *, reason: str, causes: tuple[str, ..
     add_proposal(work, item)
 
 
+def propose_adjustments(work: Round, counts: Sequence[BinCounted]) -> None:
+    """Propose to make the books agree with counts that just came."""
+    for item in adjustments_of(work, counts):
+        add_proposal(work, item)
+
+
 def policy_reason(work: Round, item: Proposal) -> str:
     """Return why policy approves this without a person; empty where a person must decide."""
     policy = work.config.policy
     if item.kind == "count":
         return "counting changes nothing: always allowed"
+    if item.kind == "adjust":
+        return adjusting_is_allowed(work, item)
     if item.kind == "buy":
         cost_cents = item.units * work.floor.site.articles[item.gtin].price_cents
         limit = policy.auto_buy_cents_max
@@ -182,7 +191,7 @@ def approve(work: Round, row: Row, *, decided_by: str, reason: str, units: int =
     wanted = units or row.units
     if row.kind in ("refill", "transfer"):
         wanted = min(wanted, available_units(work.conn, row.from_place, row.gtin))
-    started = wanted > 0 and _start(work, row, wanted)
+    started = wanted > 0 and _start(work, row, wanted, decided_by)
     status = "approved" if started else "failed"
     _change(
         work,
@@ -217,7 +226,9 @@ def too_many(work: Round, row: Row, units: int) -> str:
     return f"{asked} cannot be approved: {free} {are} free at {place}; enter {free} or fewer"
 
 
-def _start(work: Round, row: Row, units: int) -> bool:
+def _start(work: Round, row: Row, units: int, decided_by: str) -> bool:
+    if row.kind == "adjust":
+        return start_adjustment(work, row, units, decided_by=decided_by)
     if row.kind == "buy":
         return start_buy(work, row, units)
     if row.kind == "count":

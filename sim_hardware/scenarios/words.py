@@ -123,7 +123,7 @@ PROMISES: Final = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9")
 """Promises of the product that a run can show; what each says is in docs/simulator.md."""
 
 TASK_KINDS: Final = ("receive", "putaway", "refill", "transfer", "pick", "deliver", "count")
-PROPOSAL_KINDS: Final = ("refill", "transfer", "buy", "count")
+PROPOSAL_KINDS: Final = ("refill", "transfer", "buy", "count", "adjust")
 PROPOSAL_STATES: Final = ("waits", "approved", "rejected", "expired", "done", "failed")
 PURCHASE_STATES: Final = ("sent", "confirmed", "arrived", "received")
 ORDER_STATES: Final = ("accepted", "allocated", "picked", "filled", "refused")

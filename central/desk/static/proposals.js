@@ -35,7 +35,7 @@ export function startProposals(openBin) {
 
 function whatText(proposal) {
   if (proposal.kind === "count") return `Count ${bins(proposal.units)}`;
-  const verb = { refill: "Refill", transfer: "Move", buy: "Buy" }[proposal.kind] ?? proposal.kind;
+  const verb = { refill: "Refill", transfer: "Move", buy: "Buy", adjust: "Adjust" }[proposal.kind] ?? proposal.kind;
   return `${verb} ${count(proposal.units)} × ${proposal.article.name}`;
 }
 
