@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy.exc import OperationalError
 
+from central import postgres, store
 from central.fleet.memory import JobEnd, Memory, OrderMemory
 from central.ledger import asof
 from central.ledger.asof import rebuild_marks, stock_as_of
@@ -19,7 +21,7 @@ from central.ledger.journal import Applied, apply_batches
 from central.ledger.reservations import available_units, cut_to_balance, release, reserve
 from central.ledger.verify import rebuild_balances, verify_ledger
 from central.postgres import COPY_ROWS_MIN
-from central.store import _make_engine, insert_returning, next_numbers, open_engine, reading, upsert
+from central.store import insert_returning, next_numbers, open_engine, reading, upsert
 from central.tables import (
     ODD_NS,
     balance,
@@ -226,7 +228,7 @@ def at_once(url: str, callers: int, work: Any) -> None:
     failed: list[BaseException] = []
 
     def run(number: int) -> None:
-        mine = _make_engine(url, "FULL")  # its tables are there
+        mine = store._make_engine(url, "FULL")  # its tables are there
         try:
             mine.connect().close()
             together.wait(timeout=JOIN_S_MAX)
@@ -322,6 +324,23 @@ def test_a_pick_uses_up_its_own_promise(engine: Engine) -> None:
     apply(engine, batch(1, a_move(event_id="p", units=4, from_place=PLACE, task_id="t1")))
     with reading(engine) as conn:
         assert conn.execute(select(reservation.c.units)).scalar_one() == 2
+
+
+def test_who_waits_too_long_for_another_writer_is_told(
+    url: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (store, postgres):
+        monkeypatch.setattr(module, "BUSY_TIMEOUT_MS", 100)
+    other = store._make_engine(url, "FULL")
+    with engine.begin() as conn:
+        assert next_numbers(conn, "id", 1)
+        with pytest.raises(OperationalError, match=r"locked|lock timeout"), other.begin():
+            pass
+        with reading(other) as reader:
+            assert reader.execute(select(counter)).all() == []
+    with other.begin() as conn:
+        assert list(next_numbers(conn, "id", 1)) == [2]
+    other.dispose()
 
 
 # --- checks, numbers, rows ---------------------------------------------------------------------
