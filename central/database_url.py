@@ -39,6 +39,9 @@ def parse_database_url(url: str) -> URL:
 def hidden(url: str) -> str:
     """Return the URL without its password."""
     try:
-        return make_url(url).render_as_string(hide_password=True)
+        found = make_url(url)
+        if "password" in found.query:
+            found = found.update_query_dict({"password": "***"})
+        return found.render_as_string(hide_password=True)
     except (ArgumentError, ValueError):
         return url

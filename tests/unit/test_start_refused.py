@@ -255,6 +255,9 @@ def test_a_missing_driver_is_named_and_no_password_is_told(
 
 @pytest.mark.skipif(find_spec("psycopg") is None, reason="psycopg (extra `postgres`) is absent")
 def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="No such file") as caught:
+        open_engine(f"postgresql://stock@/books?host={tmp_path}/none&password=secret")
+    assert "secret" not in str(caught.value)
     with pytest.raises(StoreError) as caught:
         open_engine(f"postgresql://stock:secret@/books?host={tmp_path}/none")
     assert "postgresql://stock:***@/books?host=" in str(caught.value)
