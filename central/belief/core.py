@@ -139,6 +139,16 @@ class Learned:
     """Errors found, as far as counts can tell."""
 
 
+def sure_by(picks: int, others: int, days: float, prior: Prior | None = None) -> float:
+    """Return p0 * exp(-sum h_k n_k) of a bin since it was last looked at, by the prior's hazards.
+
+    `others`: putaways and moves, which err alike at first.
+    """
+    prior = prior or Prior()
+    pick, putaway, _, day = prior.hazards
+    return prior.opening * math.exp(-pick * picks - putaway * others - day * max(0.0, days))
+
+
 class Beliefs:
     """All pairs of a site. Each event costs O(1); `probabilities` one pass over arrays."""
 

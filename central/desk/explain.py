@@ -220,6 +220,7 @@ LABELS: Final[Mapping[str, tuple[str, Callable[[Numbers, str], str]]]] = {
     "eligible_bins": ("Bins that can be counted", _as_is),
     "count_bins_max": ("Bins in a round, at most", _as_is),
     "count_every_s": ("A round every", _seconds),
+    "least_sure": ("The least sure book is right with", _share),
     "counted_units": ("Counted", _as_is),
     "book_units": ("The book had", _as_is),
     "under_way_units": ("Being adjusted already", _unless(0)),

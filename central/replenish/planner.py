@@ -308,7 +308,10 @@ def _buy(work: Round, gtin: str, target: str, room: int, level: Levels) -> int:
 
 
 def count(work: Round) -> None:
-    """Propose one round of counts: bins in doubt first, then those not seen for longest."""
+    """Propose one round of counts: bins in doubt first, then those whose book is least sure.
+
+    Of equally sure ones those not seen for longest.
+    """
     found = work.snapshot
     since_ns = found.now_ns - found.last_count_round_ns
     if found.open_count or since_ns < work.config.count_every_s * NS_PER_S:
@@ -319,9 +322,10 @@ def count(work: Round) -> None:
         if (row.bin_id in found.countable_bins if found.countable_bins else row.kind == "reserve")
     ]
 
-    def rank(row: BinRow) -> tuple[bool, int, str]:
+    def rank(row: BinRow) -> tuple[bool, float, int, str]:
         seen_ns = found.last_seen_ns.get(row.bin_id, 0)
-        return (row.bin_id not in found.doubtful_bins, seen_ns, row.bin_id)
+        sure = found.sure.get(row.bin_id, 1.0)
+        return (row.bin_id not in found.doubtful_bins, sure, seen_ns, row.bin_id)
 
     chosen = sorted(rows, key=rank)[: work.config.count_bins_max]
     target = location("bin", "")
@@ -339,6 +343,7 @@ def count(work: Round) -> None:
         "never_seen_bins": sum(at == 0 for at in seen),
         "oldest_unseen_s": oldest_s,
         "count_every_s": work.config.count_every_s,
+        "least_sure": min(found.sure.get(row.bin_id, 1.0) for row in chosen),
     }
     work.add("count", "", len(chosen), (target, target), numbers, reasons.count(numbers, doubtful))
 

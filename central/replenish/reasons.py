@@ -50,6 +50,9 @@ def count(numbers: Numbers, doubtful: Sequence[str]) -> str:
     oldest_s = float(numbers["oldest_unseen_s"])
     if oldest_s >= 0:
         parts.append(f"the longest unseen for {oldest_s / 60:.0f} min")
+    least_sure = float(numbers["least_sure"])
+    if least_sure < 1.0:
+        parts.append(f"the least sure book is right with {least_sure:.1%}")
     bins = str(numbers["bins"]).split()
     what = "1 bin" if len(bins) == 1 else f"{len(bins)} bins"
     return f"Count {what} ({'; '.join(parts)}): {', '.join(bins)}."

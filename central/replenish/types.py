@@ -47,6 +47,8 @@ class PlanningSnapshot:
     """Units of customer orders that nothing is allocated to."""
     last_seen_ns: Mapping[str, int] = field(default_factory=dict)
     """When a bin was last counted or sighted, by bin id; absent: never."""
+    sure: Mapping[str, float] = field(default_factory=dict)
+    """How likely a bin's book is right, by what was booked there since the last look; absent: 1."""
     doubtful_bins: frozenset[str] = frozenset()
     """Bins where the last observation disagrees with the book."""
     countable_bins: frozenset[str] = frozenset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -225,3 +226,27 @@ def test_books_of_bins_and_articles_that_the_site_no_longer_has_can_be_planned(
     world.rt.run_for(3.0)
     assert len(plans) == 1
     assert world.status("X") == "accepted"
+
+
+def test_moves_make_a_book_less_sure_and_a_look_more_also_after_a_restart(
+    world: CentralWorld,
+) -> None:
+    before = snapshot(world).sure.get("B-11", 1.0)
+    for _ in range(4):
+        world.edges["B"].move(PEN, 1, "bin:B-11", "tote:T1", reason="pick")
+    world.rt.run_for(1.0)
+    moved = snapshot(world).sure["B-11"]
+    assert moved == pytest.approx(0.98 * math.exp(-4 * 0.002))
+    assert moved < before
+    world.kill()
+    world.begin()
+    assert snapshot(world).sure["B-11"] == moved
+    now_ns = world.shared.now_ns()
+    world.edges["B"].write(
+        m.BinCounted(
+            event_id="c/sure", bin_id="B-11", gtin=PEN, counted_units=16, book_units=16,
+            observed_at_ns=now_ns, device_id="d", received_at_ns=now_ns,
+        )
+    )  # fmt: skip
+    world.rt.run_for(1.0)
+    assert moved < snapshot(world).sure["B-11"] <= before

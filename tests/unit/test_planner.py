@@ -307,6 +307,15 @@ def test_a_count_takes_bins_in_doubt_first_and_then_the_longest_unseen() -> None
     )
 
 
+def test_of_bins_that_nobody_doubts_the_least_sure_are_counted() -> None:
+    seen = {b.bin_id: NOON_NS - 60 * NS_PER_S for b in BINS}
+    sure = {"A-01": 0.97, "A-02": 0.80, "A-03": 0.96, "B-01": 0.90, "B-02": 0.98}
+    found = only(plan(count_due(last_seen_ns=seen, sure=sure)), "count", "")
+    assert set(found.bins()) == {"A-02", "B-01", "A-03"}
+    assert found.numbers["least_sure"] == 0.80
+    assert "the least sure book is right with 80.0%" in found.reason
+
+
 def test_bins_never_seen_are_the_longest_unseen() -> None:
     found = only(plan(count_due(last_seen_ns={"A-01": NOON_NS, "A-02": NOON_NS})), "count", "")
     assert set(found.bins()) == {"A-03", "B-01", "B-02"}
