@@ -24,7 +24,7 @@ EVENTS_PER_S: Final = 40_000.0
 PLAIN: Final = Kind()
 KINDS: Final = {
     "batches": PLAIN,
-    "one event per message": replace(PLAIN, rows_each=1, events=20_000),
+    "one event per message": replace(PLAIN, rows_each=1, events=10_000),
     "without a database": replace(PLAIN, with_database=False),
     "500 devices": replace(PLAIN, devices=500),
     "TLS": replace(PLAIN, with_tls=True),

@@ -80,7 +80,7 @@ class Kind:
 
     devices: int = 50
     rows_each: int = EVENTS_PER_BATCH_MAX
-    events: int = 100_000
+    events: int = 50_000
     with_database: bool = True
     with_tls: bool = False
 
