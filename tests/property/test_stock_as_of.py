@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from unittest.mock import patch
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, func, select, update
 
@@ -111,6 +111,7 @@ def marks(conn: Connection) -> int:
     return conn.execute(select(func.count()).select_from(stock_mark)).scalar_one()
 
 
+@settings(max_examples=settings().max_examples // 2)  # each asks some 60 questions
 @given(
     drawn=facts,
     sizes=st.lists(st.integers(1, 6), min_size=1, max_size=5),
