@@ -12,13 +12,16 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+import msgspec
 import structlog
 
 from edge.counting.store import CommitError, EdgeStore, decode_event
+from edge.counting.tables import AWAY, file_of
 from runtime.bus import Bus, Incoming
 from runtime.clock import NS_PER_S, Clock
 from runtime.lanes import Lane
 from runtime.metrics import Metrics
+from runtime.store import StoreError
 from wire.codec import WireError, decode, encode
 from wire.messages import (
     EVENTS_PER_BATCH_MAX,
@@ -155,15 +158,23 @@ class Outbox:
             self._go_back(self._store.acked_seq)
         self.send()
 
+    def _event(self, seq: int, payload: bytes) -> StockEvent:
+        """Return the event of a row. Raises StoreError: what is after it must not overtake it."""
+        try:
+            return decode_event(payload)
+        except msgspec.MsgspecError as error:
+            file = file_of(self._store.db)
+            raise StoreError(f"{file}: journal row {seq} is damaged ({error}): {AWAY}") from error
+
     def _send_batch(self) -> bool:
         rows = self._store.rows_after(self._sent_seq, EVENTS_PER_BATCH_MAX)
         payload_bytes = 0
         events: list[StockEvent] = []
-        for _, payload in rows:
+        for seq, payload in rows:
             payload_bytes += len(payload) + 1
             if payload_bytes > BATCH_BYTES_MAX and events:
                 break
-            events.append(decode_event(payload))
+            events.append(self._event(seq, payload))
         first_seq = rows[0][0]
         batch = JournalBatch(
             edge_id=self._edge_id, epoch=self._store.epoch, first_seq=first_seq,

@@ -46,9 +46,11 @@ def open_database(path: Path | None) -> sqlite_utils.Database:
         connection.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES_PER_CHECKPOINT}")
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.Error as error:
-        raise StoreError(f"{name}: cannot be opened as a database: {error}") from error
-    if verdict != "ok":
         raise StoreError(
-            f"{name}: damaged ({verdict}); move it away and rebuild from central's copy"
-        )
+            f"{name}: cannot be opened as a database: {error}; where it is damaged, make it anew"
+            " with `stockhelm ledger rebuild`"
+        ) from error
+    if verdict != "ok":
+        said = " ".join(str(verdict).split())
+        raise StoreError(f"{name}: damaged ({said}): make it anew with `stockhelm ledger rebuild`")
     return sqlite_utils.Database(connection)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine
+import msgspec
+from sqlalchemy import Engine, select
 
 from central.config import CentralConfig
 from central.ledger.asof import rebuild_marks
 from central.ledger.verify import rebuild_balances, verify_ledger
-from central.store import open_engine
+from central.store import open_engine, reading
+from central.tables import movement
 from edge.config import EdgeConfig
+from edge.counting.salvage import CopiedRow, salvage
 from edge.counting.verify import rebuild_counts, verify_counts
+from runtime.clock import SystemClock
 from runtime.config import ConfigError, load_config, read_toml
 from runtime.one_at_a_time import hold_folder
-from runtime.store import open_database
+from runtime.store import StoreError, open_database
+from wire.messages import Movement
 
 
 @contextmanager
@@ -47,10 +53,12 @@ def verify(config_file: Path) -> tuple[str, bool]:
     return "\n".join([*lines, *(f"  {d}" for d in differences)]), False
 
 
-def rebuild(config_file: Path) -> str:
+def rebuild(config_file: Path, central_file: Path | None = None) -> str:
     """Make counts or balances anew; return what was done, in words.
 
-    Raises InUseError while the process that owns them runs.
+    An edge's damaged database is made anew from what can still be read of it and, where
+    `central_file` (central's configuration) is given, from central's copy. Raises InUseError while
+    the process that owns them runs, StoreError where the copy is needed and not given.
     """
     found = _config(config_file)
     if isinstance(found, CentralConfig):
@@ -65,10 +73,43 @@ def rebuild(config_file: Path) -> str:
         return f"balances of {places} places and articles made anew from the movements{kept}"
     file = _edge_file(found, config_file)
     with hold_folder(Path(found.data_dir), "stockhelm ledger rebuild"):
-        db = open_database(file)
-        with closing(db.conn):
-            counts = rebuild_counts(db)
+        try:
+            db = open_database(file)
+            with closing(db.conn):
+                counts = rebuild_counts(db)
+        except (StoreError, sqlite3.DatabaseError, msgspec.DecodeError) as error:
+            return f"{error}\n{_salvage(file, found, central_file)}"
     return f"{counts} counts made anew from the journal of {file}"
+
+
+def _salvage(file: Path, config: EdgeConfig, central_file: Path | None) -> str:
+    """Make a damaged database anew; return from what, in words."""
+    copy = None if central_file is None else _copy(config.edge_id, central_file)
+    now_ns = SystemClock().now_ns()
+    done = salvage(file, edge_id=config.edge_id, now_ns=now_ns, copy=copy)
+    text = (
+        f"{file} made anew: {done.from_journal} rows of its own journal, {done.from_copy} of"
+        f" central's copy; the damaged file is {done.kept_as}"
+    )
+    if done.missing:
+        text += f"\n{done.missing} rows are in neither: observations, or lost; count the bins"
+    return text
+
+
+def _copy(edge_id: str, central_file: Path) -> list[CopiedRow]:
+    """Return the movements that central has of an edge."""
+    config = _config(central_file)
+    if not isinstance(config, CentralConfig):
+        raise ConfigError(f"--central {central_file}: expected the configuration of central")
+    names = Movement.__struct_fields__
+    with opened(config) as engine, reading(engine) as conn:
+        rows = conn.execute(
+            select(movement).where(movement.c.edge_id == edge_id).order_by(movement.c.id)
+        ).mappings()
+        return [
+            (row["epoch"], row["seq"], Movement(**{name: row[name] for name in names}))
+            for row in rows
+        ]
 
 
 def _config(config_file: Path) -> EdgeConfig | CentralConfig:

@@ -53,12 +53,18 @@ def ledger_verify(config: ConfigFile) -> None:
     raise typer.Exit(0 if whole else FAILED)
 
 
-def ledger_rebuild(config: ConfigFile) -> None:
+def ledger_rebuild(
+    config: ConfigFile,
+    central: Annotated[
+        Path | None,
+        typer.Option(help="Central's TOML file: rows that a damaged edge lost come from there."),
+    ] = None,
+) -> None:
     """Make counts or balances anew, from journal or movements; the process must not run."""
     from stockhelm.ledger import rebuild
 
     with named(config):
-        said = rebuild(config)
+        said = rebuild(config, central)
     typer.echo(said)
 
 

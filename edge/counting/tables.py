@@ -43,7 +43,10 @@ TABLES: Final[dict[str, tuple[Columns, str | tuple[str, ...]]]] = {
 }  # fmt: skip
 IRREPLACEABLE: Final = ("meta", "journal")
 ROWS_LOOKED_AT_MAX: Final = 1_000
-AWAY: Final = "move it away and rebuild from central's copy"
+AWAY: Final = (
+    "make it anew with `stockhelm ledger rebuild --config FILE --central FILE`, from what it still"
+    " gives and central's copy"
+)
 REBUILD: Final = "make it anew with `stockhelm ledger rebuild --config FILE`"
 _INDEXES: Final = (
     "CREATE UNIQUE INDEX IF NOT EXISTS idx_journal_event_id ON journal(event_id)",

@@ -41,16 +41,18 @@ class Pair:
     """Edge and central of one site, each may lose its power and its process."""
 
     def __init__(
-        self, folder: Path, monkeypatch: pytest.MonkeyPatch, *, seed: int, scanners: int = 3
-    ) -> None:
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, *, seed: int, scanners: int = 3,
+        on_real_disks: bool = False,
+    ) -> None:  # fmt: skip
         self.chance = Random(seed)
         self.disks = Disks(monkeypatch)
         self.runtime = VirtualRuntime(seed)
         names = tuple(f"scanner-{n}" for n in range(1, scanners + 1))
         self.edge_config = edge_config(folder, names)
         self.central_config = central_config(folder)
-        self.edge_disk: SimDisk = self.disks.add(self.edge_config.data_dir)
-        self.central_disk: SimDisk = self.disks.add(self.central_config.data_dir)
+        nowhere = "/nowhere" * on_real_disks
+        self.edge_disk: SimDisk = self.disks.add(nowhere + self.edge_config.data_dir)
+        self.central_disk: SimDisk = self.disks.add(nowhere + self.central_config.data_dir)
         self.metrics = Metrics()
         self._others = self.runtime.bus(BusOptions(client_id="others"))
         self._others.start()

@@ -37,6 +37,8 @@ class Scanner:
         self.codes: Counter[str] = Counter()
         self.rests = False
         """Whether no new scan is begun."""
+        self.session_may_be_lost = False
+        """Whether mode and bin are scanned anew where the edge does not know them any more."""
         self.is_waiting = False
         """Whether a scan has no answer yet."""
         self.wrong: list[str] = []
@@ -98,7 +100,9 @@ class Scanner:
             self._step += 1
             self._lane.call_later(wait_s, self._next)
             return
-        if answer.code != Code.NO_TASK:
+        if self.session_may_be_lost and answer.code in {Code.WRONG_MODE, Code.NO_BIN}:
+            self._step = 0
+        elif answer.code != Code.NO_TASK:
             self.wrong.append(f"{self.name}/{self._seq}: {answer.code}: {answer.text}")
         self.is_waiting = True
         self._repeat = self._lane.call_later(wait_s + 0.05, self._begin)
