@@ -33,9 +33,10 @@ from central.tasking.round import Effects, Round
 from runtime.bus import Bus, Incoming
 from runtime.lanes import Lane
 from runtime.metrics import Metrics
+from runtime.reading import readable, refuse
 from runtime.runtime import Runtime
 from wire import topics
-from wire.codec import WireError, decode, encode
+from wire.codec import encode
 from wire.messages import (
     BinCounted,
     Changed,
@@ -256,15 +257,11 @@ class Keeper:
 
     def _decoded(self, messages: Iterable[Incoming], kind: type[T]) -> Iterator[tuple[str, T]]:
         """Yield (topic, message) of what can be read; the rest is counted and logged."""
-        for incoming in messages:
-            try:
-                yield incoming.topic, decode(incoming.payload, kind)
-            except WireError as error:
-                self._refuse(kind.__name__, incoming.topic, str(error))
+        for incoming, message in readable(messages, kind, self._metrics, kind.__name__):
+            yield incoming.topic, message
 
     def _refuse(self, kind: str, topic: str, why: str) -> None:
-        self._metrics.count("wire_refused", kind)
-        log.warning("message refused", topic=topic, why=why)
+        refuse(topic, why, self._metrics, kind)
 
     def _on_journal(self, messages: list[Incoming]) -> None:
         batches: list[JournalBatch] = []

@@ -38,6 +38,7 @@ from runtime.bus import Bus, Incoming, Will
 from runtime.config import ConfigError
 from runtime.lanes import Inbox
 from runtime.metrics import Metrics
+from runtime.reading import readable, refuse
 from runtime.runtime import Runtime
 from wire.answers import Code, Sound
 from wire.codec import WireError, decode, encode
@@ -328,18 +329,12 @@ class EdgeAgent:
             self._metrics.count("answers_lost", device_id)
 
     def _take_tasks(self, messages: list[Incoming]) -> None:
-        for message in messages:
+        for message, told in readable(messages, PersonTasks, self._metrics, "person-tasks"):
             parts = PERSON_TASKS.parts(message.topic) or {}
-            try:
-                told = decode(message.payload, PersonTasks)
-            except WireError as error:
-                self._metrics.count("wire_refused", "person-tasks")
-                log.warning("tasks refused", topic=message.topic, reason=str(error))
-                continue
             if told.person_id == parts.get("person"):
                 self._intake.set_tasks(told)
             else:
-                self._metrics.count("wire_refused", "person-tasks")
+                refuse(message.topic, "the tasks of somebody else", self._metrics, "person-tasks")
 
     # --- missions and cameras ---------------------------------------------------------------
 

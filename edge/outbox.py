@@ -21,8 +21,9 @@ from runtime.bus import Bus, Incoming
 from runtime.clock import NS_PER_S, Clock
 from runtime.lanes import Lane
 from runtime.metrics import Metrics
+from runtime.reading import readable
 from runtime.store import StoreError
-from wire.codec import WireError, decode, encode
+from wire.codec import encode
 from wire.messages import (
     EVENTS_PER_BATCH_MAX,
     PAYLOAD_BYTES_MAX,
@@ -97,13 +98,7 @@ class Outbox:
 
     def acknowledged(self, messages: list[Incoming]) -> None:
         """Take central's acknowledgements."""
-        for message in messages:
-            try:
-                ack = decode(message.payload, JournalAck)
-            except WireError as error:
-                self._metrics.count("wire_refused", "journal-ack")
-                log.warning("acknowledgement refused", reason=str(error))
-                continue
+        for _, ack in readable(messages, JournalAck, self._metrics, "journal-ack"):
             if ack.edge_id == self._edge_id and ack.epoch == self._store.epoch:
                 self._take(ack.watermark_seq)
         self.send()

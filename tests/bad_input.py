@@ -7,6 +7,7 @@ share it.
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.build import strategy
 
+VALUES_DRAWN: Final = 12
 NUMBERS: Final = (
     0, -1, 2**31, 2**53 + 1, 2**63 - 1, 2**63, 2**64, -(2**63) - 1, 10**400, 1e308, 5e-324, -0.0,
     0.5,
@@ -44,13 +46,14 @@ RAW: Final = (
 )  # fmt: skip
 
 
-def valid_values(kind: Any, count: int) -> list[Any]:
-    """Return about so many values that `kind` allows, always the same ones."""
+@functools.cache
+def valid_values(kind: Any) -> tuple[Any, ...]:
+    """Return some values that `kind` allows, always the same ones; drawing them takes long."""
     found: list[Any] = []
 
     @seed(4)
     @settings(
-        max_examples=count, database=None, phases=[Phase.generate],
+        max_examples=VALUES_DRAWN, database=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck), deadline=None,
     )  # fmt: skip
     @given(strategy(kind))
@@ -58,12 +61,12 @@ def valid_values(kind: Any, count: int) -> list[Any]:
         found.append(value)
 
     collect()
-    return found
+    return tuple(found)
 
 
 def bent_payloads(kind: Any, count: int, chance: Random) -> Iterator[bytes]:
     """Yield so many payloads for a topic of `kind`: nearly messages, and what is none at all."""
-    values = valid_values(kind, 30)
+    values = valid_values(kind)
     yield from RAW[:count]
     for _ in range(count - len(RAW)):
         yield bend(chance.choice(values), chance)

@@ -45,7 +45,7 @@ class BadInputSite(FaultySite):
     """Edges, central, desk and every simulated device of the demo, on one broker."""
 
     def __init__(self, directory: Path, seed: int = 3) -> None:
-        shape = Shape(smart_cameras=1, drones=1)
+        shape = Shape(cameras=0, smart_cameras=1)
         super().__init__(directory, seed, (), shape=shape, has_desk=True)
         self._listens = False
         self.heard: dict[str, deque[bytes]] = {}

@@ -13,8 +13,9 @@ from runtime.bus import Bus, Incoming
 from runtime.clock import Clock
 from runtime.lanes import Lane
 from runtime.metrics import Metrics
+from runtime.reading import readable
 from wire import topics
-from wire.codec import WireError, decode, encode
+from wire.codec import encode
 from wire.messages import DecideProposal, DecisionResult
 
 ANSWER_S_MAX: Final = 5.0
@@ -115,13 +116,7 @@ class Decisions:
         self._post(tell)
 
     def _answers_came(self, batch: list[Incoming]) -> None:
-        for message in batch:
-            try:
-                result = decode(message.payload, DecisionResult)
-            except WireError as error:
-                self._metrics.count("wire_refused", "decision")
-                log.warning("message refused", topic=message.topic, reason=str(error)[:300])
-                continue
+        for _, result in readable(batch, DecisionResult, self._metrics, "decision"):
             self._post(functools.partial(self._resolve, result))
 
     def _resolve(self, result: DecisionResult) -> None:

@@ -19,8 +19,9 @@ from runtime.bus import Bus, Incoming
 from runtime.clock import Clock
 from runtime.lanes import Lane, WhenFull
 from runtime.metrics import Metrics
+from runtime.reading import readable, refuse
 from wire import topics
-from wire.codec import WireError, decode, decode_part
+from wire.codec import WireError, decode_part
 from wire.ids import NAME_PATTERN
 from wire.messages import Changed, DeviceStatus
 from wire.vda5050.action_ids import parse_action_id
@@ -242,14 +243,8 @@ class Floor:
                 robot.changed = True
 
     def _status_came(self, batch: list[Incoming]) -> None:
-        for message in batch:
-            if not message.payload:
-                continue  # a retained message was taken back
-            try:
-                said = decode(message.payload, DeviceStatus)
-            except WireError as error:
-                self._refuse(message, "status", str(error))
-                continue
+        there = [message for message in batch if message.payload]  # else it was taken back
+        for message, said in readable(there, DeviceStatus, self._metrics, "status"):
             edge = topics.EDGE_STATUS.parts(message.topic)
             kind = "edge" if edge else "device"
             whose = (edge or topics.DEVICE_STATUS.parts(message.topic) or {}).get(kind)
@@ -261,12 +256,7 @@ class Floor:
 
     def _central_changed(self, batch: list[Incoming]) -> None:
         changed = False
-        for message in batch:
-            try:
-                said = decode(message.payload, Changed)
-            except WireError as error:
-                self._refuse(message, "changed", str(error))
-                continue
+        for _, said in readable(batch, Changed, self._metrics, "changed"):
             self._central_heard_ns = self._clock.monotonic_ns()
             if said.tables:  # none: central only says that it is there
                 changed = True
@@ -298,8 +288,7 @@ class Floor:
             return None
 
     def _refuse(self, message: Incoming, label: str, reason: str) -> None:
-        self._metrics.count("wire_refused", label)
-        log.warning("message refused", topic=message.topic[:200], reason=reason[:300])
+        refuse(message.topic, reason, self._metrics, label)
 
     # --- what goes out --------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from runtime.bus import Bus, Incoming
 from runtime.clock import NS_PER_S
 from runtime.lanes import Lane
 from runtime.metrics import Metrics
+from runtime.reading import refuse
 from runtime.runtime import Runtime
 from wire.ids import IdError
 from wire.site import Site
@@ -274,8 +275,7 @@ class Fleet:
         return vehicle
 
     def _refuse(self, topic: str, why: str) -> None:
-        self._metrics.count("wire_refused", "vda5050")
-        log.warning("message refused", topic=topic, why=why)
+        refuse(topic, why, self._metrics, "vda5050")
 
     # --- jobs -----------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from edge.vision.service import SETTLE_LOOKS, CameraStatus, OnStatus, sighted
 from runtime.bus import Incoming
 from runtime.clock import NS_PER_S, Clock
 from runtime.metrics import Metrics
-from wire.codec import WireError, decode
+from runtime.reading import readable
 from wire.messages import BinLook, BinSighted, CameraLook
 from wire.site import Site
 from wire.topics import CAMERA_LOOK
@@ -81,13 +81,7 @@ class Looks:
     def handle(self, messages: list[Incoming]) -> None:
         """Tell what is news in these looks."""
         told: list[BinSighted] = []
-        for message in messages:
-            try:
-                look = decode(message.payload, CameraLook)
-            except WireError as error:
-                self._metrics.count("wire_refused", "CameraLook")
-                log.warning("a camera's look was refused", topic=message.topic, reason=str(error))
-                continue
+        for message, look in readable(messages, CameraLook, self._metrics, "CameraLook"):
             if (CAMERA_LOOK.parts(message.topic) or {}).get("device") != look.device_id:
                 self._metrics.count("vision_ignored", "foreign_camera")
                 log.warning("a look on another camera's topic", topic=message.topic)
