@@ -1,7 +1,7 @@
 """Faults survived, rounds and losses: each test of this folder says what it did, one file sums up.
 
-`pytest tests/faults -m soak` with STOCKHELM_FAULTS=FILE adds a line of JSON per test to FILE, and
-`python -m tests.faults.summary FILE` prints the table of them.
+With STOCKHELM_FAULTS=FILE each test adds a line of JSON to FILE, and `python -m
+tests.faults.summary FILE` prints the table of them.
 """
 
 from __future__ import annotations
@@ -50,10 +50,14 @@ def table(text: bytes) -> str:
             sums[done.fault][place] += number
     lines = ["| fault | rounds | scans booked | losses |", "| --- | ---: | ---: | ---: |"]
     lines += [
-        f"| {fault} | {rounds} | {scans:,} | {lost} |".replace(",", " ")
+        f"| {fault} | {_grouped(rounds)} | {_grouped(scans)} | {lost} |"
         for fault, (rounds, scans, lost) in sorted(sums.items())
     ]
     return "\n".join(lines)
+
+
+def _grouped(number: int) -> str:
+    return f"{number:,}".replace(",", " ")
 
 
 if __name__ == "__main__":
