@@ -92,12 +92,14 @@ def test_a_check_names_every_count_where_the_table_is_gone(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("table", ["journal", "meta"])
-def test_a_journal_that_is_gone_cannot_be_rebuilt(tmp_path: Path, table: str) -> None:
+def test_a_journal_that_is_gone_is_made_anew_only_from_central(tmp_path: Path, table: str) -> None:
     config, file = edge_of(tmp_path)
     change(file, f"DROP TABLE {table}")
-    for act in (lambda: reopened(file), lambda: rebuild(config), lambda: verify(config)):
-        with pytest.raises(StoreError, match=f"table {table} is missing: move it away"):
+    for act in (lambda: reopened(file), lambda: verify(config)):
+        with pytest.raises(StoreError, match=f"table {table} is missing: make it anew with"):
             act()
+    with pytest.raises(StoreError, match="name central's configuration or a copy of it"):
+        rebuild(config)
 
 
 def test_a_journal_of_sightings_alone_needs_no_counts(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from runtime.seeds import stream
 from sim_hardware.config import SimOrders
 from sim_hardware.site_folder import read_demand
-from sim_hardware.world.customers import GIVE_UP_S
+from sim_hardware.world import customers
 from sim_hardware.world.order_file import OrderFileError, group_orders, read_order_file
 from tests.sim_floor import SITE, Bench, make_bench
 from wire import topics
@@ -102,9 +102,10 @@ def test_an_order_is_said_again_until_the_shop_answers(tmp_path: Path) -> None:
     assert len([o for o in orders(bench) if o.order_id == first.order_id]) == said
 
 
-def test_a_shop_that_does_not_answer_is_told_ever_more_seldom_and_given_up_after_a_day(
-    tmp_path: Path,
+def test_a_shop_that_does_not_answer_is_told_ever_more_seldom_and_given_up_at_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(customers, "GIVE_UP_S", 3_600.0)  # a day takes seconds to simulate
     bench = make_bench(tmp_path, orders=SimOrders(day_s=DAY_S, orders_per_day=10))
     bench.runtime.run_until(lambda: bool(orders(bench)), DAY_S)
     bench.floor.freeze()
@@ -112,7 +113,7 @@ def test_a_shop_that_does_not_answer_is_told_ever_more_seldom_and_given_up_after
     first = orders(bench)[0].order_id
     assert 15 <= len([o for o in orders(bench) if o.order_id == first]) <= 25
     assert bench.floor.unanswered_orders == 1
-    bench.runtime.run_for(GIVE_UP_S)
+    bench.runtime.run_for(customers.GIVE_UP_S)
     assert bench.metrics.snapshot().counters["orders_given_up"] == 1
     assert bench.floor.unanswered_orders == 0
 
