@@ -133,6 +133,8 @@ class Person:
         self._done_units: dict[str, int] = {}
         self._own_units: Counter[str] = Counter()
         """By task: what this person knows to be counted of their own scans."""
+        self._lines: dict[str, tuple[str, str]] = {}
+        """Work and article of each line that stands or stood on the screen."""
         self._tries: Counter[str] = Counter()
         self._not_before_s: dict[str, float] = {}
         self._held: list[Held] = []
@@ -180,7 +182,9 @@ class Person:
         for memory in remembered:
             for task_id in [t for t in memory if t not in listed]:
                 del memory[task_id]
+        self._lines |= {task.task_id: (task.kind, task.gtin) for task in told.tasks}
         known = listed | {ended.task_id for ended in told.ended}
+        self._lines = {task_id: self._lines[task_id] for task_id in known & self._lines.keys()}
         known |= {self._task.task_id} if self._task else set()
         for task_id in [t for t in self._own_units if t not in known]:
             del self._own_units[task_id]
@@ -297,7 +301,21 @@ class Person:
             if ended.task_id == task.task_id:
                 if task.kind == "count":
                     return ended.end == "done"
-                return ended.own_units >= self._own_units[task.task_id] + units
+                if ended.own_units >= self._own_units[task.task_id] + units:
+                    return True
+        return task.kind != "count" and self._is_counted_for_another(task, units)
+
+    def _is_counted_for_another(self, task: PersonTask, units: int) -> bool:
+        """Return whether the screen says that for another line of the same work and article.
+
+        That is so where a task was withdrawn and the same goods were asked for anew.
+        """
+        for ended in self._ended:
+            if self._lines.get(ended.task_id) != (task.kind, task.gtin):
+                continue
+            if ended.own_units >= self._own_units[ended.task_id] + units:
+                self._own_units[ended.task_id] += units
+                return True
         return False
 
     # --- the work ----------------------------------------------------------------------------
