@@ -111,7 +111,7 @@ def marks(conn: Connection) -> int:
     return conn.execute(select(func.count()).select_from(stock_mark)).scalar_one()
 
 
-@settings(max_examples=settings().max_examples // 2)  # each asks some 60 questions
+@settings(max_examples=settings().max_examples // 4)  # each asks some 60 questions
 @given(
     drawn=facts,
     sizes=st.lists(st.integers(1, 6), min_size=1, max_size=5),
