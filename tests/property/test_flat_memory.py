@@ -33,7 +33,7 @@ from wire.messages import CustomerOrder
 from wire.vda5050.messages import Order
 
 LOOKED_AT_MIN: Final = 20
-FEW: Final = 40
+FEW: Final = 100
 MANY: Final = 10_000  # before and once more after the first look
 PER_STEP: Final = 100
 BENT: Final = 200
