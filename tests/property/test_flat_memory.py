@@ -144,7 +144,8 @@ def held() -> dict[int, str]:
 
 
 @pytest.mark.timeout(1_200)
-@pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("count", [FEW, MANY])
 def test_what_is_kept_of_bad_messages_is_bounded(site: BadInputSite, count: int) -> None:
     chance = Random(1)
     site.warm_up(6.0)

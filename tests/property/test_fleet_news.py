@@ -127,7 +127,9 @@ def test_a_crowded_floor_is_led_as_if_all_were_looked_at(
     assert some == everybody
 
 
-@pytest.mark.parametrize("scenario", ["drained-battery", "lost-robot"])
+@pytest.mark.parametrize(
+    "scenario", [pytest.param("drained-battery", marks=pytest.mark.soak), "lost-robot"]
+)
 def test_a_scenario_has_the_same_trace_as_if_all_were_looked_at(
     monkeypatch: pytest.MonkeyPatch, scenario: str
 ) -> None:
