@@ -1,19 +1,21 @@
 """Central's commands to an edge: write a movement, let a drone fly. Repeats change nothing.
 
 A command is repeated as it was: same id, same nonce, same content; only its expiry moves on. What
-comes under a known id with another nonce or content is somebody else's, and refused.
+comes under a known id with another nonce or content is somebody else's, and refused. What was
+handled is written down with the movement that it asked for, so a restart forgets nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final, cast
 
 import msgspec
 import structlog
 
+from edge.counting.store import Transaction
 from edge.writer import Writer
 from runtime.bus import Incoming
 from runtime.clock import Clock
@@ -23,9 +25,16 @@ from wire.ids import bin_of
 from wire.messages import EdgeCommand, FlyMission, RecordMove
 
 HANDLED_MAX: Final = 10_000
-"""Commands that are remembered; beyond, the oldest is forgotten, and only its expiry speaks."""
+"""Commands that are remembered. Beyond, the expired ones are forgotten (their expiry refuses them);
+where there is none a new command is refused, and central sends it again."""
 _DIGEST_BYTES: Final = 16
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Handled:
+    mark: str
+    expires_at_ns: int
 
 
 class Commands:
@@ -47,7 +56,12 @@ class Commands:
         self._clock = clock
         self._metrics = metrics
         self._fly = fly
-        self._handled: OrderedDict[str, bytes] = OrderedDict()
+        self._handled = {
+            name: _Handled(mark, expires_at_ns)
+            for name, mark, expires_at_ns in writer.store.commands()
+        }
+        self._forget_before_ns = 0
+        """What expired before is forgotten in memory, and in the database with the next commit."""
 
     def handle(self, messages: list[Incoming]) -> None:
         """Do what is asked, unless it is too late or not for us."""
@@ -57,45 +71,116 @@ class Commands:
             except WireError as error:
                 self._refuse("malformed", str(error))
                 continue
-            if self._clock.now_ns() > command.expires_at_ns:
-                self._refuse("expired", f"{command.command_id} came too late")
-            elif self._is_another(command):
-                text = f"{command.command_id} came before with another nonce or content"
-                self._refuse("command_reused", text)
-            elif isinstance(command, FlyMission):
-                self._remember(command)
+            reason = self._why_not(command)
+            if reason is not None:
+                self._refuse(*reason)
+            elif command.nonce:
+                self._do(command)
+            elif isinstance(command, FlyMission):  # of an older central: its ids are all there is
                 self._fly(command)
             else:
-                self._record(command)
+                self._writer.submit_facts([command.movement])
 
-    def _is_another(self, command: EdgeCommand) -> bool:
+    def _why_not(self, command: EdgeCommand) -> tuple[str, str] | None:
+        """Return code and text of why a command is refused, or None."""
+        name, now_ns = command.command_id, self._clock.now_ns()
+        if now_ns > command.expires_at_ns:
+            return "expired", f"{name} came too late"
+        known = self._handled.get(name)
+        if known is not None and known.mark != _mark(command):
+            return "command_reused", f"{name} came before with another nonce or content"
+        if isinstance(command, RecordMove):
+            for place in (command.movement.from_place, command.movement.to_place):
+                bin_id = bin_of(place)
+                if bin_id is not None and self._bin_owner.get(bin_id) != self._edge_id:
+                    return "foreign_bin", f"{name}: {place} is not ours to write"
+        if command.nonce and self._writer.is_full:
+            return "busy", f"{name}: too much waits to be written; central sends it again"
+        if command.nonce and known is None and not self._has_room(now_ns):
+            return "full", (
+                f"{name}: {HANDLED_MAX} commands that are not expired are remembered, at most;"
+                " central sends it again"
+            )
+        return None
+
+    def _has_room(self, now_ns: int) -> bool:
+        if len(self._handled) >= HANDLED_MAX:
+            self._handled = {
+                key: known for key, known in self._handled.items() if known.expires_at_ns >= now_ns
+            }
+            self._forget_before_ns = now_ns
+        return len(self._handled) < HANDLED_MAX
+
+    def _do(self, command: EdgeCommand) -> None:
+        if isinstance(command, RecordMove) and not self._writer.to_be_kept([command.movement]):
+            return
+        is_new = command.command_id not in self._handled
+        self.remember(command)
+        self._writer.submit(_Doing(self, command, is_new=is_new))
+
+    # --- what is written -------------------------------------------------------------------------
+
+    def write(self, tx: Transaction, command: EdgeCommand) -> None:
+        """Write that a command is handled, and the movement that it asks for."""
+        if self._forget_before_ns:
+            tx.forget_commands(self._forget_before_ns)
+        mission_id = command.mission_id if isinstance(command, FlyMission) else ""
+        tx.put_command(
+            command.command_id, _mark(command),
+            mission_id=mission_id, expires_at_ns=command.expires_at_ns,
+        )  # fmt: skip
+        if isinstance(command, RecordMove):
+            tx.append_all(tx.with_lots([command.movement]))
+
+    def written(self, command: EdgeCommand) -> None:
+        """Go on with a command that is durable: a mission flies, unless it is over already."""
+        self._forget_before_ns = 0
+        self.remember(command)
+        if not isinstance(command, FlyMission):
+            return
+        if self._writer.store.mission_is_over(command.command_id):
+            log.info("mission is over, its end is in the journal", mission=command.mission_id)
+        else:
+            self._fly(command)
+
+    def remember(self, command: EdgeCommand) -> None:
+        """Remember what must stay the same in repetitions."""
         known = self._handled.get(command.command_id)
-        return known is not None and known != _mark(command)
+        expires_at_ns = max(command.expires_at_ns, known.expires_at_ns if known else 0)
+        self._handled[command.command_id] = _Handled(_mark(command), expires_at_ns)
 
-    def _remember(self, command: EdgeCommand) -> None:
-        if not command.nonce:
-            return  # of an older central: its ids are all that there is
-        self._handled[command.command_id] = _mark(command)
-        self._handled.move_to_end(command.command_id)
-        if len(self._handled) > HANDLED_MAX:
-            self._handled.popitem(last=False)
-
-    def _record(self, command: RecordMove) -> None:
-        movement = command.movement
-        for place in (movement.from_place, movement.to_place):
-            bin_id = bin_of(place)
-            if bin_id is not None and self._bin_owner.get(bin_id) != self._edge_id:
-                self._refuse("foreign_bin", f"{command.command_id}: {place} is not ours to write")
-                return
-        self._remember(command)
-        self._writer.submit_facts([movement])
+    def forget(self, command: EdgeCommand) -> None:
+        """Forget a command of which nothing was written; central sends it again."""
+        self._handled.pop(command.command_id, None)
 
     def _refuse(self, code: str, text: str) -> None:
         self._metrics.count("commands_refused", code)
         log.warning("command refused", code=code, reason=text)
 
 
-def _mark(command: EdgeCommand) -> bytes:
+class _Doing:
+    """One command on its way into the database."""
+
+    def __init__(self, commands: Commands, command: EdgeCommand, *, is_new: bool) -> None:
+        self._commands = commands
+        self._command = command
+        self._is_new = is_new
+
+    def apply(self, tx: Transaction) -> None:
+        """Write it in this transaction."""
+        self._commands.write(tx, self._command)
+
+    def committed(self, at_ns: int) -> None:  # noqa: ARG002 - part of the interface
+        """Go on with it."""
+        self._commands.written(self._command)
+
+    def failed(self, reason: str) -> None:  # noqa: ARG002 - part of the interface
+        """Let it come again."""
+        if self._is_new:
+            self._commands.forget(self._command)
+
+
+def _mark(command: EdgeCommand) -> str:
     """Return what stays the same in each repetition of a command."""
     lasting = msgspec.structs.replace(command, expires_at_ns=0)
-    return hashlib.blake2b(msgspec.json.encode(lasting), digest_size=_DIGEST_BYTES).digest()
+    return hashlib.blake2b(msgspec.json.encode(lasting), digest_size=_DIGEST_BYTES).hexdigest()

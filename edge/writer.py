@@ -79,6 +79,14 @@ class Writer:
 
         What cannot be an event (no such number of units, far too long) is refused and counted.
         """
+        kept = self.to_be_kept(events)
+        if kept and self.is_full:
+            self._hold(kept)
+        elif kept:
+            self.submit(_Facts(kept, self._hold))
+
+    def to_be_kept(self, events: Sequence[StockEvent]) -> list[StockEvent]:
+        """Return the events that may come into the journal; the others are counted and logged."""
         kept = []
         for event in events:
             reason = why_not_to_be_kept(event)
@@ -87,10 +95,7 @@ class Writer:
                 log.error("event refused", event_id=event.event_id[:120], reason=reason)
             else:
                 kept.append(event)
-        if kept and self.is_full:
-            self._hold(kept)
-        elif kept:
-            self.submit(_Facts(kept, self._hold))
+        return kept
 
     def _flush(self) -> None:
         count = min(len(self._waiting), WORKS_PER_COMMIT_MAX)

@@ -15,6 +15,7 @@ Tables:
 | `session` | scanner: where its person stands |
 | `device_state` | scanner and boot epoch: the last sequence number handled |
 | `answer` | scan: what we said, so that a repeated scan gets the same words |
+| `command` | central's command that was handled: what must not change in a repetition |
 
 The outbox is the view `outbox`: the journal after `acked_seq`. There is one writer, on one lane.
 """
@@ -45,7 +46,7 @@ from edge.counting.core import (
 from edge.counting.tables import AWAY, TABLES, file_of, prepare_tables
 from edge.scanning.core import Session
 from runtime.store import StoreError, open_database
-from wire.messages import Movement, ScanFeedback, StockEvent
+from wire.messages import MissionEnded, Movement, ScanFeedback, StockEvent
 
 ANSWERS_PER_EPOCH_MAX: Final = 512
 EPOCHS_PER_DEVICE_MAX: Final = 32
@@ -99,6 +100,11 @@ _PUT_ANSWER: Final = "INSERT OR REPLACE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?)
 _OLD_ANSWERS: Final = "DELETE FROM answer WHERE device_id = ? AND epoch = ? AND seq <= ?"
 _OLD_EPOCHS: Final = (
     "SELECT epoch FROM device_state WHERE device_id = ? ORDER BY rowid DESC LIMIT -1 OFFSET ?"
+)
+_PUT_COMMAND: Final = (
+    "INSERT INTO command(command_id, mark, mission_id, expires_at_ns, ended) VALUES (?, ?, ?, ?, 0)"
+    " ON CONFLICT(command_id) DO UPDATE"
+    " SET expires_at_ns = max(expires_at_ns, excluded.expires_at_ns)"
 )
 _PUT_META: Final = (
     "INSERT INTO meta(name, value) VALUES (?, ?) "
@@ -177,6 +183,17 @@ class EdgeStore:
         """Return the journal's next rows after `seq`: number and event as JSON."""
         query = "SELECT seq, payload FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"
         return [(n, text.encode()) for n, text in self._conn.execute(query, (seq, count_max))]
+
+    def commands(self) -> list[tuple[str, str, int]]:
+        """Return the commands that were handled, the oldest first: id, mark, expiry."""
+        query = "SELECT command_id, mark, expires_at_ns FROM command ORDER BY rowid"
+        return self._conn.execute(query).fetchall()
+
+    def mission_is_over(self, command_id: str) -> bool:
+        """Return whether the journal has the end of the mission that this command asked for."""
+        query = "SELECT ended FROM command WHERE command_id = ?"
+        row = self._conn.execute(query, (command_id,)).fetchone()
+        return bool(row and row[0])
 
     def close(self) -> None:
         """Close the file; what was committed is in it."""
@@ -316,6 +333,9 @@ class Transaction:
             self._conn.execute(_PUT_SERIAL, unit)
         if moved := container_place(event):
             self._conn.execute(_PUT_CONTAINER, moved)
+        if isinstance(event, MissionEnded):
+            over = "UPDATE command SET ended = 1 WHERE mission_id = ?"
+            self._conn.execute(over, (event.mission_id,))
 
     def book_units(self, place: str, gtin: str) -> int:
         """Return the units in the book at a place."""
@@ -440,6 +460,16 @@ class Transaction:
         oldest = max(answer.seq, last_seq) - ANSWERS_PER_EPOCH_MAX
         if oldest > 0:
             self._conn.execute(_OLD_ANSWERS, (device_id, epoch, oldest))
+
+    def put_command(
+        self, command_id: str, mark: str, *, mission_id: str, expires_at_ns: int
+    ) -> None:
+        """Write that a command was handled; of a known one only the expiry moves on."""
+        self._conn.execute(_PUT_COMMAND, (command_id, mark, mission_id, expires_at_ns))
+
+    def forget_commands(self, expired_at_ns: int) -> None:
+        """Forget the commands that are expired at this moment."""
+        self._conn.execute("DELETE FROM command WHERE expires_at_ns < ?", (expired_at_ns,))
 
     def put_meta(self, name: str, value: str) -> None:
         """Write one of the database's own facts."""

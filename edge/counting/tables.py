@@ -40,6 +40,10 @@ TABLES: Final[dict[str, tuple[Columns, str | tuple[str, ...]]]] = {
         },
         ("device_id", "epoch", "seq"),
     ),
+    "command": (
+        {"command_id": str, "mark": str, "mission_id": str, "expires_at_ns": int, "ended": int},
+        "command_id",
+    ),
 }  # fmt: skip
 IRREPLACEABLE: Final = ("meta", "journal")
 ROWS_LOOKED_AT_MAX: Final = 1_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import pytest
 
 from edge.agent import build_edge
 from edge.config import CameraConfig, EdgeConfig, ScannerConfig, SmartCameraConfig
-from edge.counting.store import why_not_to_be_kept
+from edge.counting.store import FILE_NAME, why_not_to_be_kept
 from edge.counting.verify import verify_counts
 from edge.scanning.core import Arrival
 from edge.writer import WORKS_WAITING_MAX
 from runtime.bus import BusOptions, Incoming
+from runtime.clock import NS_PER_S
 from runtime.config import ConfigError
 from runtime.metrics import Metrics
 from runtime.virtual import VirtualRuntime
@@ -33,7 +35,7 @@ from tests.edge_world import (
     task,
 )
 from wire.codec import decode, encode
-from wire.messages import DeviceScan, DeviceStatus, RecordMove, ScanFeedback
+from wire.messages import DeviceScan, DeviceStatus, FlyMission, RecordMove, ScanFeedback
 from wire.topics import DEVICE_STATUS, EDGE_STATUS, PERSON_TASKS
 from wire.vda5050.action_ids import StockAction
 
@@ -419,20 +421,74 @@ def test_an_edge_remembers_so_many_commands_and_no_more(
     world: EdgeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edge.commands.HANDLED_MAX", 2)
+
+    def command(number: int, event_id: str = "") -> None:
+        move = movement(event_id=event_id or f"D{number}", from_place="bin:A-01", units=1)
+        expires_at_ns = world.runtime.clock.now_ns() + 10 * NS_PER_S
+        world.central.command(
+            RecordMove(
+                command_id=f"c{number}", expires_at_ns=expires_at_ns, movement=move, nonce=NONCE
+            )
+        )
+        world.run()
+
     for number in range(4):
-        move = movement(event_id=f"D{number}", from_place="bin:A-01", units=1)
-        world.central.command(
-            RecordMove(command_id=f"c{number}", expires_at_ns=FAR, movement=move, nonce=NONCE)
-        )
+        command(number)
+    assert world.counter("commands_refused{full}") == 2
+    for number in (0, 1):
+        command(number, event_id="another")
+    assert world.counter("commands_refused{command_reused}") == 2
+    assert [m.event_id for m in world.movements()] == ["D0", "D1"]
+    world.run(11)
+    for number in (2, 3):  # central sends them again, and the others are expired
+        command(number)
+    assert [m.event_id for m in world.movements()] == ["D0", "D1", "D2", "D3"]
+    assert [name for name, *_ in world.agent.store.commands()] == ["c2", "c3"]
+
+
+def test_a_handled_command_is_known_after_a_restart(world: EdgeWorld) -> None:
+    record(world, event_id="D1/1", from_place="bin:A-01", units=4, nonce=NONCE)
+    world.restart()
+    record(world, event_id="D1/1", from_place="bin:A-01", units=4, nonce=NONCE)
+    assert world.counter("commands_refused{command_reused}") == 0
+    record(world, event_id="D1/1", from_place="bin:A-01", units=4, nonce="f" * 32)
+    record(world, event_id="D1/2", from_place="bin:A-01", units=5, nonce=NONCE)
+    record(world, event_id="D1/3", from_place="bin:A-01", units=5)
+    assert world.counter("commands_refused{command_reused}") == 3
+    assert [m.event_id for m in world.movements()] == ["D1/1"]
+
+
+def test_a_mission_whose_end_is_in_the_journal_is_not_flown_after_a_restart(
+    world: EdgeWorld,
+) -> None:
+    mission = FlyMission(
+        command_id="c1", expires_at_ns=FAR, mission_id="M1", drone_id="none", bins=("A-01",),
+        nonce=NONCE,
+    )  # fmt: skip
+    world.central.command(mission)
     world.run()
-    other = movement(event_id="E1", from_place="bin:A-01", units=1)
-    for command_id in ("c0", "c3"):
-        world.central.command(
-            RecordMove(command_id=command_id, expires_at_ns=FAR, movement=other, nonce=NONCE)
-        )
+    assert world.counter("missions_ended{failed}") == 1
+    world.restart()
+    world.central.command(mission)
+    world.central.command(msgspec.structs.replace(mission, bins=("A-02",)))
     world.run()
+    assert world.counter("missions_ended{failed}") == 0
     assert world.counter("commands_refused{command_reused}") == 1
-    assert len(world.movements()) == 5
+
+
+def test_a_command_that_could_not_be_written_is_taken_when_it_comes_again(
+    world: EdgeWorld,
+) -> None:
+    other = sqlite3.connect(Path(world.config.data_dir) / FILE_NAME)
+    world.agent.store.db.execute("PRAGMA busy_timeout=1")
+    other.execute("BEGIN IMMEDIATE")
+    record(world, event_id="D1/1", from_place="bin:A-01", units=4, nonce=NONCE)
+    assert world.movements() == []
+    other.rollback()
+    other.close()
+    record(world, event_id="D1/2", from_place="bin:A-01", units=4, nonce="f" * 32)
+    assert world.counter("commands_refused{command_reused}") == 0
+    assert [m.event_id for m in world.movements()] == ["D1/2"]
 
 
 # --- tasks, status, configuration -----------------------------------------------------------------
