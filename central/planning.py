@@ -271,9 +271,13 @@ def _orders(conn: Connection) -> tuple[dict[str, int], dict[str, int]]:
     return {row[0]: int(row[1]) for row in rows}, {row[0]: int(row[2]) for row in rows}
 
 
-_LAST_SEEN: Final = select(
-    observation.c.bin_id, func.max(observation.c.observed_at_ns).label("at_ns")
-).group_by(observation.c.bin_id)
+_OF_THE_BIN: Final = and_(observation.c.lot == "", observation.c.serial == "")
+"""Who counts one lot or one unit with a serial number has not looked at the rest of the bin."""
+_LAST_SEEN: Final = (
+    select(observation.c.bin_id, func.max(observation.c.observed_at_ns).label("at_ns"))
+    .where(_OF_THE_BIN)
+    .group_by(observation.c.bin_id)
+)
 
 
 _SEEN: Final = Statement(_LAST_SEEN)
@@ -299,7 +303,7 @@ _DOUBTFUL: Final = Statement(
             _NEWEST.c.at_ns == observation.c.observed_at_ns,
         ),
     )
-    .where(or_(_MISCOUNTED, _STRANGER))
+    .where(_OF_THE_BIN, or_(_MISCOUNTED, _STRANGER))
 )
 
 

@@ -250,3 +250,16 @@ def test_moves_make_a_book_less_sure_and_a_look_more_also_after_a_restart(
     )  # fmt: skip
     world.rt.run_for(1.0)
     assert moved < snapshot(world).sure["B-11"] <= before
+
+
+def test_who_counts_one_lot_or_one_unit_has_not_counted_the_bin(world: CentralWorld) -> None:
+    for number, named in enumerate(({"lot": "L1"}, {"serial": "S1"})):
+        world.edges["A"].write(
+            m.BinCounted(
+                event_id=f"c/{number}", bin_id="A-01", gtin=PEN, counted_units=0, book_units=1,
+                observed_at_ns=100 + number, device_id="d", received_at_ns=1, **named,
+            )
+        )  # fmt: skip
+    seen = snapshot(world)
+    assert "A-01" not in seen.last_seen_ns
+    assert not seen.doubtful_bins
