@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from edge.counting.facts import append_facts
 from edge.counting.store import CommitError, EdgeStore, Transaction, why_not_to_be_kept
 from runtime.clock import Clock
 from runtime.lanes import Lane, Timer
@@ -152,7 +153,7 @@ class _Facts:
 
     def apply(self, tx: Transaction) -> None:
         """Write each event that is not in the journal yet."""
-        tx.append_all(tx.with_lots(self._events))
+        append_facts(tx, self._events)
 
     def committed(self, at_ns: int) -> None:
         """Do nothing: nobody waits for it."""

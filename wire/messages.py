@@ -32,6 +32,9 @@ Serial = Annotated[str, Meta(max_length=20)]
 Day = Annotated[str, Meta(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?\Z")]
 Sscc = Annotated[str, Meta(pattern=r"^[0-9]{18}\Z")]
 OptionalSscc = Annotated[str, Meta(pattern=r"^([0-9]{18})?\Z")]
+LOT_SAID = "lot-said"
+"""Reason of two movements that name the lot of what a robot brought from another zone: the units
+with their lot from the robot, and as many without one back to it."""
 UNITS_MAX = 1_000_000
 Units = Annotated[int, Meta(ge=1, le=UNITS_MAX)]
 Count = Annotated[int, Meta(ge=0, le=UNITS_MAX)]
@@ -161,7 +164,8 @@ class Movement(Message, frozen=True, kw_only=True, omit_defaults=True):
     """Where they are now."""
     reason: Name
     """A scan's mode (`receive`, `damaged`, `putaway`, `refill`, `pick`, `move`, `pack`, `return`,
-    `quarantine`), `undo`, `opening`, `robot-pick`, `robot-drop` or a planner's word."""
+    `quarantine`), `undo`, `opening`, `robot-pick`, `robot-drop`, `lot-said` (what a robot brought
+    gets its lot in another zone) or a planner's word."""
     device_id: Name
     """Scanner, robot or edge that saw it."""
     observed_at_ns: TimeNs

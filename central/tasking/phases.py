@@ -22,6 +22,7 @@ from central.tasking.commands import (
 )
 from central.tasking.counts import fly_missions
 from central.tasking.deadlines import Deadlines
+from central.tasking.lots import name_lots
 from central.tasking.news import News, no_news
 from central.tasking.people import PeopleBoard
 from central.tasking.picking import (
@@ -147,6 +148,7 @@ def make_phases(people: PeopleBoard, purchases: PurchaseSender) -> Sequence[Phas
             settle_commands, t.edge_command, t.movement, t.mission_end, next_at_ns=next_drop_at_ns
         ),
         _phase(settle_moves, t.task, t.movement, t.customer_order, by_id=True),
+        _phase(name_lots, t.movement, by_id=True),
         _phase(settle_short, t.task, t.task_short, by_id=True),
         _phase(settle_counts, t.task, t.mission_end, t.observation, by_id=True),
         _phase(settle_deliveries, t.task, t.edge_command, by_id=True),

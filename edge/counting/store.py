@@ -54,7 +54,7 @@ SEQ_MAX: Final = 2**53
 FILE_NAME: Final = "edge.db"
 EVENT_BYTES_MAX: Final = 16 * 1024
 """A batch to central holds one of these at least, whatever else there is to say."""
-LOTS_KEPT_AT: Final = ("bin:", "robot:", "tote:", "container:")
+EVENTS_READ_MAX: Final = 200
 _DIGITS: Final = re.compile(r"[0-9]{1,16}")
 _event_decoder: msgspec.json.Decoder[StockEvent] = msgspec.json.Decoder(StockEvent)
 _session_decoder = msgspec.json.Decoder(Session)
@@ -351,24 +351,30 @@ class Transaction:
         query = "SELECT lot, units FROM lot_counts WHERE place = ? AND gtin = ? AND units > 0"
         return dict(self._conn.execute(query, (place, gtin)).fetchall())
 
-    def with_lots(self, events: Sequence[StockEvent]) -> Sequence[StockEvent]:
-        """Return the events; a movement out of a place that has one lot only names that lot.
+    def knows_lots(self) -> bool:
+        """Return whether any lot or serial number was ever named here."""
+        query = "SELECT EXISTS(SELECT 1 FROM lot_counts) OR EXISTS(SELECT 1 FROM serials)"
+        return bool(self._conn.execute(query).fetchone()[0])
 
-        Robots read no labels: without this their moves would leave the lots behind.
-        """
-        if self._conn.execute("SELECT 1 FROM lot_counts LIMIT 1").fetchone() is None:
-            return events
-        return [self._with_lot(e) if isinstance(e, Movement) else e for e in events]
+    def has_event(self, event_id: str) -> bool:
+        """Return whether an event is in the journal."""
+        query = "SELECT 1 FROM journal WHERE event_id = ?"
+        return self._conn.execute(query, (event_id,)).fetchone() is not None
 
-    def _with_lot(self, move: Movement) -> Movement:
-        if move.lot or not move.from_place.startswith(LOTS_KEPT_AT):
-            return move
-        lots = self.lots_at(move.from_place, move.gtin)
-        if len(lots) != 1:
-            return move
-        ((lot, units),) = lots.items()
-        only = units >= max(self.book_units(move.from_place, move.gtin), move.units)
-        return msgspec.structs.replace(move, lot=lot) if only else move
+    def events_from(self, prefix: str) -> list[StockEvent]:
+        """Return the journal's events whose ids begin with `prefix`, up to EVENTS_READ_MAX."""
+        query = (
+            "SELECT payload FROM journal WHERE event_id >= ? AND event_id < ?"
+            " ORDER BY event_id LIMIT ?"
+        )
+        after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        rows = self._conn.execute(query, (prefix, after, EVENTS_READ_MAX))
+        return [decode_event(payload) for (payload,) in rows]
+
+    def lots_of_serials(self, place: str, gtin: str) -> dict[str, str]:
+        """Return the lot of each unit at a place that has a serial number."""
+        query = "SELECT serial, lot FROM serials WHERE place = ? AND gtin = ? ORDER BY serial"
+        return dict(self._conn.execute(query, (place, gtin)).fetchall())
 
     def serials_at(self, place: str, gtin: str) -> int:
         """Return how many units at a place the book knows by their serial numbers."""
@@ -396,11 +402,10 @@ class Transaction:
     def contents(self, place: str, rows_max: int) -> list[Content]:
         """Return what the book has at a place: by article, lot and serial, at most `rows_max`."""
         self.write_counts()
-        of_serials = "SELECT serial, lot FROM serials WHERE place = ? AND gtin = ? ORDER BY serial"
         found: list[Content] = []
         query = "SELECT gtin, units FROM counts WHERE place = ? AND units > 0 ORDER BY gtin"
         for gtin, units in self._conn.execute(query, (place,)).fetchall():
-            serials = dict(self._conn.execute(of_serials, (place, gtin)).fetchall())
+            serials = self.lots_of_serials(place, gtin)
             found += split(gtin, int(units), self.lots_at(place, gtin), serials)
         return found[:rows_max]
 

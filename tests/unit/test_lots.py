@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from central.ledger.verify import rebuild_balances, verify_ledger
 from central.store import open_engine
 from central.tables import container_place, lot, lot_balance, movement, serial_place, task_short
 from edge.counting.core import split
+from edge.counting.facts import append_facts, with_lots
 from edge.counting.store import open_store
 from edge.counting.verify import rebuild_counts, verify_counts
 from runtime.store import open_database
@@ -101,24 +103,75 @@ def test_an_edge_database_without_lots_gets_their_tables(tmp_path: Path) -> None
     store.close()
 
 
+def named(parts: Sequence[m.StockEvent]) -> list[tuple[str, int, str, str]]:
+    return [
+        (e.event_id, e.units, e.lot, e.serial) for e in parts if isinstance(e, m.Movement)
+    ]  # fmt: skip
+
+
+def arrived(number: int, units: int, lot: str = "", **said: Any) -> m.Movement:
+    return build.movement(
+        event_id=f"in-{number}", from_place="supplier:S1", to_place="bin:B-01", units=units,
+        lot=lot, **said,
+    )  # fmt: skip
+
+
+def robot_picks(units: int, task_id: str = "T1") -> m.Movement:
+    return build.movement(
+        event_id=f"pick/{task_id}/B-01/{build.GTIN}/{units}", units=units, from_place="bin:B-01",
+        to_place="robot:r1", reason="robot-pick", task_id=task_id,
+    )  # fmt: skip
+
+
+def robot_drops(units: int, task_id: str = "T1", to_bin: str = "B-02") -> m.Movement:
+    return build.movement(
+        event_id=f"drop/{task_id}/{to_bin}/{build.GTIN}/{units}", units=units,
+        from_place="robot:r1", to_place=f"bin:{to_bin}", reason="robot-drop", task_id=task_id,
+    )  # fmt: skip
+
+
 def test_a_robot_takes_the_only_lot_with_it() -> None:
     store = open_store(None, edge_id="A", new_epoch=1)
-    robot = {"to_place": "robot:r1", "reason": "robot-pick"}
     with store.transaction() as tx:
-        tx.append(build.movement(event_id="1", from_place="supplier:S1", to_place="bin:B-01",
-                                 units=5, lot="L1"))  # fmt: skip
-        picked = build.movement(event_id="2", units=3, **robot)
-        more = build.movement(event_id="3", units=9, **robot)
-        assert [e.lot for e in tx.with_lots([picked, more]) if isinstance(e, m.Movement)] == [
-            "L1", "",
-        ]  # fmt: skip
-        tx.append_all(tx.with_lots([picked]))
-        dropped = build.movement(event_id="4", units=3, from_place="robot:r1", to_place="bin:B-02")
-        tx.append_all(tx.with_lots([dropped]))
+        append_facts(tx, [arrived(1, 5, "L1"), robot_picks(3), robot_drops(3)])
+        assert tx.lots_at("bin:B-01", build.GTIN) == {"L1": 2}
         assert tx.lots_at("bin:B-02", build.GTIN) == {"L1": 3}
-        tx.append(build.movement(event_id="5", from_place="supplier:S1", to_place="bin:B-02"))
-        mixed = build.movement(event_id="6", from_place="bin:B-02")
-        assert tx.with_lots([mixed]) == [mixed]
+        append_facts(tx, [robot_picks(9, "T2"), robot_drops(9, "T2")])
+        assert tx.lots_at("bin:B-02", build.GTIN) == {"L1": 3}, "more than the book has: no lot"
+    assert verify_counts(store.db) == []
+
+
+def test_a_robot_takes_first_what_expires_first_and_a_repeat_changes_nothing() -> None:
+    store = open_store(None, edge_id="A", new_epoch=1)
+    late, early = {"expires_on": "2027-05-31"}, {"expires_on": "2027-02-28"}
+    with store.transaction() as tx:
+        append_facts(tx, [arrived(1, 4, "L1", **late), arrived(2, 3, "L2", **early), arrived(3, 1)])
+        assert named(with_lots(tx, robot_picks(6))) == [
+            (robot_picks(6).event_id, 3, "L2", ""),
+            (robot_picks(6).event_id + "#2", 2, "L1", ""),
+            (robot_picks(6).event_id + "#3", 1, "", ""),
+        ]
+    before = store.last_seq
+    for _ in range(2):
+        with store.transaction() as tx:
+            append_facts(tx, [robot_picks(6), robot_drops(6), robot_drops(6)])
+            assert tx.lots_at("bin:B-02", build.GTIN) == {"L1": 2, "L2": 3}
+            assert tx.book_units("bin:B-02", build.GTIN) == 6
+            assert tx.lots_at("bin:B-01", build.GTIN) == {"L1": 2}
+    assert store.last_seq == before + 6
+    assert verify_counts(store.db) == []
+
+
+def test_a_robot_that_takes_all_takes_the_serial_numbers_too() -> None:
+    store = open_store(None, edge_id="A", new_epoch=1)
+    with store.transaction() as tx:
+        append_facts(tx, [arrived(1, 1, "L1", serial="S1"), arrived(2, 1, serial="S2")])
+        append_facts(tx, [robot_picks(2), robot_drops(2)])
+        assert tx.lots_of_serials("bin:B-02", build.GTIN) == {"S1": "L1", "S2": ""}
+        append_facts(tx, [arrived(3, 1, serial="S3"), arrived(4, 1)])
+        assert named(with_lots(tx, robot_picks(1, "T2"))) == [
+            (robot_picks(1, "T2").event_id, 1, "", "")
+        ]
     assert verify_counts(store.db) == []
 
 
