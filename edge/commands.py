@@ -15,6 +15,7 @@ from typing import Final, cast
 import msgspec
 import structlog
 
+from edge.counting.facts import append_facts
 from edge.counting.store import Transaction
 from edge.writer import Writer
 from runtime.bus import Incoming
@@ -130,7 +131,7 @@ class Commands:
             mission_id=mission_id, expires_at_ns=command.expires_at_ns,
         )  # fmt: skip
         if isinstance(command, RecordMove):
-            tx.append_all(tx.with_lots([command.movement]))
+            append_facts(tx, [command.movement])
 
     def written(self, command: EdgeCommand) -> None:
         """Go on with a command that is durable: a mission flies, unless it is over already."""
