@@ -28,7 +28,8 @@ def opening_movements(site: Site, edge_id: str, at_ns: int) -> list[Movement]:
                 event_id=f"opening/{row.bin_id}/{row.gtin}/{rows[row.bin_id, row.gtin]}",
                 gtin=row.gtin, units=row.units, from_place=location("opening"),
                 to_place=bin_location(row.bin_id), reason=REASON, device_id=edge_id,
-                observed_at_ns=at_ns, received_at_ns=at_ns,
+                observed_at_ns=at_ns, received_at_ns=at_ns, lot=row.lot, expires_on=row.expires_on,
+                serial=row.serial,
             )
         )  # fmt: skip
     return found

@@ -28,9 +28,9 @@ from sim_hardware.world.appetite import Appetite
 from sim_hardware.world.catalogue import Demand
 from sim_hardware.world.customers import Customers
 from sim_hardware.world.encounters import Encounters
+from sim_hardware.world.errands import Worker
 from sim_hardware.world.errors import rates_of
 from sim_hardware.world.incidents import Incident
-from sim_hardware.world.people import Person
 from sim_hardware.world.planner import Planner, Waiting
 from sim_hardware.world.suppliers import Suppliers
 from sim_hardware.world.weather import Weather, WeatherFeed
@@ -61,6 +61,8 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     frozen: bool
     stock: list[tuple[str, str, int]]
     """(place, GTIN-14, units), sorted."""
+    lots: list[tuple[str, str, str, int]]
+    """(place, GTIN-14, lot, units) of what is of a lot, sorted."""
     in_flight_bins: list[str]
     """Bins whose units moved and whose good beep or FINISHED is not out yet."""
     units_missing: dict[str, int]
@@ -180,7 +182,7 @@ class SimulatedFloor:
         return dict(zip(own, self._scanners, strict=True))
 
     @property
-    def people(self) -> dict[str, Person]:
+    def people(self) -> dict[str, Worker]:
         """Return everybody who has a scanner, by person id."""
         return dict(self._people)
 
@@ -234,6 +236,16 @@ class SimulatedFloor:
         self.planner.start()
         return self.planner
 
+    def recall(self, gtin: str, lot: str) -> None:
+        """Send somebody of each zone through its bins to put all of a lot into quarantine."""
+        bins = sorted(self.world.bins.values(), key=lambda row: row.bin_id)
+        zones: set[str] = set()
+        for person_id, person in sorted(self._people.items()):
+            zone = self.world.site.people[person_id].edge_id
+            if zone not in zones:
+                zones.add(zone)
+                person.recall(gtin, lot, [row for row in bins if row.edge_id == zone])
+
     def start(self) -> None:
         """Switch everything on; the world begins to move."""
         self._lane.post(self._begin)
@@ -273,6 +285,7 @@ class SimulatedFloor:
             world_s=round(self.world.time.now_s, 3),
             frozen=self.world.time.frozen,
             stock=stock,
+            lots=self.world.stock.lots(),
             in_flight_bins=in_flight,
             units_missing=self.world.stock.missing(),
             robot_conflicts=self._encounters.count,
@@ -310,10 +323,10 @@ class SimulatedFloor:
         bus.subscribe(wanted, self._lane, self._handle_tasks)
         return bus
 
-    def _make_people(self) -> dict[str, Person]:
+    def _make_people(self) -> dict[str, Worker]:
         """Return everybody who has a scanner; each stands where their zone's work begins."""
         config, site = self._config, self.world.site
-        people: dict[str, Person] = {}
+        people: dict[str, Worker] = {}
         for own, scanner in zip(config.scanners, self._scanners, strict=True):
             row = site.people.get(own.person_id)
             if row is None:
@@ -327,7 +340,7 @@ class SimulatedFloor:
                 (b for b in site.bins.values() if b.edge_id == row.edge_id),
                 next(iter(site.bins.values())),
             )
-            people[row.person_id] = Person(
+            people[row.person_id] = Worker(
                 row,
                 scanner=scanner,
                 world=self.world,

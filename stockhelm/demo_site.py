@@ -38,6 +38,7 @@ from sim_hardware.config import (
     SimScanner,
 )
 from sim_hardware.world.generate import generate_site
+from sim_hardware.world.lots import give_lots
 from stockhelm.broker import BrokerConfig
 from wire.site import BinRow, PersonRow, Site, parse_site, write_rows
 
@@ -114,6 +115,10 @@ class Shape:
     orders_per_day: float = SimOrders().orders_per_day
     day_s: float = DAY_S
     stray_share: float = 0.03
+    lot_share: float = 0.0
+    """Share of the articles whose goods are of lots."""
+    numbered: int = 0
+    """Articles of which one bin holds units with serial numbers."""
     auto_units_max: int = 60
     task_due_s: float = 120.0
     proposal_expires_s: float = PolicyConfig().proposal_expires_s
@@ -219,6 +224,9 @@ def site_texts(seed: int, shape: Shape, sales: Sales | None) -> dict[str, str]:
             orders_per_day=shape.orders_per_day,
             robots=shape.robots,
         )
+    if shape.lot_share or shape.numbered:
+        site_seed = seed if shape.site_seed is None else shape.site_seed
+        texts = give_lots(texts, share=shape.lot_share, numbered=shape.numbered, seed=site_seed)
     site = parse_site(texts)
     last = max((row.edge_id for row in site.bins.values()), default=GUEST.edge_id)
     guests = (GUEST, GUEST_CABLE) if shape.visitors else (GUEST,)

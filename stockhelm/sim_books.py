@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from runtime.clock import NS_PER_S
 from runtime.errors import StartError
 from runtime.store import open_database
 from sim_hardware.plant import edge_process
-from sim_hardware.scenarios.checks import BooksError, Stock
+from sim_hardware.scenarios.checks import BooksError, Lots, Stock
 from sim_hardware.scenarios.witness import Seen
 from stockhelm.demo_site import DemoSite
 from stockhelm.sim_promises import PROMISES, OpenBooks
@@ -26,6 +27,7 @@ from wire.ids import bin_of
 SIGHTING: Final = '{"type":"BinSighted"%'
 EDGE: Final = edge_process("")
 Units = dict[tuple[str, str], int]
+LotUnits = dict[tuple[str, str, str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class SiteBooks:
             row = db.execute(query, (place, gtin)).fetchone()
         return int(row[0]) if row else 0
 
-    def bins(self, stock: Stock, in_flight: list[str]) -> tuple[int, list[str]]:
+    def bins(self, stock: Stock, in_flight: list[str], lots: Lots = ()) -> tuple[int, list[str]]:
         """Return how many bins hold something, and a line for each that is not as in the books."""
         physical = _by_bin(stock)
         at_edges: Units = {}
@@ -115,7 +117,40 @@ class SiteBooks:
                 lines.append(
                     f"{key[0]} {key[1]}: physically {found[0]}, edge {found[1]}, central {found[2]}"
                 )
+        lines += self._lots_off(lots, in_flight, at_central)
         return len({bin_id for bin_id, _ in keys}), lines
+
+    def lot_units(self, gtin: str, lot: str) -> dict[str, int]:
+        """Return the units of a lot by place in central's book, where they are not 0."""
+        query = "SELECT place, units FROM lot_balance WHERE gtin = ? AND lot = ? AND units != 0"
+        with self._central() as db:
+            return {place: int(units) for place, units in db.execute(query, (gtin, lot))}
+
+    def _lots_off(self, lots: Lots, in_flight: list[str], held: Units) -> Iterator[str]:
+        """Yield a line for each lot of a bin that is not as in the books, where all are known."""
+        if not lots:
+            return
+        there = _by_lot((place, gtin, lot, units) for place, gtin, lot, units in lots)
+        query = "SELECT place, gtin, lot, units FROM lot_balance"
+        with self._central() as db:
+            at_central = _by_lot(db.execute(query))
+        at_edges: LotUnits = {}
+        for edge in self._demo.edges:
+            with self._edge(edge) as db:
+                at_edges |= _by_lot(db.execute("SELECT place, gtin, lot, units FROM lot_counts"))
+        known: Counter[tuple[str, str]] = Counter()
+        for (bin_id, gtin, _), units in at_central.items():
+            known[bin_id, gtin] += units
+        for key in sorted(there.keys() | at_central.keys() | at_edges.keys()):
+            bin_id, gtin, lot = key
+            found = (there.get(key, 0), at_edges.get(key, 0), at_central.get(key, 0))
+            if known[bin_id, gtin] != held.get((bin_id, gtin), 0) or bin_id in in_flight:
+                continue
+            if len(set(found)) > 1:
+                yield (
+                    f"{bin_id} {gtin} lot {lot}: physically {found[0]}, edge {found[1]},"
+                    f" central {found[2]}"
+                )
 
     def not_whole(self) -> list[str]:
         """Return a line for each thing that is wrong inside the books themselves."""
@@ -224,6 +259,11 @@ def _by_bin(rows: Iterable[tuple[str, str, int]]) -> Units:
         if bin_id is not None and units:
             found[bin_id, gtin] = units
     return found
+
+
+def _by_lot(rows: Iterable[tuple[str, str, str, int]]) -> LotUnits:
+    bins = ((bin_of(place), gtin, lot, units) for place, gtin, lot, units in rows)
+    return {(bin_id, gtin, lot): units for bin_id, gtin, lot, units in bins if bin_id and units}
 
 
 def _one(db: sqlite3.Connection, query: str, *values: str) -> int:

@@ -60,6 +60,8 @@ def shape_of(scenario: Scenario, base: Path) -> Shape:
         orders_per_day=site.option("orders"),
         day_s=scenario.day_s / scenario.speed,
         stray_share=site.option("stray") / PERCENT,
+        lot_share=site.option("lots") / PERCENT,
+        numbered=int(site.option("numbered")),
         auto_units_max=int(site.option("auto")),
         task_due_s=site.option("due"),
         proposal_expires_s=site.option("expires"),

@@ -10,7 +10,7 @@ A site is a folder of plain CSV files that a shop can write with a spreadsheet:
 | `edges.csv` | from_node, to_node (driven in this direction; a two-way lane has two rows) |
 | `robots.csv` | manufacturer, serial, node_id |
 | `people.csv` | person_id, name, edge_id, roles (receive putaway pick count, space between) |
-| `opening.csv` | bin_id, gtin, units (stock on the first day) |
+| `opening.csv` | bin_id, gtin, units, lot, expires_on, serial (stock on the first day) |
 | `suppliers.csv` | supplier_id, name, lead_time_d |
 
 A bin's kind is dock, reserve, pick or pack; its gtin is the article slotted there (a pick face
@@ -30,7 +30,7 @@ import msgspec
 from msgspec import Meta
 
 from wire.ids import IdError, parse_gtin
-from wire.messages import Bin, Name
+from wire.messages import Bin, Day, Lot, Name, Serial
 
 T = TypeVar("T", bound=msgspec.Struct)
 Metres = Annotated[float, Meta(ge=-100_000, le=100_000)]
@@ -142,6 +142,12 @@ class OpeningRow(Row, frozen=True, kw_only=True):
     """Which article."""
     units: Annotated[int, Meta(ge=1, le=1_000_000)]
     """How many."""
+    lot: Lot = ""
+    """Their lot; empty: not known. Several lots in a bin have a row each."""
+    expires_on: Day = ""
+    """Their last day, `2027-02-28`; empty: none, or not known."""
+    serial: Serial = ""
+    """The serial number of this one unit; empty: none."""
 
 
 class SupplierRow(Row, frozen=True, kw_only=True):
@@ -375,7 +381,15 @@ def _check_people(site: Site, people: _Lines[PersonRow]) -> None:
 def _check_opening(site: Site, opening: _Lines[OpeningRow]) -> None:
     """Raise SiteError at the first stock of no bin or article, or of more than its bin holds."""
     units: Counter[str] = Counter()
+    numbers: set[tuple[str, str]] = set()
     for line, stock in opening:
+        number = (stock.gtin, stock.serial)
+        if stock.serial and (stock.units > 1 or number in numbers):
+            raise SiteError(
+                f"opening.csv line {line}: serial {stock.serial!r} of {stock.gtin}: expected one"
+                " unit, on one line only"
+            )
+        numbers.add(number)
         if stock.bin_id not in site.bins:
             raise SiteError(
                 f"opening.csv line {line}: bin {stock.bin_id!r} is not in bins.csv: add it there"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -16,6 +16,7 @@ from sim_hardware.scenarios.model import Expect, Step
 from sim_hardware.scenarios.witness import Seen
 from sim_hardware.scenarios.words import table
 from sim_hardware.wording import some
+from sim_hardware.world.errands import QUARANTINE
 from sim_hardware.world.suppliers import OFF
 from wire.ids import bin_location
 
@@ -28,6 +29,7 @@ _GTIN: Final = re.compile(r"\b[0-9]{14}\b")
 PATHS_APART: Final = "P7"
 NOTHING_WAITS: Final = "P9"
 Stock = list[tuple[str, str, int]]
+Lots = Sequence[tuple[str, str, str, int]]
 Given = Mapping[str, str]
 
 
@@ -65,11 +67,15 @@ class Books(Protocol):
     def clock_off_s(self, edge: str) -> float:
         """Return how far an edge's clock was before central's, s, at its newest movement."""
 
-    def bins(self, stock: Stock, in_flight: list[str]) -> tuple[int, list[str]]:
+    def bins(self, stock: Stock, in_flight: list[str], lots: Lots = ()) -> tuple[int, list[str]]:
         """Return how many bins hold something, and a line for each that is not as in the books.
 
-        Bins where a hand is at work at this moment are set aside.
+        Bins where a hand is at work at this moment are set aside. Lots are compared where all
+        units of an article at a bin are of a lot that the book knows.
         """
+
+    def lot_units(self, gtin: str, lot: str) -> dict[str, int]:
+        """Return the units of a lot by place in central's book, where they are not 0."""
 
     def not_whole(self) -> list[str]:
         """Return a line for each thing that is wrong inside the books themselves."""
@@ -120,7 +126,7 @@ class View:
 
     def differing(self) -> tuple[int, list[str]]:
         """Return how many bins hold something, and lines on those that differ from the books."""
-        return self.books.bins(self.truth.stock, self.truth.in_flight_bins)
+        return self.books.bins(self.truth.stock, self.truth.in_flight_bins, self.truth.lots)
 
     def accuracy_percent(self) -> float:
         """Return the share of bins whose books are what is physically there, per cent."""
@@ -294,6 +300,25 @@ def _physical(view: View, given: Given) -> float:
     )  # fmt: skip
 
 
+def _lot_in_quarantine(view: View, given: Given) -> Said:
+    """Say where a lot is, but for what customers have, in truth and in the book."""
+    gtin, lot = view.gtin(given["article"]), given["lot"]
+    really = {place: n for place, g, of, n in view.truth.lots if (g, of) == (gtin, lot)}
+    outside = ("supplier:", "opening:", "customer:", "loss:", "found:")
+    book = {
+        place: units
+        for place, units in view.books.lot_units(gtin, lot).items()
+        if not place.startswith(outside)
+    }
+    aside = really.get(QUARANTINE, 0)
+    places = {*really, *book} - {QUARANTINE}
+    found = "; ".join(
+        f"{place}: physically {really.get(place, 0)}, book {book.get(place, 0)}"
+        for place in sorted({*places, QUARANTINE})
+    )
+    return Said(holds=not places and aside > 0 and book == really, found=found)
+
+
 FORMS: Final[dict[str, Form]] = {
     form.pattern: form
     for form in (
@@ -387,6 +412,31 @@ FORMS: Final[dict[str, Form]] = {
         Form(
             pattern="physically {bin} {article}", example="physically B-01-01-1 SKU-001 = 12",
             text="units that are really there", number=_physical,
+        ),
+        Form(
+            pattern="lot {lot} of {article} in quarantine", sentence=_lot_in_quarantine,
+            example="lot L2 of SKU-001 in quarantine",
+            text="every unit of it that is in the house is there, in truth and in central's book",
+        ),
+        Form(
+            pattern="lot units {lot} of {article} gone",
+            example="lot units L1 of SKU-001 gone >= 1",
+            text="units of that lot that customers have",
+            number=lambda view, given: view.floor.world.stock.lot_units_out(
+                view.gtin(given["article"]), given["lot"]
+            ),
+        ),
+        Form(
+            pattern="lot units {lot} of {article} at customers",
+            example="lot units L1 of SKU-001 at customers >= 1",
+            text="units of that lot that central's book has at customers",
+            number=lambda view, given: sum(
+                units
+                for place, units in view.books.lot_units(
+                    view.gtin(given["article"]), given["lot"]
+                ).items()
+                if place.startswith("customer:")
+            ),
         ),
         Form(
             pattern="counted {bin}", example="counted B-01-01-1 >= 1",

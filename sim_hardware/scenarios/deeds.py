@@ -83,6 +83,10 @@ def _order(doer: Doer, given: Mapping[str, str]) -> None:
     doer.order(given["article"], int(given["units"]))
 
 
+def _recall(doer: Doer, given: Mapping[str, str]) -> None:
+    doer.floor.recall(doer.view.gtin(given["article"]), given["lot"])
+
+
 DEEDS: Final[dict[str, DeedForm]] = {
     form.pattern: form
     for form in (
@@ -114,6 +118,11 @@ DEEDS: Final[dict[str, DeedForm]] = {
         DeedForm(
             pattern="order {article} x{units}", example="order SKU-001 x4",
             text="a customer orders so many", do=_order,
+        ),
+        DeedForm(
+            pattern="recall {article} {lot}", example="recall SKU-001 L2", do=_recall,
+            text="in each zone somebody goes to every bin with that article and puts what is of"
+            " the lot into quarantine, three times round",
         ),
     )
 }  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Final
 from sim_hardware.config import SimConfig
 from sim_hardware.devices.robot import CONDITIONS
 from sim_hardware.faults.targets import NAMES
+from sim_hardware.world.lots import LOTS_MAX, mark_of
 from sim_hardware.world.suppliers import OFF
 from wire.answers import Code
 from wire.site import Site
@@ -104,6 +105,8 @@ SITE_OPTIONS: Final[dict[str, Option]] = {
     "cameras": Option(0, 0, 1, "fixed cameras that render pictures (they cost most time)"),
     "smart": Option(0, 0, 20, "fixed cameras that decode by themselves, `smart-1` ...: cheap"),
     "drones": Option(0, 0, 1, "drones that look at bins"),
+    "lots": Option(0, 0, 100, "per cent of articles whose goods are of lots, with their last day"),
+    "numbered": Option(0, 0, 60, "articles of which one bin holds units with serial numbers"),
     "orders": Option(40, 0, 100_000, "customer orders on a usual day", whole=False),
     "stray": Option(3, 0, 100, "per cent of scans that first hit a label which is none of ours"),
     "auto": Option(60, 0, 1_000_000, "moves of at most so many units need no planner"),
@@ -151,6 +154,11 @@ def _targets(site: Site, config: SimConfig) -> tuple[str, ...]:
     return (*site.bins, *NAMES["article"](site, config))
 
 
+def _lots(site: Site, _config: SimConfig) -> tuple[str, ...]:
+    named = {row.lot for row in site.opening if row.lot}
+    return tuple(sorted(named | {mark_of(number).lot for number in range(1, LOTS_MAX + 1)}))
+
+
 def _wired(site: Site, config: SimConfig) -> tuple[str, ...]:
     return (*NAMES["serial device"](site, config), *NAMES["mqtt device"](site, config))
 
@@ -164,6 +172,7 @@ SLOTS: Final[dict[str, Slot]] = {
     for slot in (
         Slot("bin", NAMES["bin"], "a bin's id"),
         Slot("article", NAMES["article"], "an SKU or GTIN-14"),
+        Slot("lot", _lots, "a lot: `L1` and so on, or one of the opening stock"),
         Slot("target", _targets, "the bin it goes to, or the article"),
         Slot("scanner", NAMES["scanner"], "a visitor's scanner"),
         Slot("device", _eyes_and_scanners, "a scanner or a fixed camera"),

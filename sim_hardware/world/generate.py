@@ -185,7 +185,7 @@ def _fill(rng: Random, slotting: _Slotting, articles: list[ArticleRow]) -> list[
             full = round(face.capacity_units * rng.uniform(0.7, 1.0))
             nearly_empty = max(1, round(per_day[gtin] * 0.05))
             is_low = gtin in short or (gtin in low and index == len(slotting.faces[gtin]) - 1)
-            put(face, gtin, nearly_empty if is_low else full)
+            put(face, gtin, min(nearly_empty, full) if is_low else full)
     for rank, gtin in enumerate(ranked):
         for index, forward in enumerate(slotting.forward[gtin]):
             if gtin in short:

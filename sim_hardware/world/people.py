@@ -27,6 +27,7 @@ from runtime.seeds import Random
 from sim_hardware.devices import scan_text
 from sim_hardware.devices.scanner import Answer, Scanner
 from sim_hardware.world.errors import ErrorRates, Grab, Slip, Slips
+from sim_hardware.world.lots import NO_MARK, Mark
 from sim_hardware.world.schedule import WorldCall
 from sim_hardware.world.world import World
 from wire.answers import Code
@@ -90,6 +91,7 @@ class Held:
     gtin: str
     units: int
     to_place: str
+    mark: Mark
 
 
 class Person:
@@ -366,8 +368,10 @@ class Person:
         units = min(units, stock.units_at(task.from_place, task.gtin))
         if units == 0:
             return Outcome.NOTHING_THERE
+        # Alike units at once: the rest stays on the screen and is the next thing to do.
+        mark, units = stock.first(task.from_place, task.gtin, units, task.lot)
         grab = self.slips.grab(task, units)
-        return (yield from self._take_and_scan(task, units, grab, to_place=to_place))
+        return (yield from self._take_and_scan(task, units, grab, to_place=to_place, mark=mark))
 
     def _trust_paper(self, task: PersonTask) -> Script:
         """Receive something else as what the paper says, if one is like that."""
@@ -378,22 +382,24 @@ class Person:
         yield self._handle(units)
         return (yield from self._take_and_scan(task, units, grab, to_place=task.to_place))
 
-    def _take_and_scan(self, task: PersonTask, units: int, grab: Grab, *, to_place: str) -> Script:
+    def _take_and_scan(
+        self, task: PersonTask, units: int, grab: Grab, *, to_place: str, mark: Mark = NO_MARK
+    ) -> Script:
         """Take what is grabbed, scan `units` of the task's article; the books have it, or undo."""
         for place in (task.from_place, task.to_place):
             self._touch(place)
         for gtin, taken, from_place in grab.moves:
-            self._move(gtin, taken, from_place=from_place, to_place=to_place)
-        text = scan_text.article(task.gtin, units)
+            self._move(gtin, taken, from_place=from_place, to_place=to_place, mark=mark)
+        text = scan_text.article(task.gtin, units, mark)
         if grab.scans and not (yield from self._confirm(text, task, units)):
             for gtin, taken, from_place in grab.moves:
-                self._move(gtin, taken, from_place=to_place, to_place=from_place)
+                self._move(gtin, taken, from_place=to_place, to_place=from_place, mark=mark)
             self.touched_bins.clear()
             return Outcome.REFUSED
         if grab.slip is not None:
             self.slips.note(grab.slip)
         if to_place == self._hands:
-            self._held += [Held(gtin, taken, task.to_place) for gtin, taken, _ in grab.moves]
+            self._held += [Held(gtin, taken, task.to_place, mark) for gtin, taken, _ in grab.moves]
             for _ in grab.moves[1:]:
                 self._world.bring(task.to_place)
         if not grab.scans:
@@ -410,29 +416,33 @@ class Person:
         if units == 0:
             yield from self._scan_again_if_silent(scan_text.command("CANCEL"))
             return Outcome.NOTHING_THERE
+        mark, units = self._world.stock.first(task.from_place, task.gtin, units, task.lot)
         grab = self.slips.grab(task, units)
         [(_, taken, _)] = grab.moves
-        self._move(task.gtin, taken, from_place=task.from_place, to_place=self._hands)
+        self._move(task.gtin, taken, from_place=task.from_place, to_place=self._hands, mark=mark)
         yield self._handle(taken)
         booked = not grab.scans
         answer = None
         if grab.scans:
-            answer = yield from self._aim(scan_text.article(task.gtin, units))
+            answer = yield from self._aim(scan_text.article(task.gtin, units, mark))
         if booked or (answer is not None and answer.ok):
             yield from self._walk(goal.node_id)
             self._touch(task.to_place)
-            self._move(task.gtin, taken, from_place=self._hands, to_place=grab.to_place)
+            self._move(task.gtin, taken, from_place=self._hands, to_place=grab.to_place, mark=mark)
             label = self._bin_label(goal.bin_id)
             booked = booked or (yield from self._confirm(label, task, units))
             if not booked:
-                self._move(task.gtin, taken, from_place=grab.to_place, to_place=self._hands)
+                ends = {"from_place": grab.to_place, "to_place": self._hands}
+                self._move(task.gtin, taken, **ends, mark=mark)
         if booked and grab.slip is not None:
             self.slips.note(grab.slip)
         if booked and grab.scans:
             self._note_done(task, units)
         elif not booked:
             yield from self._walk(dock.node_id)
-            self._move(task.gtin, taken, from_place=self._hands, to_place=task.from_place)
+            self._move(
+                task.gtin, taken, from_place=self._hands, to_place=task.from_place, mark=mark
+            )
             yield from self._scan_again_if_silent(scan_text.command("CANCEL"))
         self.touched_bins.clear()
         if not booked:
@@ -463,7 +473,8 @@ class Person:
         yield self._handle(len(self._held))
         while self._held:
             held = self._held.pop()
-            world.stock.move(held.gtin, held.units, from_place=self._hands, to_place=held.to_place)
+            ends = {"from_place": self._hands, "to_place": held.to_place}
+            world.stock.move(held.gtin, held.units, **ends, mark=held.mark)
             world.brought(held.to_place)
         return Outcome.DONE
 
@@ -491,8 +502,8 @@ class Person:
     def _handle(self, units: int) -> Pause:
         return Pause(min(HANDLE_S + HANDLE_S_PER_UNIT * units, HANDLE_S_MAX))
 
-    def _move(self, gtin: str, units: int, *, from_place: str, to_place: str) -> None:
-        self._world.stock.move(gtin, units, from_place=from_place, to_place=to_place)
+    def _move(self, gtin: str, units: int, *, from_place: str, to_place: str, mark: Mark) -> None:
+        self._world.stock.move(gtin, units, from_place=from_place, to_place=to_place, mark=mark)
         self._touch(from_place)
         self._touch(to_place)
 

@@ -270,11 +270,12 @@ class Suppliers:
         broken = 0
         if share > 0.0:
             broken = sum(self._habits_rng.random() < share for _ in range(units))
+        mark = self._world.lots.next_of(gtin)
         if units > broken:
-            self._world.stock.arrive(f"supplier:{supplier_id}", gtin, units - broken)
+            self._world.stock.arrive(f"supplier:{supplier_id}", gtin, units - broken, mark)
         if broken:
             self.units_off[supplier_id, "damaged"] += broken
-            self._world.stock.arrive(f"damaged:{supplier_id}", gtin, broken)
+            self._world.stock.arrive(f"damaged:{supplier_id}", gtin, broken, mark)
 
     def _tell_arrival(self, lorry: _Lorry) -> None:
         """Say that the lorry is here, a few times: nobody acknowledges this notice."""

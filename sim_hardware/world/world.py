@@ -23,6 +23,7 @@ from sim_hardware.world.bodies import Bodies
 from sim_hardware.world.chargers import Chargers
 from sim_hardware.world.floor_map import FloorMap
 from sim_hardware.world.incidents import Incidents
+from sim_hardware.world.lots import Deliveries, opening_mark
 from sim_hardware.world.schedule import WorldTime
 from sim_hardware.world.stock import PhysicalStock
 from wire.ids import bin_location
@@ -60,7 +61,9 @@ class World:
         self._by_node: dict[str, list[BinRow]] = {}
         self._neighbours: dict[str, tuple[BinRow, ...]] = {}
         for row in site.opening:
-            self.stock.arrive(bin_location(row.bin_id), row.gtin, row.units)
+            self.stock.arrive(bin_location(row.bin_id), row.gtin, row.units, opening_mark(row))
+        self.lots = Deliveries(site.opening)
+        """What lot comes next of each article."""
 
     @property
     def bins(self) -> Mapping[str, BinRow]:
