@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -16,10 +15,12 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from runtime.bus import BusOptions, Incoming, TlsFiles, topic_matches
+from runtime.bus import BusOptions, Incoming, TlsFiles
 from runtime.clock import Clock
 from runtime.errors import StartError
 from runtime.lanes import Inbox, Lane, WhenFull
+from runtime.mqtt_line import BufferedClient, BufferedLine, Network
+from runtime.topic_tree import TopicTree
 
 INFLIGHT_MAX: Final = 200
 RECONNECT_S_MIN: Final = 1
@@ -34,7 +35,9 @@ class MqttBus:
     def __init__(self, options: BusOptions, clock: Clock) -> None:
         self._options = options
         self._clock = clock
-        self._subscriptions: list[tuple[str, int, Inbox[Incoming]]] = []
+        self._wanted: list[tuple[str, int]] = []
+        self._inboxes: TopicTree[Inbox[Incoming]] = TopicTree()
+        self._inboxes_lock = threading.Lock()
         self._on_connect_calls: list[tuple[Lane, Callable[[], None]]] = []
         self._connected = False
         self._asked: dict[int, list[str]] = {}
@@ -45,6 +48,7 @@ class MqttBus:
         self._started = False
         self._away = False
         self.refused_publishes = 0
+        self._network: Network | None = None
         self._client = self._make_client()
 
     @property
@@ -64,7 +68,9 @@ class MqttBus:
     ) -> None:
         """Call `handler` on `lane` with what matches; subscribed again after each reconnect."""
         inbox = lane.inbox(topic_filter, handler, size_max=size_max, when_full=when_full)
-        self._subscriptions.append((topic_filter, qos, inbox))
+        with self._inboxes_lock:
+            self._inboxes.add(topic_filter, inbox, qos)
+        self._wanted.append((topic_filter, qos))
         if self._connected:
             self._ask_for([(topic_filter, qos)])
 
@@ -99,13 +105,19 @@ class MqttBus:
         self._started = True
         options = self._options
         self._client.connect_async(options.host, options.port, keepalive=options.keepalive_s)
-        self._client.loop_start()
+        self._network = Network(
+            self._client, name=f"mqtt-{options.client_id}",
+            wait_s=(RECONNECT_S_MIN, RECONNECT_S_MAX), on_unreached=self._handle_no_connection,
+        )  # fmt: skip
+        self._network.start()
 
     def stop(self) -> None:
         """Send what is queued (for a bounded time) and say goodbye."""
         if self._connected:
             with self._idle:
                 self._idle.wait_for(lambda: self._unsent <= 0, timeout=GOODBYE_S_MAX)
+        if self._network is not None:
+            self._network.end()
         self._client.disconnect()
         self._started = False
 
@@ -117,33 +129,29 @@ class MqttBus:
         self._away = True
         self._connected = False
         line = self._client.socket()
-        if isinstance(line, socket.socket):
-            with contextlib.suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
+        if isinstance(line, BufferedLine):
+            line.shutdown()
 
     def _check_not_away(self, _client: Client, _userdata: object) -> None:
         if self._away:
             raise ConnectionRefusedError("this client shall stay away")
 
     def close(self) -> None:
-        """Free everything, after `stop`.
-
-        Apart from it, because a connection whose broker is gone sleeps up to a second before it
-        notices; many of them do so at the same time.
-        """
-        self._client.loop_stop()
+        """Free everything, after `stop`; waits until the goodbye is sent, for a bounded time."""
+        if self._network is not None:
+            self._network.close(GOODBYE_S_MAX)
+            self._network = None
         self._client.reinitialise()  # closes its sockets now, not when it is collected
 
     def _make_client(self) -> Client:
         options = self._options
-        client = Client(
+        client = BufferedClient(
             CallbackAPIVersion.VERSION2,
             client_id=options.client_id,
             clean_session=options.clean_session,
         )
         client.max_queued_messages_set(options.queued_messages_max)
         client.max_inflight_messages_set(INFLIGHT_MAX)
-        client.reconnect_delay_set(RECONNECT_S_MIN, RECONNECT_S_MAX)
         if options.tls:
             client.tls_set_context(tls_context(options.tls))
         if options.username:
@@ -153,7 +161,6 @@ class MqttBus:
             client.will_set(will.topic, will.payload, qos=will.qos, retain=will.retain)
         client.on_pre_connect = self._check_not_away
         client.on_connect = self._handle_connect
-        client.on_connect_fail = self._handle_no_connection
         client.on_disconnect = self._handle_disconnect
         client.on_message = self._handle_message
         client.on_publish = self._handle_published
@@ -177,8 +184,8 @@ class MqttBus:
         if self._told_unreached:
             self._told_unreached = False
             log.info("broker reached")
-        if self._subscriptions:
-            self._ask_for([(topic_filter, qos) for topic_filter, qos, _ in self._subscriptions])
+        if self._wanted:
+            self._ask_for(list(self._wanted))
         for lane, call in self._on_connect_calls:
             lane.post(call)
 
@@ -205,14 +212,14 @@ class MqttBus:
                 topics=refused,
             )
 
-    def _handle_no_connection(self, _client: Client, _userdata: object) -> None:
+    def _handle_no_connection(self, error: BaseException) -> None:
         if not self._told_unreached:
             self._told_unreached = True
             log.warning(
                 "broker not reached; trying on",
                 host=self._options.host,
                 port=self._options.port,
-                reason=str(sys.exception() or "no reason is known"),
+                reason=str(error),
             )
 
     def _handle_disconnect(
@@ -234,9 +241,10 @@ class MqttBus:
             retained=message.retain,
             received_at_ns=self._clock.now_ns(),
         )
-        for topic_filter, _, inbox in self._subscriptions:
-            if topic_matches(topic_filter, incoming.topic):
-                inbox.put(incoming)
+        with self._inboxes_lock:
+            found = self._inboxes.find(incoming.topic)
+        for inbox, _ in found:
+            inbox.put(incoming)
 
     def _handle_published(self, *_: Any) -> None:
         with self._idle:

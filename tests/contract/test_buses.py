@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +18,7 @@ from runtime.bus import Bus, BusOptions, Incoming, Will, topic_matches
 from runtime.lanes import WhenFull
 from runtime.memory_bus import MemoryBus
 from runtime.mqtt import MqttBus
+from runtime.mqtt_line import BufferedLine
 from stockhelm.broker import BrokerConfig, BrokerProcess, find_mosquitto, free_port
 from tests.contract.worlds import LiveWorld, VirtualWorld
 
@@ -87,8 +87,8 @@ class Buses:
         else:
             assert isinstance(bus, MqttBus)
             held = bus._client.socket()
-            assert isinstance(held, socket.socket)
-            held.shutdown(socket.SHUT_RDWR)
+            assert isinstance(held, BufferedLine)
+            held.shutdown()
 
     def kill_broker(self) -> None:
         """Kill the broker outright; return when its clients know."""
