@@ -20,8 +20,10 @@ from central.ledger.journal import Applied, apply_batches
 from central.orders import take_orders
 from central.replenish.types import Plan
 from central.statement import ON_WRITE, Values
-from central.store import birth_mark, command_key
+from central.store import birth_mark, command_key, reading
+from central.tables import edge_command
 from central.tasking.clock import ClockWatch, bring_back
+from central.tasking.commands import LOOK_S, is_sending_due
 from central.tasking.deadlines import OUT_OF_TOUCH_S
 from central.tasking.floor import Floor
 from central.tasking.people import PeopleBoard
@@ -151,6 +153,7 @@ class Keeper:
         self._change(submit_open_tasks)
         self._lane.call_every(TICK_S, self._tick)
         self._lane.call_every(CHANGED_S, self._tell_changed)
+        self._lane.call_every(LOOK_S, self._look_for_commands)
         self._follow_soon()
 
     def _change(self, change: Callable[[Round], None]) -> None:
@@ -227,6 +230,19 @@ class Keeper:
         self._turns.ticked(self._clock.now_ns())
         if not self._follows:
             self._run_phases()
+
+    def _look_for_commands(self) -> None:
+        """Give a turn to who sends commands, where another process wrote one: nobody tells us.
+
+        To look is no transaction that writes: it waits for nobody, and nobody waits for it.
+        """
+        if self._stopped:
+            return
+        with reading(self._engine) as conn:
+            is_due = is_sending_due(conn, self._clock.now_ns())
+        if is_due:
+            self._turns.wrote(edge_command.name, ({},))
+            self._follow_soon()
 
     # --- what arrives --------------------------------------------------------------------------
 

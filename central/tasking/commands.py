@@ -9,7 +9,7 @@ import hashlib
 from typing import Final
 
 import msgspec
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from central.statement import Row, Statement
 from central.store import insert_new
@@ -23,7 +23,7 @@ PAUSE_S_MAX: Final = 60.0
 VALID_S: Final = 120.0
 SENT_PER_ROUND_MAX: Final = 200
 LOOK_S: Final = 1.0
-"""So often it is looked for what another process wrote: nobody tells of that."""
+"""So often it is looked for commands that another process wrote: nobody tells of those."""
 NONCE_BYTES: Final = 16
 
 
@@ -156,8 +156,14 @@ _NEXT_SENDING: Final = Statement(
 
 
 def next_sending_at_ns(work: Round) -> int:
-    """Return when the next command is sent, or looked for."""
-    return min(earliest(work, _NEXT_SENDING), work.later_ns(LOOK_S))
+    """Return when the next command that is known is sent."""
+    return earliest(work, _NEXT_SENDING)
+
+
+def is_sending_due(conn: Connection, now_ns: int) -> bool:
+    """Return whether it is time to send a command, whoever wrote it. Only reads."""
+    found: int | None = _NEXT_SENDING.scalar(conn)
+    return found is not None and found <= now_ns
 
 
 def send_commands(work: Round) -> None:

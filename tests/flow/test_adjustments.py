@@ -8,7 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 from typer.testing import CliRunner, Result
 
 from central import tables as t
@@ -62,6 +62,20 @@ def test_the_owning_edge_books_the_difference_with_reason_and_person(world: Cent
     assert (move.edge_id, move.reason, move.person_id) == ("A", "damaged", "pat")
     assert [row.status for row in world.rows(select(t.edge_command))] == ["done"]
     assert verify_ledger(world.engine).balanced
+
+
+def test_central_takes_no_write_lock_to_look_for_what_others_wrote(world: CentralWorld) -> None:
+    world.rt.run_for(5.0)
+    begun: list[str] = []
+
+    @event.listens_for(world.engine, "before_cursor_execute")
+    def _note(_conn: Any, _cursor: Any, statement: str, *_others: Any) -> None:
+        if statement.startswith("BEGIN"):
+            begun.append(statement)
+
+    world.rt.run_for(5.0)
+    assert set(begun) == {"BEGIN"}
+    assert len(begun) >= 4
 
 
 def test_what_is_found_comes_from_where_things_are_found(world: CentralWorld) -> None:
