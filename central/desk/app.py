@@ -185,6 +185,11 @@ def _add_floor(app: FastAPI, desk: Desk) -> None:
         found = desk.ask(lambda books: queries.bin_detail(books, bin_id))
         return _found(found, f"there is no bin {bin_id[:60]!r} here")
 
+    @app.get("/api/quarantine", responses=_UNAVAILABLE)
+    def quarantine() -> r.Quarantine:
+        """Goods in quarantine, with their lots and serial numbers."""
+        return desk.ask(queries.quarantine)
+
 
 def _add_lists(app: FastAPI, desk: Desk) -> None:
     queries = desk.queries

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, or_, select
 
 from central import tables as t
-from central.desk import core, explain
+from central.desk import core, details, explain
 from central.desk import rows as r
 from central.desk.site import Names
 from central.rules import read_rules
@@ -447,9 +447,16 @@ class Queries:
         )
         return r.BinDetail(
             bin=found,
+            lots=details.lots_at(books, self._names, place),
+            serials=details.serials_at(books, self._names, place),
+            containers=details.containers_at(books, place),
             events=events[:BIN_EVENTS_MAX],
             open_tasks=[self._task(row) for row in _page(books, tasks)],
         )
+
+    def quarantine(self, books: Connection) -> r.Quarantine:
+        """Return what is put aside, with its lots and serial numbers."""
+        return details.quarantine(books, self._names)
 
     def _bin(
         self, bin_id: str, stock: list[r.BinStock], reserved_units: int, inbound_units: int

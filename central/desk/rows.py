@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+QUARANTINE: Final = "quarantine:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,12 +133,46 @@ class Bin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LotStock:
+    """Units of one lot; what an article has above its lots is of no known lot."""
+
+    article: ArticleRef
+    lot: str
+    units: int
+    expires_on: str
+    """Last day, `2027-02-28`; empty: nobody said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SerialUnit:
+    """One unit that is known by its serial number."""
+
+    article: ArticleRef
+    serial: str
+    lot: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BinDetail:
     """A bin with what happened there lately and what will."""
 
     bin: Bin
+    lots: list[LotStock]
+    """What is to go first, first."""
+    serials: list[SerialUnit]
+    containers: list[str]
+    """SSCCs of pallets, totes and parcels that were put here."""
     events: list[Event]
     open_tasks: list[Task]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantine:
+    """What is put aside."""
+
+    stock: list[BinStock]
+    lots: list[LotStock]
+    serials: list[SerialUnit]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,6 +106,8 @@ def test_one_bin_and_one_proposal_tell_all(desk: DeskProcess, http: httpx.Client
     detail = http.get(f"/api/bins/{face}").json()
     assert detail["bin"]["bin_id"] == face
     assert detail["open_tasks"][0]["task_id"] == "T-206"
+    assert (detail["lots"], detail["serials"], detail["containers"]) == ([], [], [])
+    assert http.get("/api/quarantine").json() == {"stock": [], "lots": [], "serials": []}
     why = http.get("/api/proposals/P-101").json()
     assert why["proposal"]["numbers"]["service_level"] == 0.95
     assert [cause["kind"] for cause in why["causes"]] == ["order", "moved", "other"]

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection, Table, delete, insert, update
 
 from central import tables as t
 from central.desk.books import Books
@@ -73,6 +73,49 @@ def test_a_bin_that_only_the_books_know_is_listed_too(tmp_path: Path, queries: Q
         assert found["OLD-1"].stock[0].article.name == "0" * 14
         assert not any("T1" in bin_id for bin_id in found)
         assert queries.bin_detail(writing, "NOT-1") is None
+    engine.dispose()
+
+
+def test_a_bin_shows_lots_serials_and_containers_and_so_does_quarantine(
+    tmp_path: Path, world: DeskWorld, queries: Queries
+) -> None:
+    face, gtin = world.faces[0].bin_id, world.faces[0].gtin
+    place, aside = f"bin:{face}", "quarantine:"
+    other = DeskWorld(tmp_path)
+    engine = other.engine()
+    t.metadata.create_all(engine)
+
+    def put(table: Table, *columns: str, rows: Sequence[tuple[object, ...]]) -> None:
+        values = [dict(zip(columns, row, strict=True)) for row in rows]
+        writing.execute(insert(table), values)
+
+    with engine.begin() as writing:
+        put(t.balance, "place", "gtin", "units", rows=[(place, gtin, 9), (aside, gtin, 2)])
+        put(
+            t.lot_balance, "place", "gtin", "lot", "units",
+            rows=[(place, gtin, "NO-DAY", 1), (place, gtin, "LATE", 4), (place, gtin, "EARLY", 2),
+                  (place, gtin, "GONE", 0), (aside, gtin, "EARLY", 2)],
+        )  # fmt: skip
+        put(
+            t.lot, "gtin", "lot", "expires_on",
+            rows=[(gtin, "LATE", "2027-05-31"), (gtin, "EARLY", "2027-02-28")],
+        )  # fmt: skip
+        put(
+            t.serial_place, "gtin", "serial", "place", "lot",
+            rows=[(gtin, "S2", place, ""), (gtin, "S1", place, "LATE"), (gtin, "S3", aside, "")],
+        )  # fmt: skip
+        put(t.container_place, "sscc", "place", rows=[("340123450000000017", place)])
+        detail = queries.bin_detail(writing, face)
+        assert detail is not None
+        assert [(held.lot, held.expires_on, held.units) for held in detail.lots] == [
+            ("EARLY", "2027-02-28", 2), ("LATE", "2027-05-31", 4), ("NO-DAY", "", 1),
+        ]  # fmt: skip
+        assert [(unit.serial, unit.lot) for unit in detail.serials] == [("S1", "LATE"), ("S2", "")]
+        assert detail.containers == ["340123450000000017"]
+        put_aside = queries.quarantine(writing)
+        assert [held.units for held in put_aside.stock] == [2]
+        assert [held.lot for held in put_aside.lots] == ["EARLY"]
+        assert [unit.serial for unit in put_aside.serials] == ["S3"]
     engine.dispose()
 
 

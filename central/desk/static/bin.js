@@ -83,7 +83,7 @@ async function load() {
   if (units !== undefined) mark($("bin"), "units", units);
 }
 
-function binParts({ bin, events, open_tasks: tasks }) {
+function binParts({ bin, lots, serials, containers, events, open_tasks: tasks }) {
   const parts = [
     el("p", { class: "big" }, count(bin.units), el("small", {}, bin.capacity_units ? ` of ${units(bin.capacity_units)}` : bin.units === 1 ? " unit" : " units")),
     el("div", { class: "facts" }, chip(bin.kind), bin.edge_id ? chip(`zone ${bin.edge_id}`) : null,
@@ -96,6 +96,18 @@ function binParts({ bin, events, open_tasks: tasks }) {
       [held.article.name, el("small", {}, `${held.article.sku} ${held.article.gtin}`)],
       [count(held.units)], [count(held.reserved_units)],
     ])) : el("p", {}, "Empty."));
+  if (lots.length) {
+    parts.push(el("h3", {}, "Lots"), table(["Lot", "Last day", "Units"], lots.map((held) => [
+      [held.lot, el("small", {}, held.article.sku)], [held.expires_on || "not said"], [count(held.units)],
+    ])));
+  }
+  if (serials.length) {
+    parts.push(el("h3", {}, "Serial numbers"), table(["Number", "Article", "Lot"],
+      serials.map((unit) => [[unit.serial], [unit.article.sku], [unit.lot || "not said"]])));
+  }
+  if (containers.length) {
+    parts.push(el("h3", {}, "Containers"), table(["SSCC"], containers.map((sscc) => [[sscc]])));
+  }
   parts.push(el("h3", {}, "Open tasks"), tasks.length ? table(["Task", "What", "Status"],
     tasks.map((task) => [
       [task.kind, el("small", {}, task.task_id)],
