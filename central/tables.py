@@ -118,7 +118,7 @@ task_short = Table(
     Column("person_id", String(40), nullable=False),
     Column("observed_at_ns", _Ns, nullable=False),
 )  # fmt: skip
-"""Tasks that a person closed since no more was there."""
+"""Tasks that a person closed since no more was there; negative units: taken back."""
 
 stock_mark = Table(
     "stock_mark", metadata,

@@ -278,8 +278,8 @@ class ContainerMoved(Message, frozen=True, kw_only=True):
     """Who did it; empty: no person."""
 
 
-class TaskClosed(Message, frozen=True, kw_only=True):
-    """A person ended a task with less than was asked for: no more is there."""
+class TaskClosed(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """A person ended a task with less than was asked for: no more is there. Or takes that back."""
 
     event_id: EventId
     """Unique for ever."""
@@ -287,6 +287,8 @@ class TaskClosed(Message, frozen=True, kw_only=True):
     """Which task."""
     short_units: Units
     """What did not come."""
+    undone: bool = False
+    """True: they take it back, more is there after all; the task goes on."""
     device_id: Name
     """The scanner."""
     observed_at_ns: TimeNs

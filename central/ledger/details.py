@@ -71,13 +71,16 @@ def apply_containers(conn: Connection, events: Iterable[ContainerMoved]) -> list
 
 
 def apply_closed(conn: Connection, events: Iterable[TaskClosed]) -> list[TaskClosed]:
-    """Write which tasks people closed short; return the events that were new to the ledger."""
+    """Write which tasks people closed short, and what they took back (negative).
+
+    Return the events that were new to the ledger.
+    """
     ends = {event.event_id: event for event in events}
     rows = [
         {
             "event_id": end.event_id,
             "task_id": end.task_id,
-            "short_units": end.short_units,
+            "short_units": -end.short_units if end.undone else end.short_units,
             "person_id": end.person_id,
             "observed_at_ns": end.observed_at_ns,
         }

@@ -57,6 +57,12 @@ def note_end(conn: Connection, row: Row, *, is_done: bool, at_ns: int) -> None:
         _OF_OTHERS.run(conn, {"of_task": row.task_id, "to_end": to_end})
 
 
+def forget_end(conn: Connection, row: Row) -> None:
+    """Forget that a task was over for who has it: it goes on."""
+    if row.worker_id:
+        _BACK.run(conn, {"of_task": row.task_id, "of_person": row.worker_id})
+
+
 def note_handed_on(conn: Connection, row: Row, to_person: str, *, at_ns: int) -> None:
     """Write that a task left one person's list for another one's."""
     if row.worker_id in ("", to_person):

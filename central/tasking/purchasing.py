@@ -157,11 +157,26 @@ _SHORT: Final = Statement(
 )
 
 
+_TOO_EARLY: Final = Statement(
+    select(purchase_order.c.po_id)
+    .join(task, task.c.po_id == purchase_order.c.po_id)
+    .where(
+        task.c.kind == "receive",
+        task.c.status.in_(OPEN_STATUSES),
+        purchase_order.c.status == "received",
+    )
+    .distinct()
+)
+"""Purchases that seemed to be all here until somebody took back that no more comes."""
+
+
 def receive_arrivals(work: Round) -> None:
     """Ask somebody to receive what arrived; a purchase whose units are all here is received.
 
     What people said did not come is not waited for, whatever the supplier says of it.
     """
+    for po_id in _TOO_EARLY.scalars(work.conn):
+        _set_status(work, po_id, "arrived")
     for row in _ARRIVED.all(work.conn):
         tasks = _RECEIVES.all(work.conn, {"po_id": row.po_id})
         received = sum(t.moved_units for t in tasks)

@@ -16,7 +16,7 @@ from central.ledger.reservations import release, reserve
 from central.statement import Row, Statement
 from central.store import next_numbers
 from central.tables import task
-from central.tasking.ends import note_end
+from central.tasking.ends import forget_end, note_end
 from central.tasking.floor import Floor
 from central.tasking.news import News
 from runtime.clock import NS_PER_S
@@ -140,6 +140,20 @@ def end_task(work: Round, row: TaskRow, status: str, detail: str = "") -> None:
     work.count(f"tasks_{status}", row.kind)
     if status == "failed":
         log.warning("task failed", task=row.task_id, kind=row.kind, why=detail)
+
+
+def reopen_task(work: Round, row: TaskRow) -> None:
+    """Go on with a person's task that was done too early; it is on their list again."""
+    change_task(
+        work,
+        row.task_id,
+        status="assigned" if row.worker_id else "open",
+        detail="",
+        assigned_at_ns=work.now_ns if row.worker_id else 0,
+        done_at_ns=0,
+        due_at_ns=work.later_ns(work.config.tasking.task_due_s),
+    )
+    forget_end(work.conn, row)
 
 
 def earliest(work: Round, query: Statement) -> int:

@@ -25,7 +25,7 @@ from central.tables import (
 from central.tasking.ends import TO_TARGET
 from central.tasking.news import Narrowed
 from central.tasking.proposals import end_proposal
-from central.tasking.round import Round, change_task, end_task
+from central.tasking.round import Round, change_task, end_task, reopen_task
 
 RESERVING_KINDS: Final = ("pick", "putaway", "refill", "transfer")
 
@@ -159,19 +159,40 @@ def settle_counts(work: Round) -> None:
         end_task(work, row, "done")
 
 
+_SHORT: Final = func.sum(task_short.c.short_units)
+
+
 def _closed(*conditions: ColumnElement[bool]) -> Select[Any]:
-    return _in_order(task_short.c.short_units)(*conditions).join(
-        task_short, task_short.c.task_id == task.c.task_id
+    return (
+        _in_order(_SHORT.label("short_units"))(*conditions)
+        .join(task_short, task_short.c.task_id == task.c.task_id)
+        .group_by(task.c.task_id)
+        .having(_SHORT > 0)
+    )
+
+
+def _opened(*conditions: ColumnElement[bool]) -> Select[Any]:
+    return (
+        select(task)
+        .join(task_short, task_short.c.task_id == task.c.task_id)
+        .where(task.c.status == "done", task.c.moved_units < task.c.units, *conditions)
+        .group_by(task.c.task_id)
+        .having(_SHORT == 0)
+        .order_by(task.c.task_id)
     )
 
 
 _CLOSED: Final = Narrowed(_closed, task.c.task_id)
+_OPENED: Final = Narrowed(_opened, task.c.task_id)
 
 
 def settle_short(work: Round) -> None:
-    """Close the tasks of which a person said that no more is there."""
-    for row in _CLOSED.all(work.conn, work.news.tasks()):
+    """Close the tasks of which a person said that no more is there; go on with what is undone."""
+    tasks = work.news.tasks()
+    for row in _CLOSED.all(work.conn, tasks):
         end_task(work, row, "done", f"{row.short_units} units did not come")
+    for row in _OPENED.all(work.conn, tasks):
+        reopen_task(work, row)
 
 
 _UNBOOKED: Final = select(edge_command.c.command_id).where(

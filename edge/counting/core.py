@@ -84,7 +84,7 @@ def task_units(event: StockEvent) -> tuple[str, int] | None:
     What a person says will not come is done too: nobody has to do it any more.
     """
     if isinstance(event, TaskClosed):
-        return event.task_id, event.short_units
+        return event.task_id, -event.short_units if event.undone else event.short_units
     if not isinstance(event, Movement) or not event.task_id or not event.person_id:
         return None
     if event.reason in SCAN_REASONS:

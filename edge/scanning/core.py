@@ -145,16 +145,23 @@ def _of_receipt(state: Session, name: str, arrival: Arrival, work: Work) -> Step
         text = f"{len(tasks)} receipts are open at {state.bin_id}: scan an article of the short one"
         return state, refuse(Code.NO_TASK, text)
     left = left_of(task, work)
-    event = TaskClosed(
-        event_id=arrival.event_id, task_id=task.task_id, short_units=left,
-        device_id=arrival.scan.device_id, observed_at_ns=arrival.scan.scanned_at_ns,
-        received_at_ns=arrival.received_at_ns, person_id=work.person_id,
-    )  # fmt: skip
     outcome = Outcome(
-        ok=True, code=Code.CLOSED, sound=Sound.DONE, events=(event,),
+        ok=True, code=Code.CLOSED, sound=Sound.DONE,
+        events=(_closed(task.task_id, left, arrival, work),),
         text=f"{left} x {task.gtin} did not come: done",
     )  # fmt: skip
-    return _replace(state, armed="", last=None, is_fresh=False), outcome
+    last = LastMove(moved=(), task_id=task.task_id, short_units=left)
+    return _replace(state, armed="", last=last, is_fresh=False), outcome
+
+
+def _closed(
+    task_id: str, units: int, arrival: Arrival, work: Work, *, undone: bool = False
+) -> TaskClosed:
+    return TaskClosed(
+        event_id=arrival.event_id, task_id=task_id, short_units=units,
+        device_id=arrival.scan.device_id, observed_at_ns=arrival.scan.scanned_at_ns,
+        received_at_ns=arrival.received_at_ns, person_id=work.person_id, undone=undone,
+    )  # fmt: skip
 
 
 def _undo(state: Session, arrival: Arrival, work: Work) -> Step:
@@ -167,6 +174,13 @@ def _undo(state: Session, arrival: Arrival, work: Work) -> Step:
     last = state.last
     if last is None:
         return state, refuse(Code.NOTHING_TO_UNDO, "nothing was moved since the last command")
+    if last.short_units:
+        outcome = Outcome(
+            ok=True, code=Code.UNDONE, sound=Sound.GOOD,
+            text=f"{last.short_units} units may still come: scan the article",
+            events=(_closed(last.task_id, last.short_units, arrival, work, undone=True),),
+        )  # fmt: skip
+        return _replace(state, last=None, is_fresh=False), outcome
     refused = _gone_on(last, work)
     if refused:
         return state, refused

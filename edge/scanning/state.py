@@ -47,6 +47,8 @@ class LastMove(msgspec.Struct, frozen=True, kw_only=True):
 
     moved: tuple[Moved, ...]
     task_id: str = ""
+    short_units: int = 0
+    """What SH-SHORT said does not come; nothing was moved then."""
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):

@@ -387,6 +387,45 @@ def test_what_did_not_come_or_came_broken_ends_the_purchase(world: CentralWorld)
     assert verify_ledger(world.engine).balanced
 
 
+def test_a_receipt_goes_on_when_somebody_takes_back_that_no_more_comes(
+    world: CentralWorld,
+) -> None:
+    edge = world.edges["A"]
+    world.people["ann"].idle = True
+    plan(world, proposed("buy", 30, from_place="supplier:S1", to_place="bin:A-DOCK"))
+    world.rt.run_for(2.0)
+    world.notice(world.purchases[0], "arrived")
+    world.rt.run_for(2.0)
+    [task] = world.tasks("receive")
+    mine = {"task_id": task.task_id, "person_id": "ann"}
+    closed = m.TaskClosed(
+        event_id="closed/1", task_id=task.task_id, short_units=6, device_id="s",
+        observed_at_ns=1, received_at_ns=1, person_id="ann",
+    )  # fmt: skip
+    edge.move(PEN, 24, "supplier:S1", "bin:A-DOCK", reason="receive", **mine)
+    edge.write(closed)
+    world.rt.run_for(3.0)
+    assert [row.status for row in world.tasks("receive")] == ["done"]
+    assert [row.status for row in world.rows(select(t.purchase_order))] == ["received"]
+    edge.write(msgspec.structs.replace(closed, event_id="closed/2", undone=True))
+    world.rt.run_for(3.0)
+    [task] = world.tasks("receive")
+    assert (task.status, task.worker_id, task.moved_units) == ("moving", "ann", 24)
+    screen = [row for row in world.people["ann"].screen if row.kind == "receive"]
+    assert [(row.task_id, row.units) for row in screen] == [(task.task_id, 6)]
+    assert task.task_id not in [row.task_id for row in world.rows(select(t.task_end))]
+    assert [row.status for row in world.rows(select(t.purchase_order))] == ["arrived"]
+    edge.move(PEN, 4, "supplier:S1", "bin:A-DOCK", reason="receive", **mine)
+    edge.write(msgspec.structs.replace(closed, event_id="closed/3", short_units=2))
+    world.rt.run_for(3.0)
+    assert [(r.status, r.detail) for r in world.tasks("receive")] == [
+        ("done", "2 units did not come")
+    ]
+    [row] = world.rows(select(t.purchase_order))
+    assert (row.status, row.received_units) == ("received", 28)
+    assert verify_ledger(world.engine).balanced
+
+
 def test_what_comes_in_while_putaways_wait_goes_along_with_the_next_one(
     world: CentralWorld,
 ) -> None:

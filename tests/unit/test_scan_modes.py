@@ -197,8 +197,23 @@ def test_what_does_not_come_is_said_and_ends_the_receipt() -> None:
     assert isinstance(last, TaskClosed)
     assert (last.task_id, last.short_units) == ("R1", 3)
     assert book.scan(article_label()).code == "too_many"
-    assert book.scan(UNDO).code == "nothing_to_undo"
     assert book.scan(command_label("SHORT")).code == "no_task"
+    book.check()
+
+
+def test_what_does_not_come_can_be_taken_back() -> None:
+    book = receiving()
+    assert book.scan(article_label(units=7), command_label("SHORT")).code == "closed"
+    undone = book.scan(UNDO)
+    assert (undone.code, undone.text) == ("undone", "3 units may still come: scan the article")
+    last = book.events[-1]
+    assert isinstance(last, TaskClosed)
+    assert (last.task_id, last.short_units, last.undone) == ("R1", 3, True)
+    assert book.scan(UNDO).code == "nothing_to_undo"
+    assert book.scan(article_label(units=2)).sound == "good"
+    assert book.scan(command_label("SHORT")).text.startswith("1 x ")
+    assert book.scan(UNDO, article_label()).sound == "done"
+    book.check()
 
 
 def test_of_several_receipts_the_one_scanned_last_is_short() -> None:
