@@ -2,7 +2,8 @@
 
 A window of batches is on its way at a time. Central's acknowledgement is the highest row up to
 which it has committed all: rows up to there are done. Central repeats it where a batch begins
-beyond it; then, and where no acknowledgement comes, the edge goes back and sends again from there.
+beyond it; then, and where no acknowledgement comes, the edge goes back and sends again from there:
+one batch only where nothing was heard, since central may be away and scans wait meanwhile.
 Rows are read from the journal when they are sent, so that nothing is held in memory, however long
 central is away.
 """
@@ -70,6 +71,7 @@ class Outbox:
         self._wait_s = resend_s
         self._sent_seq = store.acked_seq
         self._in_flight: deque[int] = deque()
+        self._window = BATCHES_IN_FLIGHT_MAX
         self._progress_ns = 0
         self._asked_back_ns = -NS_PER_S
 
@@ -88,12 +90,13 @@ class Outbox:
         if not self._bus.connected:
             return
         while self._sent_seq < self._store.last_seq:
-            if len(self._in_flight) >= BATCHES_IN_FLIGHT_MAX or not self._send_batch():
+            if len(self._in_flight) >= self._window or not self._send_batch():
                 return
 
     def connected(self) -> None:
         """Send again what was on its way: the broker is reached (again) and may have lost it."""
         self._wait_s = self._resend_s
+        self._window = BATCHES_IN_FLIGHT_MAX
         self._go_back(self._store.acked_seq)
 
     def acknowledged(self, messages: list[Incoming]) -> None:
@@ -113,6 +116,7 @@ class Outbox:
 
     def _take(self, watermark: int) -> None:
         store = self._store
+        self._window = BATCHES_IN_FLIGHT_MAX
         now_ns = self._clock.monotonic_ns()
         if watermark > store.last_seq:
             # Central has rows of this epoch that we do not: this file is an older copy of ours.
@@ -150,6 +154,7 @@ class Outbox:
         waited_ns = self._clock.monotonic_ns() - self._progress_ns
         if self._in_flight and self._bus.connected and waited_ns >= self._wait_s * NS_PER_S:
             self._wait_s = min(self._wait_s * 2, RESEND_S_MAX)
+            self._window = 1
             self._go_back(self._store.acked_seq)
         self.send()
 

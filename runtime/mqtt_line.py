@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from paho.mqtt.client import Client
+from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
 
 READ_BYTES: Final = 1 << 16
@@ -74,12 +74,21 @@ class BufferedLine:
 
 
 class BufferedClient(Client):
-    """A client of paho's on such lines."""
+    """A client of paho's on such lines, with one handler for all messages.
+
+    Where a later paho knows these two methods under other names, this is slower and works all the
+    same; a test says so.
+    """
 
     def _create_socket(self) -> Any:
         line = super()._create_socket()
-        # Where a later paho makes its connections elsewhere, this is slower and works all the same.
         return BufferedLine(line) if isinstance(line, socket.socket) else line
+
+    def _handle_on_message(self, message: MQTTMessage) -> None:
+        # paho's own looks for handlers by topic, and leaves a ring of six objects behind for each
+        # message: many thousands of them stop everybody for milliseconds when they are collected.
+        if self.on_message is not None:
+            self.on_message(self, None, message)
 
 
 class Network:
@@ -164,7 +173,8 @@ class Network:
             )
         except (OSError, ValueError):  # closed meanwhile
             readers, writers = [line], []
-        if self._wake_read in readers:
+        woken = self._wake_read in readers
+        if woken:
             with contextlib.suppress(OSError):
                 self._wake_read.recv(WAKES_READ)
         if line in readers or here:
@@ -173,6 +183,7 @@ class Network:
                     return False
                 if not (isinstance(line, BufferedLine) and line.held()):
                     break
-        if client.want_write() and client.loop_write():
+        # Also where nothing is left to write: paho wakes us once until it knows that all is gone.
+        if (woken or client.want_write()) and client.loop_write():
             return False
         return client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS

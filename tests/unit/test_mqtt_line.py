@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import socket
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from runtime.mqtt_line import READ_BYTES, BufferedClient, BufferedLine
+from runtime import mqtt_line
+from runtime.mqtt_line import READ_BYTES, BufferedClient, BufferedLine, Network
 
 
 @pytest.fixture
@@ -68,4 +71,51 @@ def test_this_paho_takes_its_connections_from_where_they_are_buffered() -> None:
         client.connect_async("127.0.0.1", server.getsockname()[1])
         client.reconnect()
         assert isinstance(client.socket(), BufferedLine)
+        client.reinitialise()
+
+
+def test_this_paho_leaves_no_rings_of_objects_behind_messages() -> None:
+    client = BufferedClient(CallbackAPIVersion.VERSION2, client_id="a")
+    heard: list[bytes] = []
+    client.on_message = lambda _client, _data, message: heard.append(bytes(message.payload))
+    packet = b"\x00\x01a\x00\x07body"
+    gc.collect()
+    for _ in range(5):
+        client._in_packet |= {"command": 0x32, "packet": bytearray(packet)}
+        client._packet_handle()
+    assert heard == [b"body"] * 5
+    assert gc.collect() == 0
+
+
+def wait_until(what: Callable[[], bool]) -> None:
+    """Wait for a thread, for a while."""
+    for _ in range(500):
+        if what():
+            return
+        threading.Event().wait(0.01)
+
+
+def test_a_message_goes_at_once_after_the_thread_was_woken_for_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mqtt_line, "LOOK_S", 60.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = BufferedClient(CallbackAPIVersion.VERSION2, client_id="a")
+        client.connect_async("127.0.0.1", server.getsockname()[1])
+        connected = threading.Event()
+        client.on_connect = lambda *_: connected.set()
+        network = Network(client, name="net", wait_s=(1.0, 1.0), on_unreached=lambda _: None)
+        network.start()
+        broker, _ = server.accept()
+        with broker:
+            broker.settimeout(10)
+            assert broker.recv(1_000)[0] == 0x10  # CONNECT
+            broker.sendall(b"\x20\x02\x00\x00")
+            assert connected.wait(10)
+            for number in range(20):
+                client._call_socket_register_write()  # what was to be written is gone already
+                wait_until(lambda: not client._registered_write)
+                client.publish("a", str(number))
+                assert broker.recv(1_000).endswith(str(number).encode())
+        network.close(1.0)
         client.reinitialise()
