@@ -22,6 +22,7 @@ from central.replenish.types import Plan
 from central.statement import ON_WRITE, Values
 from central.store import birth_mark, command_key, reading
 from central.tables import edge_command
+from central.tasking.adjusting import take_adjustment
 from central.tasking.clock import ClockWatch, bring_back
 from central.tasking.commands import LOOK_S, is_sending_due
 from central.tasking.deadlines import OUT_OF_TOUCH_S
@@ -40,6 +41,7 @@ from runtime.runtime import Runtime
 from wire import topics
 from wire.codec import encode
 from wire.messages import (
+    AdjustStock,
     BinCounted,
     Changed,
     CustomerOrder,
@@ -253,6 +255,7 @@ class Keeper:
             (topics.CUSTOMER_ORDER, self._on_orders),
             (topics.SUPPLIER_NOTICE, self._on_notices),
             (topics.DESK_COMMAND, self._on_decisions),
+            (topics.DESK_ADJUST, self._on_adjustments),
         )
         for topic, handler in handlers:
             self._bus.subscribe(topic.any(site=site), self._lane, handler, qos=topic.qos)
@@ -338,6 +341,10 @@ class Keeper:
     def _on_decisions(self, messages: list[Incoming]) -> None:
         for _, command in self._decoded(messages, DecideProposal):
             self._change(partial(decide, command=command))
+
+    def _on_adjustments(self, messages: list[Incoming]) -> None:
+        for _, command in self._decoded(messages, AdjustStock):
+            self._change(partial(take_adjustment, command=command))
 
     def _on_progress(self, reports: list[JobProgress]) -> None:
         def follow(work: Round) -> None:

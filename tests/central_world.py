@@ -365,12 +365,14 @@ class CentralWorld:
         self.texts: dict[str, str] = {}
         self.purchases: list[m.PurchaseOrder] = []
         self.results: list[m.DecisionResult] = []
+        self.adjusted: list[m.AdjustResult] = []
         self.changes = 0
         self.beats = 0
         for topic, handler in (
             (topics.ORDER_STATUS, self._on_status),
             (topics.PURCHASE_ORDER, self._on_purchase),
             (topics.DESK_RESULT, self._on_result),
+            (topics.DESK_ADJUSTED, self._on_adjusted),
             (topics.CHANGED, self._on_changed),
         ):
             self.bus.subscribe(topic.any(site=SITE), self.lane, handler)
@@ -453,6 +455,19 @@ class CentralWorld:
         )
         self.bus.publish(topics.DESK_COMMAND.of(site=SITE), encode(command))
 
+    def adjust(self, units: int, **fields: Any) -> None:
+        """Say what a bin holds, as the desk does."""
+        values: dict[str, Any] = {
+            "command_id": "a1",
+            "bin_id": "A-01",
+            "gtin": PEN,
+            "reason": "damaged",
+            "person_id": "maria",
+            "expires_at_ns": self.shared.now_ns() + 30 * 10**9,
+        }
+        command = m.AdjustStock(units=units, **(values | fields))
+        self.bus.publish(topics.DESK_ADJUST.of(site=SITE), encode(command))
+
     # --- what is in the books ---------------------------------------------------------------------
 
     def rows(self, query: Any) -> list[Any]:
@@ -498,6 +513,9 @@ class CentralWorld:
 
     def _on_result(self, messages: list[Incoming]) -> None:
         self.results += [decode(incoming.payload, m.DecisionResult) for incoming in messages]
+
+    def _on_adjusted(self, messages: list[Incoming]) -> None:
+        self.adjusted += [decode(incoming.payload, m.AdjustResult) for incoming in messages]
 
     def _on_changed(self, messages: list[Incoming]) -> None:
         named = [decode(message.payload, m.Changed).tables for message in messages]

@@ -22,7 +22,14 @@ from stockhelm.broker import free_port
 from tests.desk_world import DeskWorld
 from wire import topics
 from wire.codec import decode, encode
-from wire.messages import Changed, DecideProposal, DecisionResult, DeviceStatus
+from wire.messages import (
+    AdjustResult,
+    AdjustStock,
+    Changed,
+    DecideProposal,
+    DecisionResult,
+    DeviceStatus,
+)
 
 WAIT_S = 10.0
 BEAT_S = 1.0
@@ -128,6 +135,19 @@ class DeskProcess:
                 self.peer.publish(topics.DESK_RESULT.of(site="FC1"), encode(result))
 
         self.peer.subscribe(topics.DESK_COMMAND.of(site="FC1"), self.peer_lane, came)
+        self._wait_until_heard()
+
+    def adjust_as_central(self, adjust: Callable[[AdjustStock], tuple[bool, str]]) -> None:
+        """Answer each adjustment as central does: `adjust` says whether and why."""
+
+        def came(batch: list[Incoming]) -> None:
+            for message in batch:
+                command = decode(message.payload, AdjustStock)
+                ok, text = adjust(command)
+                result = AdjustResult(command_id=command.command_id, ok=ok, text=text)
+                self.peer.publish(topics.DESK_ADJUSTED.of(site="FC1"), encode(result))
+
+        self.peer.subscribe(topics.DESK_ADJUST.of(site="FC1"), self.peer_lane, came)
         self._wait_until_heard()
 
     def _wait_until_heard(self) -> None:

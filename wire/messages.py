@@ -511,6 +511,40 @@ class DecisionResult(Message, frozen=True, kw_only=True):
     """What came of it, or why not."""
 
 
+class AdjustStock(Message, frozen=True, kw_only=True):
+    """A planner says what a bin holds; the edge that owns it books the difference."""
+
+    command_id: Name
+    """Unique: a repetition gets the first answer."""
+    bin_id: Bin
+    """Which bin."""
+    gtin: Gtin
+    """Which article."""
+    reason: Name
+    """Why, in a word: `damaged`, `counted`, ... It is kept with the movement."""
+    person_id: Name
+    """Who says so."""
+    units: Annotated[int, Meta(ge=-UNITS_MAX, le=UNITS_MAX)]
+    """What the bin holds; or what it holds more (negative: less) than the book says."""
+    is_difference: bool = False
+    """True: `units` is the difference."""
+    lot: Lot = ""
+    """Of this lot only; empty where it does not matter."""
+    expires_at_ns: TimeNs
+    """Central does not take it after this time: the bin may hold something else by then."""
+
+
+class AdjustResult(Message, frozen=True, kw_only=True):
+    """Central's answer to one adjustment."""
+
+    command_id: Name
+    """As in the command."""
+    ok: bool
+    """Whether it is going to be booked (or nothing differs)."""
+    text: Text
+    """What is going to be booked by whom, or why not."""
+
+
 class Changed(Message, frozen=True, kw_only=True):
     """Central is there; where it names tables, it committed something that pages may show."""
 

@@ -124,6 +124,14 @@ DESK_RESULT: Final = Topic(
     pattern=SITE + "/desk/result", messages=(m.DecisionResult,),
     publisher=Party.CENTRAL, subscribers=(Party.DESK,),
 )  # fmt: skip
+DESK_ADJUST: Final = Topic(
+    pattern=SITE + "/desk/adjust", messages=(m.AdjustStock,),
+    publisher=Party.DESK, subscribers=(Party.CENTRAL,),
+)  # fmt: skip
+DESK_ADJUSTED: Final = Topic(
+    pattern=SITE + "/desk/adjusted", messages=(m.AdjustResult,),
+    publisher=Party.CENTRAL, subscribers=(Party.DESK,),
+)  # fmt: skip
 CHANGED: Final = Topic(
     pattern=SITE + "/central/changed", messages=(m.Changed,),
     publisher=Party.CENTRAL, subscribers=(Party.DESK,), qos=0,
@@ -132,7 +140,8 @@ CHANGED: Final = Topic(
 TOPICS: Final = (
     DEVICE_SCAN, DEVICE_FEEDBACK, CAMERA_LOOK, DEVICE_STATUS, EDGE_STATUS, EDGE_DEVICES,
     JOURNAL, JOURNAL_ACK, EDGE_COMMAND, PERSON_TASKS, CUSTOMER_ORDER, ORDER_STATUS, PURCHASE_ORDER,
-    SUPPLIER_NOTICE, DESK_COMMAND, DESK_RESULT, CHANGED,
+    SUPPLIER_NOTICE, DESK_COMMAND, DESK_RESULT, DESK_ADJUST, DESK_ADJUSTED,
+    CHANGED,
 )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from central.desk.errors import Problem, Refusal, RefusedError, add_error_handle
 from central.desk.floor import Floor
 from central.desk.hub import TOO_MANY, TOO_SLOW, Hub, Page
 from central.desk.queries import LIMIT_MAX, Queries
+from central.desk.stock import add_stock
 
 T = TypeVar("T")
 HERE: Final = Path(__file__).parent
@@ -110,6 +111,7 @@ def build_app(desk: Desk, version: str) -> FastAPI:
     _add_floor(app, desk)
     _add_lists(app, desk)
     _add_decision(app, desk)
+    add_stock(app, desk)
     _add_socket(app, desk)
     app.mount("/static", _Static(directory=HERE / "static"), name="static")
     return app
@@ -254,7 +256,8 @@ def _add_decision(app: FastAPI, desk: Desk) -> None:
         except DecisionUnansweredError as error:
             raise HTTPException(503, str(error)) from error
         if not result.ok:
-            raise RefusedError(proposal_id, result.text)
+            said = result.text
+            raise RefusedError(Refusal(detail=said, proposal_id=proposal_id, text=said))
         return r.DecisionAnswer(proposal_id=proposal_id, ok=True, text=result.text)
 
 

@@ -1,24 +1,27 @@
-"""A planner's decision on its way: published to central, answered within a bounded time."""
+"""A planner's word on its way: published to central, answered within a bounded time."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from runtime.bus import Bus, Incoming
-from runtime.clock import Clock
+from runtime.clock import NS_PER_S, Clock
 from runtime.lanes import Lane
 from runtime.metrics import Metrics
 from runtime.reading import readable
 from wire import topics
 from wire.codec import encode
-from wire.messages import DecideProposal, DecisionResult
+from wire.messages import AdjustResult, AdjustStock, DecideProposal, DecisionResult
+from wire.topics import Topic
 
 ANSWER_S_MAX: Final = 5.0
+ADJUST_LIFE_S: Final = 30.0
+"""Central does not take an adjustment that comes later: the bin may hold something else by then."""
 WAITING_MAX: Final = 200
 log = structlog.get_logger()
 
@@ -41,24 +44,83 @@ class Decisions:
         post: Callable[[Callable[[], None]], bool],
     ) -> None:
         self._lane = lane
+        self._clock = clock
         self._metrics = metrics
         self._bus = bus
         self._site_id = site_id
         self._post = post
-        self._waiting: dict[str, asyncio.Future[DecisionResult]] = {}
+        self._waiting: dict[str, asyncio.Future[Any]] = {}
         # Central answers a repeated command id with its first answer: no two starts share one.
         self._epoch = clock.now_ns()
         self._asked = 0
 
     def listen(self) -> None:
         """Subscribe to central's answers."""
-        topic = topics.DESK_RESULT.of(site=self._site_id)
-        self._bus.subscribe(topic, self._lane, self._answers_came)
+        for topic, came in (
+            (topics.DESK_RESULT, self._answers_came),
+            (topics.DESK_ADJUSTED, self._adjusted),
+        ):
+            self._bus.subscribe(topic.of(site=self._site_id), self._lane, came)
 
     async def decide(
         self, proposal_id: str, *, approve: bool, units: int, reason: str, person_id: str
     ) -> DecisionResult:
         """Return central's answer. Raises DecisionUnansweredError where none comes in time."""
+        command = DecideProposal(
+            command_id=self._next_id(),
+            proposal_id=proposal_id,
+            approve=approve,
+            person_id=person_id,
+            reason=reason,
+            units=units,
+        )
+        result: DecisionResult = await self._ask(
+            topics.DESK_COMMAND,
+            command,
+            "The decision is with the broker and may still be taken; look at the proposal's status"
+            " before deciding again",
+        )
+        self._metrics.count("desk_decisions", "taken" if result.ok else "refused")
+        return result
+
+    async def adjust(
+        self,
+        bin_id: str,
+        *,
+        gtin: str,
+        units: int,
+        is_difference: bool,
+        reason: str,
+        person_id: str,
+        lot: str,
+    ) -> AdjustResult:
+        """Return central's answer. Raises DecisionUnansweredError where none comes in time."""
+        command = AdjustStock(
+            command_id=self._next_id(),
+            bin_id=bin_id,
+            gtin=gtin,
+            units=units,
+            is_difference=is_difference,
+            reason=reason,
+            person_id=person_id,
+            lot=lot,
+            expires_at_ns=self._clock.now_ns() + round(ADJUST_LIFE_S * NS_PER_S),
+        )
+        result: AdjustResult = await self._ask(
+            topics.DESK_ADJUST,
+            command,
+            f"The adjustment is with the broker, where central takes it for {ADJUST_LIFE_S:.0f} s;"
+            " look at the history of the bin before asking again",
+        )
+        self._metrics.count("desk_adjustments", "taken" if result.ok else "refused")
+        return result
+
+    def _next_id(self) -> str:
+        self._asked += 1
+        return f"desk-{self._epoch:x}-{self._asked}"
+
+    async def _ask(self, topic: Topic, command: DecideProposal | AdjustStock, then: str) -> Any:
+        """Return the message that answers `command`; `then`: what to do where none comes."""
         if not self._bus.connected:
             raise DecisionUnansweredError(
                 "the message broker is not reached, so nothing was sent: start it and try again"
@@ -68,37 +130,22 @@ class Decisions:
                 f"{WAITING_MAX} decisions wait for central's answer, so this one was not sent:"
                 " try again when they are through"
             )
-        self._asked += 1
-        command = DecideProposal(
-            command_id=f"desk-{self._epoch:x}-{self._asked}",
-            proposal_id=proposal_id,
-            approve=approve,
-            person_id=person_id,
-            reason=reason,
-            units=units,
-        )
         answer = asyncio.get_running_loop().create_future()
         self._waiting[command.command_id] = answer
         try:
             async with asyncio.timeout(ANSWER_S_MAX):
-                if not self._bus.publish(
-                    topics.DESK_COMMAND.of(site=self._site_id), encode(command)
-                ):
+                if not self._bus.publish(topic.of(site=self._site_id), encode(command)):
                     raise DecisionUnansweredError(
                         "the outgoing queue is full, so nothing was sent: try again"
                     )
-                result: DecisionResult = await answer
+                return await answer
         except TimeoutError:
             self._metrics.count("desk_decisions_unanswered")
             raise DecisionUnansweredError(
-                f"central did not answer within {ANSWER_S_MAX:.0f} s: is it running? The decision"
-                " is with the broker and may still be taken; look at the proposal's status before"
-                " deciding again"
+                f"central did not answer within {ANSWER_S_MAX:.0f} s: is it running? {then}"
             ) from None
         finally:
             del self._waiting[command.command_id]
-        self._metrics.count("desk_decisions", "taken" if result.ok else "refused")
-        return result
 
     def give_up(self) -> None:
         """Tell everybody who waits that the desk ends. Any thread may call."""
@@ -108,8 +155,8 @@ class Decisions:
                 if not answer.done():
                     answer.set_exception(
                         DecisionUnansweredError(
-                            "the desk ends: the decision is with the broker and may still be"
-                            " taken; look at the proposal's status before deciding again"
+                            "the desk ends: what was asked is with the broker and may still be"
+                            " taken; look at the proposal or the bin before asking again"
                         )
                     )
 
@@ -119,7 +166,11 @@ class Decisions:
         for _, result in readable(batch, DecisionResult, self._metrics, "decision"):
             self._post(functools.partial(self._resolve, result))
 
-    def _resolve(self, result: DecisionResult) -> None:
+    def _adjusted(self, batch: list[Incoming]) -> None:
+        for _, result in readable(batch, AdjustResult, self._metrics, "adjustment"):
+            self._post(functools.partial(self._resolve, result))
+
+    def _resolve(self, result: DecisionResult | AdjustResult) -> None:
         answer = self._waiting.get(result.command_id)
         if answer is not None and not answer.done():
             answer.set_result(result)

@@ -33,12 +33,20 @@ class Refusal(Problem):
     text: str
 
 
-class RefusedError(Exception):
-    """Central said no."""
+class AdjustmentRefusal(Problem):
+    """Central's no to an adjustment; `text` and `detail` are the same words."""
 
-    def __init__(self, proposal_id: str, text: str) -> None:
-        super().__init__(text)
-        self.body = Refusal(detail=text, proposal_id=proposal_id, text=text)
+    bin_id: str
+    ok: bool = False
+    text: str
+
+
+class RefusedError(Exception):
+    """Central said no; `body` is the answer."""
+
+    def __init__(self, body: Refusal | AdjustmentRefusal) -> None:
+        super().__init__(body.detail)
+        self.body = body
 
 
 def add_error_handlers(app: FastAPI) -> None:

@@ -41,6 +41,11 @@ class Queries:
     def __init__(self, names: Names) -> None:
         self._names = names
 
+    @property
+    def names(self) -> Names:
+        """Return the site and its names."""
+        return self._names
+
     def any_row(self, books: Connection) -> bool:
         """Return whether central has taken any event; raises where there are no tables yet."""
         return books.execute(select(t.watermark.c.seq).limit(1)).first() is not None

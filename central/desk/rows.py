@@ -176,6 +176,57 @@ class Quarantine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PastStock:
+    """Units of one article in a bin at a past time."""
+
+    article: ArticleRef
+    units: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastMove:
+    """One movement as a bin saw it."""
+
+    event_id: str
+    article: ArticleRef
+    by_units: int
+    """What the bin had more afterwards; negative: less."""
+    left_units: int | None
+    """What it held of the article afterwards; None where that is not said."""
+    other_place: str
+    reason: str
+    person_id: str
+    person: str
+    device_id: str
+    task_id: str
+    lot: str
+    at_ms: int
+    is_booked: bool
+    """False: the edge of the bin has not booked it yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BinPast:
+    """What lay in a bin at a time, and the movements that led there, the newest first."""
+
+    bin_id: str
+    at_ms: int | None
+    """None: now."""
+    units: int
+    stock: list[PastStock]
+    moves: list[PastMove]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdjustmentAnswer:
+    """Central's answer to who said what a bin holds."""
+
+    bin_id: str
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
     """One thing that a proposal was made for."""
 

@@ -34,12 +34,23 @@ class BinMove:
 
 
 def bin_history(
-    conn: Connection, bin_id: str, *, gtin: str | None = None, since_ns: int = 0, limit: int = 100
+    conn: Connection,
+    bin_id: str,
+    *,
+    gtin: str | None = None,
+    since_ns: int = 0,
+    until_ns: int | None = None,
+    limit: int = 100,
 ) -> list[BinMove]:
-    """Return the bin's latest movements, the newest first, before them what waits to be booked."""
+    """Return the bin's latest movements, the newest first, before them what waits to be booked.
+
+    With `until_ns` only what was observed up to then.
+    """
     place = bin_location(bin_id)
     m = movement.c
     wanted = [] if gtin is None else [m.gtin == gtin]
+    if until_ns is not None:
+        wanted.append(m.observed_at_ns <= until_ns)
     rows = conn.execute(
         select(movement)
         .where(or_(m.from_place == place, m.to_place == place), m.observed_at_ns >= since_ns)
@@ -50,7 +61,7 @@ def bin_history(
     waiting = [
         _seen(move, place, 0)
         for move in waiting_adjustments(conn, place)
-        if gtin in (None, move.gtin)
+        if gtin in (None, move.gtin) and (until_ns is None or move.observed_at_ns <= until_ns)
     ]
     return [*waiting, *(_seen(row, place, row.committed_at_ns) for row in rows)]
 

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI, HTTPException, Query
 
 from central.desk.app import Decision
-from central.desk.errors import RefusedError, add_error_handlers
+from central.desk.errors import Refusal, RefusedError, add_error_handlers
 from central.desk.guard import Guard
 
 
@@ -25,7 +25,8 @@ def app() -> FastAPI:
 
     @app.post("/decide")
     def decide(decision: Decision) -> None:
-        raise RefusedError("P1", f"no, {decision.person}")
+        said = f"no, {decision.person}"
+        raise RefusedError(Refusal(detail=said, proposal_id="P1", text=said))
 
     @app.get("/absent")
     def absent() -> None:

@@ -3,6 +3,7 @@
 import { $, el, mark, say } from "./dom.js";
 import { clock, count, units } from "./format.js";
 import { pointAt } from "./floor.js";
+import { binFound, binShown, startPast } from "./past.js";
 import { on, state } from "./state.js";
 import { chip, eventWords, placeParts, taskWhat, wayParts } from "./tables.js";
 
@@ -15,6 +16,7 @@ let cameFrom = null;
 /** Prepare the drawer and the search field. */
 export function startBin() {
   $("bin-close").addEventListener("click", close);
+  startPast(openBin);
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && $("bin").open) close();
   });
@@ -42,6 +44,7 @@ export function openBin(id) {
   $("bin-body").replaceChildren(el("p", {}, "Looking it up …"));
   mark($("bin"), "binId", id);
   delete $("bin").dataset.units;
+  binShown(id);
   if (!$("bin").open) $("bin").show();
   $("bin-title").focus();
   load();
@@ -72,6 +75,7 @@ async function load() {
     const found = await answer.json();
     if (!answer.ok) throw new Error(found.detail ?? String(answer.status));
     parts = binParts(found);
+    if (id === shownId) binFound(found.bin);
     units = found.bin.units;
   } catch (error) {
     parts = [el("p", {}, `Not to be had now: ${error.message}`)];
