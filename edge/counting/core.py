@@ -20,6 +20,7 @@ from wire.messages import ContainerMoved, Movement, StockEvent, TaskClosed
 
 SCAN_REASONS: Final = frozenset({"receive", "damaged", "putaway", "refill", "pick"})
 UNDO_REASON: Final = "undo"
+_CONTAINER: Final = "container:"
 
 
 class Content(NamedTuple):
@@ -78,6 +79,22 @@ def container_place(event: StockEvent) -> tuple[str, str] | None:
     return None
 
 
+def container_goods(event: StockEvent) -> tuple[str, str, str, str, int] | None:
+    """Return container, article, lot, serial number and the units of it that it stands with now.
+
+    What was in a container is counted in the bin where it was put. It is remembered whose it was,
+    so that the container can be lifted again with it; lifted, it has its goods in it: 0.
+    """
+    if not isinstance(event, Movement) or not event.container:
+        return None
+    what = (event.gtin, event.lot, event.serial)
+    if event.to_place.startswith(_CONTAINER):
+        return event.to_place.removeprefix(_CONTAINER), *what, 0
+    if event.from_place.startswith(_CONTAINER):
+        return event.from_place.removeprefix(_CONTAINER), *what, event.units
+    return event.container, *what, event.units
+
+
 def task_units(event: StockEvent) -> tuple[str, int] | None:
     """Return the task that a person's scan worked on and the units done (taken back: negative).
 
@@ -122,6 +139,7 @@ class Fold:
         self.lots: dict[tuple[str, str], str] = {}
         self.serials: dict[tuple[str, str], tuple[str, str]] = {}
         self.containers: dict[str, str] = {}
+        self.container_goods: dict[tuple[str, str, str, str], int] = {}
 
     def add(self, events: Iterable[StockEvent]) -> Fold:
         """Add events in journal order; return this fold."""
@@ -143,3 +161,5 @@ class Fold:
             self.serials[unit[:2]] = unit[2:]
         if moved := container_place(event):
             self.containers[moved[0]] = moved[1]
+        if goods := container_goods(event):
+            self.container_goods[goods[:4]] = goods[4]

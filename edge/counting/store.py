@@ -11,6 +11,7 @@ Tables:
 | `lots` | article and lot: its last day |
 | `serials` | article and serial number: where that one unit is |
 | `containers` | SSCC: the container that it was put into |
+| `container_goods` | SSCC, article, lot, serial: units that the container was put into a bin with |
 | `task_units` | task: units that people's scans did |
 | `session` | scanner: where its person stands |
 | `device_state` | scanner and boot epoch: the last sequence number handled |
@@ -35,6 +36,7 @@ import sqlite_utils
 
 from edge.counting.core import (
     Content,
+    container_goods,
     container_place,
     deltas,
     lot_deltas,
@@ -88,6 +90,7 @@ _ADD_LOT_UNITS: Final = (
 _PUT_LOT: Final = "INSERT OR REPLACE INTO lots(gtin, lot, expires_on) VALUES (?, ?, ?)"
 _PUT_SERIAL: Final = "INSERT OR REPLACE INTO serials(gtin, serial, place, lot) VALUES (?, ?, ?, ?)"
 _PUT_CONTAINER: Final = "INSERT OR REPLACE INTO containers(sscc, place) VALUES (?, ?)"
+_PUT_GOODS: Final = "INSERT OR REPLACE INTO container_goods VALUES (?, ?, ?, ?, ?)"
 _PUT_SESSION: Final = (
     "INSERT INTO session(device_id, state) VALUES (?, ?) "
     "ON CONFLICT(device_id) DO UPDATE SET state = excluded.state"
@@ -323,7 +326,7 @@ class Transaction:
             held.clear()
 
     def _append_details(self, event: StockEvent) -> None:
-        if isinstance(event, Movement) and not (event.lot or event.serial):
+        if isinstance(event, Movement) and not (event.lot or event.serial or event.container):
             return
         for lot_delta in lot_deltas(event):
             self._conn.execute(_ADD_LOT_UNITS, lot_delta)
@@ -333,6 +336,8 @@ class Transaction:
             self._conn.execute(_PUT_SERIAL, unit)
         if moved := container_place(event):
             self._conn.execute(_PUT_CONTAINER, moved)
+        if goods := container_goods(event):
+            self._conn.execute(_PUT_GOODS, goods)
         if isinstance(event, MissionEnded):
             over = "UPDATE command SET ended = 1 WHERE mission_id = ?"
             self._conn.execute(over, (event.mission_id,))
@@ -408,6 +413,14 @@ class Transaction:
             serials = self.lots_of_serials(place, gtin)
             found += split(gtin, int(units), self.lots_at(place, gtin), serials)
         return found[:rows_max]
+
+    def goods_with(self, sscc: str, rows_max: int) -> list[Content]:
+        """Return what a container was put into a bin with, at most `rows_max`."""
+        query = (
+            "SELECT gtin, units, lot, serial FROM container_goods WHERE sscc = ? AND units > 0"
+            " ORDER BY gtin, lot, serial LIMIT ?"
+        )
+        return [Content(*row) for row in self._conn.execute(query, (sscc, rows_max))]
 
     def inside(self, place: str, rows_max: int) -> list[str]:
         """Return the SSCCs of the containers that were put into this place, at most `rows_max`."""

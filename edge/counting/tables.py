@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+import msgspec
 import sqlite_utils
 
+from edge.counting.core import container_goods
 from runtime.store import StoreError
+from wire.messages import StockEvent
 
 Columns = dict[str, type]
+_event_decoder: msgspec.json.Decoder[StockEvent] = msgspec.json.Decoder(StockEvent)
 
 TABLES: Final[dict[str, tuple[Columns, str | tuple[str, ...]]]] = {
     "meta": ({"name": str, "value": str}, "name"),
@@ -30,6 +34,10 @@ TABLES: Final[dict[str, tuple[Columns, str | tuple[str, ...]]]] = {
         ("gtin", "serial"),
     ),
     "containers": ({"sscc": str, "place": str}, "sscc"),
+    "container_goods": (
+        {"sscc": str, "gtin": str, "lot": str, "serial": str, "units": int},
+        ("sscc", "gtin", "lot", "serial"),
+    ),
     "task_units": ({"task_id": str, "units": int}, "task_id"),
     "session": ({"device_id": str, "state": str}, "device_id"),
     "device_state": ({"device_id": str, "epoch": int, "last_seq": int}, ("device_id", "epoch")),
@@ -70,6 +78,8 @@ def prepare_tables(db: sqlite_utils.Database) -> None:
     if gone:
         raise StoreError(f"{file_of(db)}: {_absent(gone)}: {REBUILD}")
     make_tables(db, missing)
+    if "container_goods" in missing and len(missing) < len(TABLES):
+        _fill_container_goods(db)
     if _counts_were_emptied(db):
         raise StoreError(
             f"{file_of(db)}: table counts is empty, its journal has movements: {REBUILD}"
@@ -105,6 +115,22 @@ def make_tables(db: sqlite_utils.Database, names: Collection[str]) -> None:
         if db.conn.in_transaction:
             db.execute("ROLLBACK")
         raise
+
+
+def _fill_container_goods(db: sqlite_utils.Database) -> None:
+    """Read from the journal what containers were put into bins with, as this was not kept."""
+    rows = db.execute(
+        """SELECT payload FROM journal WHERE payload LIKE '%"container":"%' ORDER BY seq"""
+    )
+    goods: dict[tuple[str, str, str, str], int] = {}
+    for (payload,) in rows:
+        found = container_goods(_event_decoder.decode(payload))
+        if found is not None:
+            goods[found[:4]] = found[4]
+    db.conn.executemany(
+        "INSERT INTO container_goods VALUES (?, ?, ?, ?, ?)",
+        [(*key, units) for key, units in goods.items()],
+    )
 
 
 def _made_tables(db: sqlite_utils.Database) -> Collection[str]:

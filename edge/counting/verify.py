@@ -23,10 +23,11 @@ _ROWS: Final[Mapping[str, Callable[[Fold], Rows]]] = {
     "lots": lambda fold: [(*key, day) for key, day in fold.lots.items()],
     "serials": lambda fold: [(*key, *where) for key, where in fold.serials.items()],
     "containers": lambda fold: [*fold.containers.items()],
+    "container_goods": lambda fold: [(*key, n) for key, n in fold.container_goods.items()],
     "task_units": lambda fold: [*fold.task_units.items()],
 }
 """What the journal says should stand in each table that follows from it."""
-_VERIFIED: Final = ("lot_counts", "lots", "serials", "containers")
+_VERIFIED: Final = ("lot_counts", "lots", "serials", "containers", "container_goods")
 
 
 @dataclass(frozen=True, slots=True)

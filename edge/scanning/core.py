@@ -6,7 +6,7 @@
 | putaway, refill | from bin, article, to bin, article ... | from bin -> to bin, at each to bin |
 | pick | bin, article, article ... | bin -> tote, at each article |
 | count | bin, article, article ... | BinCounted, at each article; one that differs: again |
-| move, pack, return, quarantine | see edge/scanning/free.py | a movement without a task |
+| move, pack, return, quarantine ... | see edge/scanning/free.py | a movement without a task |
 
 A mode stays until another command. `SH-UNDO` takes back what was scanned last: the half step, else
 the last movement; `SH-CANCEL` forgets bin and half step. In a receipt `SH-DAMAGED` and `SH-OVER`

@@ -6,6 +6,8 @@
 | pack | the tote of the order | the container scanned last, else the customer |
 | return | the customer of the order, else any | the bin scanned last, else quarantine |
 | quarantine | the bin or container scanned first | quarantine |
+| release-good, release-error | quarantine | the bin scanned first |
+| scrap | quarantine | damaged goods |
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from edge.scanning.state import (
     MOVE,
     PACK,
     QUARANTINE,
+    RELEASES,
     RETURN,
+    SCRAP,
     Arrival,
     Floor,
     LastMove,
@@ -36,14 +40,17 @@ from edge.scanning.state import (
 )
 from edge.scanning.taking import arriving, checked, take
 from wire.answers import Code, Sound
-from wire.ids import BinId, Gtin14, bin_location, location
+from wire.ids import BinId, Gtin14, bin_location, bin_of, location
 
-FREE_MODES: Final = frozenset({MOVE, PACK, RETURN, QUARANTINE})
+FREE_MODES: Final = frozenset({MOVE, PACK, RETURN, QUARANTINE, SCRAP, *RELEASES})
 _FIRST: Final = {
     MOVE: "scan the bin or the container to take from",
     PACK: "scan the order's label",
     RETURN: "scan the order's label, the returns bin, or the article",
     QUARANTINE: "scan the bin or the container to take from",
+    "release-good": "scan the bin to put it into",
+    "release-error": "scan the bin to put it into",
+    SCRAP: "scan the article",
 }
 _replace = msgspec.structs.replace
 
@@ -57,6 +64,8 @@ def bin_scanned(state: Session, bin_id: BinId, arrival: Arrival, work: Work) -> 
     """Return the session after a bin's label in one of these modes."""
     if state.mode == PACK:
         return state, refuse(Code.WRONG_MODE, "pack: scan the order's label, a parcel or articles")
+    if state.mode == SCRAP:
+        return state, refuse(Code.WRONG_MODE, "scrap: scan the article in quarantine")
     if state.mode == MOVE and state.gtin:
         return _put(state, bin_location(bin_id), arrival, work)
     if state.mode == MOVE and state.is_carried:
@@ -78,7 +87,8 @@ def container_scanned(state: Session, label: ContainerLabel, arrival: Arrival, w
         packing = _replace(state, container=sscc, is_fresh=False)
         return packing, tick(f"pack into {sscc}: scan the articles")
     if state.mode == QUARANTINE:
-        return _put_container(held, location("quarantine"), arrival, work)
+        after, outcome = _put_container(held, location("quarantine"), arrival, work)
+        return after if outcome.ok else state, outcome
     if state.is_carried and state.container != sscc:
         return _nest(state, sscc, arrival, work)
     return held, tick(f"container {sscc}: scan where it goes, or an article to take out of it")
@@ -97,7 +107,7 @@ def article_scanned(
     state: Session, label: ArticleLabel, arrival: Arrival, floor: Floor, work: Work
 ) -> Step:
     """Return the session after an article's label in one of these modes."""
-    source = _source(state)
+    source = _source(state, work)
     if isinstance(source, Outcome):
         return state, source
     known = checked(label, state.mode, arrival, work)
@@ -119,14 +129,20 @@ def article_scanned(
         )  # fmt: skip
         return held, tick(f"{taken.units} x {floor.article_name[taken.gtin]}: scan where it goes")
     to_place = location("quarantine")
-    if state.mode == PACK:
+    if state.mode in RELEASES:
+        to_place = bin_location(state.bin_id)
+    elif state.mode == SCRAP:
+        to_place = location("damaged")
+    elif state.mode == PACK:
         goal = location("container", state.container)
         to_place = goal if state.container else location("customer", state.order_id)
     return _book(state, taken, source, to_place, arrival, work)
 
 
-def _source(state: Session) -> str | Outcome:
+def _source(state: Session, work: Work) -> str | Outcome:
     """Return where the goods of a scan come from."""
+    if state.mode == SCRAP or (state.mode in RELEASES and state.bin_id):
+        return location("quarantine")
     if state.mode == PACK and not state.order_id:
         return refuse(Code.NO_ORDER, "pack: scan the order's label first")
     if state.mode == PACK:
@@ -134,7 +150,9 @@ def _source(state: Session) -> str | Outcome:
     if state.mode == RETURN:
         return location("customer", state.order_id)
     if state.container:
-        return CONTAINER + state.container
+        stands_at = work.details.container_place(state.container)
+        in_it = not work.details.goods_with(state.container, 1)
+        return CONTAINER + state.container if in_it or not bin_of(stands_at) else stands_at
     if not state.bin_id:
         return refuse(Code.NO_BIN, f"an article: {_FIRST[state.mode]} first")
     return bin_location(state.bin_id)
@@ -143,7 +161,7 @@ def _source(state: Session) -> str | Outcome:
 def _put(state: Session, to_place: str, arrival: Arrival, work: Work) -> Step:
     """Return the session after the article in hand was put into a bin or container."""
     label = ArticleLabel(Gtin14(state.gtin), state.units, state.lot, state.expires_on, state.serial)
-    source = _source(state)
+    source = _source(state, work)
     assert isinstance(source, str), "an article is in hand only after its place"
     if to_place == source:
         text = f"it was taken from {source}: scan where it goes, or SH-UNDO"

@@ -41,6 +41,7 @@ ELEMENT_CARRIERS: Final = {
 GTIN_CARRIERS: Final = {"]E0": ("EAN-13", 13), "]E4": ("EAN-8", 8)}
 MODES: Final = (
     "RECEIVE", "PUTAWAY", "REFILL", "PICK", "COUNT", "MOVE", "PACK", "RETURN", "QUARANTINE",
+    "RELEASE-GOOD", "RELEASE-ERROR", "SCRAP",
 )  # fmt: skip
 COMMANDS: Final = (*MODES, "DAMAGED", "OVER", "SHORT", "UNDO", "CANCEL")
 COMMAND_PREFIX: Final = "SH-"

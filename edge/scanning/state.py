@@ -22,6 +22,10 @@ MOVE: Final = "move"
 PACK: Final = "pack"
 RETURN: Final = "return"
 QUARANTINE: Final = "quarantine"
+RELEASES: Final = frozenset({"release-good", "release-error"})
+"""Out of quarantine into a bin: looked at and good, or put aside by mistake."""
+SCRAP: Final = "scrap"
+"""Out of quarantine for good."""
 TASK_MODES: Final = frozenset({RECEIVE, PUTAWAY, REFILL, PICK})
 """What is done for a task only."""
 TWO_STEPS: Final = frozenset({PUTAWAY, REFILL, MOVE})
@@ -112,6 +116,9 @@ class Details(Protocol):
     def inside(self, place: str, rows_max: int) -> Sequence[str]:
         """Return the containers that stand in this place."""
 
+    def goods_with(self, sscc: str, rows_max: int) -> Sequence[Content]:
+        """Return what a container was put into a bin with."""
+
 
 class NothingKnown:
     """A book without lots, serial numbers and containers."""
@@ -145,6 +152,10 @@ class NothingKnown:
         return ()
 
     def inside(self, _place: str, _rows_max: int) -> Sequence[str]:
+        """Return nothing."""
+        return ()
+
+    def goods_with(self, _sscc: str, _rows_max: int) -> Sequence[Content]:
         """Return nothing."""
         return ()
 
@@ -206,6 +217,8 @@ def not_enough(place: str, gtin: str, units: int, work: Work) -> Outcome:
     """Return the refusal of more units than the book has at a place."""
     book = work.book_units(place, gtin)
     remedy = "count the bin" if bin_of(place) else "look for the rest"
+    if place.startswith(("quarantine:", "tote:")):
+        remedy += "; this edge knows what its own zone put there, the desk knows all"
     text = f"the book has {book} x {gtin} at {place}, {units} scanned: {remedy}"
     return refuse(Code.NOT_ENOUGH, text)
 

@@ -18,6 +18,7 @@ from edge.scanning.state import (
     PICK,
     RECEIVE,
     REFILL,
+    RELEASES,
     Arrival,
     Moved,
     Outcome,
@@ -30,7 +31,7 @@ from wire.ids import Gtin14
 from wire.messages import PersonTask
 
 _OURS: Final = ("bin:", "tote:", "container:", "robot:", "person:", "quarantine:")
-_FRESH_ONLY: Final = frozenset({RECEIVE, REFILL, PICK, PACK})
+_FRESH_ONLY: Final = frozenset({RECEIVE, REFILL, PICK, PACK, *RELEASES})
 _NS_PER_S: Final = 1_000_000_000
 _YEARS_AHEAD_MAX: Final = 50
 """GS1 General Specifications, 7.12: a year further ahead than this is of the last century."""
@@ -53,7 +54,9 @@ def checked(
         said = f"lot {label.lot} is not asked for" if label.lot else "the label names no lot"
         return refuse(code, f"{said}: take lot {task.lot}")
     if mode in _FRESH_ONLY and expires_on and expires_on < today:
-        remedy = "SH-DAMAGED, then scan it again" if mode == RECEIVE else "SH-QUARANTINE"
+        remedy = "SH-SCRAP" if mode in RELEASES else "SH-QUARANTINE"
+        if mode == RECEIVE:
+            remedy = "SH-DAMAGED, then scan it again"
         return refuse(Code.EXPIRED, f"its last day was {expires_on}: put it aside with {remedy}")
     return replace(label, expires_on=expires_on)
 

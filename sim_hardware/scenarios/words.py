@@ -71,7 +71,7 @@ SCANS: Final[dict[str, tuple[str, str]]] = {
 """What a SCAN may read: (example, meaning)."""
 CARDS: Final = (
     "RECEIVE", "PUTAWAY", "REFILL", "PICK", "COUNT", "MOVE", "PACK", "RETURN", "QUARANTINE",
-    "DAMAGED", "OVER", "SHORT", "UNDO", "CANCEL",
+    "RELEASE-GOOD", "RELEASE-ERROR", "SCRAP", "DAMAGED", "OVER", "SHORT", "UNDO", "CANCEL",
 )  # fmt: skip
 
 

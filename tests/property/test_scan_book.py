@@ -21,7 +21,9 @@ TASKS: tuple[PersonTask, ...] = (
     task("pick", 20, task_id="K1", from_place="bin:A-01", to_place="tote:O1"),
     task("pick", 5, task_id="K2", from_place="bin:A-02", to_place="tote:O2", lot="L1"),
 )
-TABLES = ("counts", "lot_counts", "lots", "serials", "containers", "task_units")
+TABLES = (
+    "counts", "lot_counts", "lots", "serials", "containers", "container_goods", "task_units",
+)  # fmt: skip
 articles = st.one_of(
     st.builds(article_label, st.sampled_from([MUG, PEN]), st.sampled_from([0, 1, 2, 3, 50])),
     st.builds(
@@ -73,6 +75,11 @@ class AnyScans(RuleBasedStateMachine):
     def receive(self, articles: list[str], name: str) -> None:
         self.scan(command_label("RECEIVE"), bin_label("DOCK-1"))
         self.scan(*([command_label(name)] if name else []), *articles)
+
+    @rule(article=articles, place=bins, name=st.sampled_from(["RELEASE-GOOD", "RELEASE-ERROR"]))
+    def release(self, article: str, place: str, name: str) -> None:
+        self.scan(command_label("QUARANTINE"), place, article)
+        self.scan(command_label(name), place, article)
 
     @rule(article=articles)
     def put_away(self, article: str) -> None:

@@ -91,15 +91,21 @@ def test_an_edge_database_without_lots_gets_their_tables(tmp_path: Path) -> None
     store = open_store(file, edge_id="A", new_epoch=1)
     with store.transaction() as tx:
         tx.append(build.movement())
+        tx.append(
+            build.movement(event_id="7", from_place=f"container:{SSCC}", to_place="bin:A-01",
+                           container=SSCC, units=3)
+        )  # fmt: skip
     store.close()
     db = open_database(file)
-    for name in ("lot_counts", "lots", "serials", "containers"):
+    for name in ("lot_counts", "lots", "serials", "containers", "container_goods"):
         db.execute(f"DROP TABLE {name}")
     old = "meta journal counts task_units session device_state answer"
     db.execute(f"UPDATE meta SET value = '{old}' WHERE name = 'tables'")
     db.conn.close()
     store = open_store(file, edge_id="A", new_epoch=2)
     assert verify_counts(store.db) == []
+    with store.transaction() as tx:
+        assert tx.goods_with(SSCC, 9) == [(build.GTIN, 3, "", "")]
     store.close()
 
 

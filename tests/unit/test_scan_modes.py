@@ -333,6 +333,73 @@ def test_a_pallet_put_into_a_bin_brings_all_that_is_in_it() -> None:
     book.check()
 
 
+def test_a_pallet_is_lifted_again_with_what_is_left_of_it() -> None:
+    book = loaded()
+    book.scan(container_label(1), bin_label("A-02"))
+    book.put("bin:A-02", 10)
+    book.scan(bin_label("A-02"), lot_label("L1", 2), bin_label("A-03"))
+    assert book.lots("bin:A-02") == {"L1": 4}
+    lifted = book.scan(container_label(1), bin_label("A-01"))
+    assert (lifted.code, lifted.text) == (
+        "booked", f"container {sscc(1)} with 5 units to bin:A-01",
+    )  # fmt: skip
+    assert (book.lots("bin:A-01"), book.serial("S1")) == ({"L1": 4}, "bin:A-01")
+    assert (book.units("bin:A-01"), book.units("bin:A-02")) == (5, 10)
+    book.check()
+    assert book.scan(UNDO).code == "undone"
+    assert (book.units("bin:A-01"), book.units("bin:A-02")) == (0, 15)
+    assert book.scan(container_label(1), bin_label("A-02")).code == "wrong_bin", "it stands there"
+    book.scan(UNDO)
+    assert book.scan(container_label(1), container_label(2)).code == "booked"
+    assert book.units(f"container:{sscc(1)}") == 5
+    book.scan(container_label(2), bin_label("A-03"))
+    assert book.lots("bin:A-03") == {"L1": 6}
+    book.check()
+
+
+def test_an_article_is_taken_out_of_a_container_that_stands_in_a_bin() -> None:
+    book = loaded()
+    book.scan(container_label(1), bin_label("A-02"))
+    book.scan(container_label(1), lot_label("L1"), bin_label("A-03"))
+    assert book.moves()[-1] == ("bin:A-02", "bin:A-03", 1)
+    book.check()
+
+
+def test_goods_come_out_of_quarantine_with_a_reason_and_can_go_back() -> None:
+    book = ScanBook()
+    book.put("quarantine:", 6, lot="L1", expires_on="2026-12-31")
+    book.put("quarantine:", 1, PEN, lot="OLD", expires_on="2026-11-01")
+    assert book.scan(command_label("RELEASE-GOOD"), lot_label("L1")).code == "no_bin"
+    assert book.scan(bin_label("B-01")).code == "foreign_zone"
+    assert book.scan(bin_label("A-02"), lot_label("L1", 7)).code == "not_enough"
+    assert book.scan(lot_label("OLD", gtin=PEN)).code == "expired"
+    assert book.scan(container_label(1)).code == "wrong_mode"
+    assert book.scan(lot_label("L1", 4)).code == "booked"
+    assert book.scan(UNDO).code == "undone"
+    book.scan(lot_label("L1", 3), command_label("RELEASE-ERROR"), bin_label("A-03"))
+    book.scan(lot_label("L1", 2), command_label("SCRAP"))
+    assert book.scan(bin_label("A-02")).code == "wrong_mode"
+    assert book.scan(lot_label("OLD", gtin=PEN)).code == "booked"
+    moves = [event for event in book.events if isinstance(event, Movement)]
+    assert [(move.reason, move.to_place, move.person_id) for move in moves] == [
+        ("release-good", "bin:A-02", "P1"), ("undo", "quarantine:", "P1"),
+        ("release-good", "bin:A-02", "P1"), ("release-error", "bin:A-03", "P1"),
+        ("scrap", "damaged:", "P1"),
+    ]  # fmt: skip
+    assert (book.lots("bin:A-02"), book.lots("bin:A-03")) == ({"L1": 3}, {"L1": 2})
+    assert book.units("quarantine:") == 1
+    book.check()
+
+
+def test_a_container_in_quarantine_is_not_carried_off_whole() -> None:
+    book = loaded()
+    book.scan(command_label("QUARANTINE"), container_label(1))
+    assert book.scan(container_label(1)).code == "wrong_mode", "it is there already"
+    answer = book.scan(command_label("MOVE"), container_label(1), bin_label("A-01"))
+    assert (answer.code, "SH-RELEASE-GOOD" in answer.text) == ("wrong_mode", True)
+    book.check()
+
+
 def test_a_container_cannot_go_into_what_it_holds() -> None:
     book = loaded()
     book.scan(UNDO)  # nothing is in anything now
