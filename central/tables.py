@@ -62,6 +62,9 @@ balance = Table(
     Column("place", String(64), primary_key=True),
     Column("gtin", String(14), primary_key=True),
     Column("units", BigInteger, nullable=False),
+    Index("balance_order", text('place COLLATE "C"'), text('gtin COLLATE "C"')).ddl_if(
+        dialect="postgresql"
+    ),
 )  # fmt: skip
 """Sum of all movements per place and article; suppliers and `opening:` go negative."""
 
@@ -120,11 +123,20 @@ task_short = Table(
 )  # fmt: skip
 """Tasks that a person closed since no more was there; negative units: taken back."""
 
+MARK_READY: Final = 0
+MARK_GROWS: Final = 1
+"""Not all stock is copied yet."""
+MARK_ENDED: Final = 2
+"""Not used any more; its rows go step by step."""
+
 stock_mark = Table(
     "stock_mark", metadata,
     Column("at_ns", _Ns, primary_key=True, autoincrement=False),
     Column("last_id", BigInteger, nullable=False),  # the newest movement when it was made
-    Column("rows", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),  # balances looked at for it
+    Column("state", Integer, nullable=False, default=MARK_READY),
+    Column("done_place", String(64), nullable=False, default=""),  # how far a growing one is
+    Column("done_gtin", String(14), nullable=False, default=""),
 )  # fmt: skip
 """The times at which all stock is kept as it was, by when it was observed (see `stock_at`)."""
 

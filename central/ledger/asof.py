@@ -10,29 +10,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 from typing import Any, Final
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Connection,
+    Integer,
     bindparam,
     delete,
     func,
     insert,
-    literal,
     not_,
     select,
     text,
+    tuple_,
     union_all,
     update,
 )
 
 from central.ledger.core import PlaceGtin, balance_changes
-from central.statement import Statement
+from central.statement import Row, Statement
 from central.store import add_values
-from central.tables import ODD, ODD_NS, balance, movement, stock_at, stock_mark
+from central.tables import (
+    MARK_ENDED,
+    MARK_GROWS,
+    MARK_READY,
+    ODD,
+    ODD_NS,
+    balance,
+    movement,
+    stock_at,
+    stock_mark,
+)
 from wire.messages import Movement
 
 SPACING_MIN: Final = 100_000
@@ -40,10 +51,19 @@ SPACING_MIN: Final = 100_000
 small ledger."""
 SPACINGS_OF_ALL: Final = 64
 """In a large one the spacing is this part of all its movements, so that marks stay few."""
-CORRECTED_ROWS_MAX: Final = 100_000
+STEP_ROWS_PER_MOVE: Final = 2
+STEP_ROWS_MIN: Final = 200
+STEP_ROWS_MAX: Final = 2_000
+"""A mark is not made at once, which would hold up all that comes for seconds where there are a
+million bins: each transaction copies as many balances as go beside its movements (2 each), from
+200 to 2 000, in some 10 ms. Marks that are let go are deleted likewise."""
+CORRECTED_ROWS_MAX: Final = 10_000
 """More rows than this are not corrected in one transaction: the marks are let go in their place,
 and a question about that time adds up more. `stockhelm ledger rebuild` makes them again."""
+AHEAD_MAX: Final = 10_000
+"""Where clocks that are ahead saw more movements than this, the next mark waits."""
 UNKEPT: Final = "customer:"
+_AFTER_UNKEPT: Final = "customer;"
 """Marks do not keep what customers have: that only grows, and is seldom asked for. A question about
 it adds up all deliveries."""
 _NS_MAX: Final = 2**63 - 1
@@ -107,7 +127,9 @@ def _add_from_mark(
     conn: Connection, stock: dict[PlaceGtin, int], wanted: _Wanted, at_ns: int
 ) -> None:
     """Add what the last mark up to `at_ns` kept, and the movements since."""
-    last = select(func.max(stock_mark.c.at_ns)).where(stock_mark.c.at_ns <= at_ns)
+    last = select(func.max(stock_mark.c.at_ns)).where(
+        stock_mark.c.at_ns <= at_ns, stock_mark.c.state == MARK_READY
+    )
     mark_ns = conn.execute(last).scalar()
     since: list[Any] = []
     if mark_ns is not None:
@@ -168,19 +190,26 @@ def _add(
 
 _NEWEST: Final = Statement(
     select(stock_mark.c.at_ns, stock_mark.c.last_id, stock_mark.c.rows)
+    .where(stock_mark.c.state == MARK_READY)
     .order_by(stock_mark.c.at_ns.desc())
     .limit(1)
+)
+_UNREADY: Final = Statement(
+    select(stock_mark).where(stock_mark.c.state != MARK_READY).order_by(stock_mark.c.at_ns)
 )
 _LAST_ID: Final = Statement(select(func.coalesce(func.max(m.id), 0)))
 _FROM: Final = Statement(
     select(stock_mark.c.at_ns)
-    .where(stock_mark.c.at_ns >= bindparam("from_ns"))
+    .where(stock_mark.c.at_ns >= bindparam("from_ns"), stock_mark.c.state == MARK_READY)
     .order_by(stock_mark.c.at_ns)
 )
 
 
 def follow_moves(conn: Connection, moves: Sequence[Movement], now_ns: int) -> None:
-    """Correct the marks by these movements, which came in just now; make one where it is time."""
+    """Correct the marks by these movements, which came in just now; go on with making one.
+
+    What is copied or deleted in one call is bounded by `_step_rows`, however large the ledger is.
+    """
     if not moves:
         return
     newest = _NEWEST.first(conn)
@@ -188,18 +217,30 @@ def follow_moves(conn: Connection, moves: Sequence[Movement], now_ns: int) -> No
         late = [move for move in moves if move.observed_at_ns <= newest.at_ns]
         if late and not _correct(conn, late):
             newest = _NEWEST.first(conn)
+    unready = _UNREADY.all(conn)
+    for mark in unready:
+        if mark.state == MARK_GROWS:
+            _follow_growing(conn, mark, moves)
+    if unready:
+        _step(conn, unready, _step_rows(len(moves)))
+        return
     last_id = int(_LAST_ID.scalar(conn))
     if newest is None:
         is_due = last_id >= SPACING_MIN
     else:
         is_due = last_id - newest.last_id >= _spacing(last_id, newest.rows)
     if is_due:
-        _make_mark(conn, now_ns, last_id)
+        _begin_mark(conn, now_ns, last_id)
 
 
 def _spacing(movements: int, rows: int) -> int:
     """Return after how many movements the next mark is made, in a ledger of so many."""
     return max(SPACING_MIN, movements // SPACINGS_OF_ALL, rows)
+
+
+def _step_rows(moves: int) -> int:
+    """Return how many balances are copied, or rows deleted, beside so many movements."""
+    return min(max(STEP_ROWS_MIN, moves * STEP_ROWS_PER_MOVE), STEP_ROWS_MAX)
 
 
 def _correct(conn: Connection, late: Sequence[Movement]) -> bool:
@@ -211,21 +252,27 @@ def _correct(conn: Connection, late: Sequence[Movement]) -> bool:
         changes = balance_changes(move for move in late if move.observed_at_ns <= at_ns)
         rows += [(at_ns, *k, changes[k]) for k in sorted(changes) if not k[0].startswith(UNKEPT)]
         if len(rows) > CORRECTED_ROWS_MAX:
-            _end_marks(conn, first_ns)
+            ready = (stock_mark.c.at_ns >= first_ns, stock_mark.c.state == MARK_READY)
+            conn.execute(update(stock_mark).where(*ready).values(state=MARK_ENDED))
             return False
     add_values(conn, stock_at, _ROW, rows, "units")
     return True
 
 
-def _end_marks(conn: Connection, from_ns: int) -> None:
-    for table in (stock_at, stock_mark):
-        conn.execute(delete(table).where(table.c.at_ns >= from_ns))
+_IS_AHEAD: Final = Statement(
+    select(func.count()).select_from(
+        select(m.id)
+        .where(m.observed_at_ns > bindparam("at_ns"))
+        .limit(bindparam("most", type_=Integer))
+        .subquery()
+    )
+)
 
 
-def _make_mark(conn: Connection, now_ns: int, last_id: int) -> None:
-    """Keep the stock at the latest time that something was observed, but for clocks that are ahead.
+def _begin_mark(conn: Connection, now_ns: int, last_id: int) -> None:
+    """Begin to keep the stock at the latest time that something was observed.
 
-    That is what is there now, without what those clocks saw.
+    Clocks that are ahead of ours do not count. Where they saw very much, it waits.
     """
     at_ns = conn.execute(
         select(func.max(m.observed_at_ns)).where(m.observed_at_ns <= now_ns)
@@ -237,25 +284,135 @@ def _make_mark(conn: Connection, now_ns: int, last_id: int) -> None:
             update(stock_mark).where(stock_mark.c.at_ns == newest_ns).values(last_id=last_id)
         )
         return
-    now = select(
-        literal(at_ns, BigInteger), balance.c.place, balance.c.gtin, balance.c.units
-    ).where(balance.c.units != 0, *_KEPT.where(balance.c.place, balance.c.gtin))
-    conn.execute(insert(stock_at).from_select(_ROW, now))
+    if _IS_AHEAD.scalar(conn, {"at_ns": at_ns, "most": AHEAD_MAX}) == AHEAD_MAX:
+        return
     ahead: dict[PlaceGtin, int] = {}
     _add(conn, ahead, _KEPT, [m.observed_at_ns > at_ns], sign=-1)
     add_values(conn, stock_at, _ROW, [(at_ns, *key, ahead[key]) for key in sorted(ahead)], "units")
-    _write_mark(conn, at_ns, last_id)
+    row = {"at_ns": at_ns, "last_id": last_id, "rows": 0, "state": MARK_GROWS}
+    conn.execute(insert(stock_mark), row)
+    _step(conn, _UNREADY.all(conn), STEP_ROWS_MIN)
 
 
-def _write_mark(conn: Connection, at_ns: int, last_id: int) -> None:
-    rows = select(func.count()).select_from(stock_at).where(stock_at.c.at_ns == at_ns)
-    count = conn.execute(rows).scalar_one()
-    conn.execute(insert(stock_mark), {"at_ns": at_ns, "last_id": last_id, "rows": count})
+def _follow_growing(conn: Connection, mark: Row, moves: Sequence[Movement]) -> None:
+    """Keep a growing mark right.
+
+    What is not copied yet has what was observed after the mark taken off in advance: its balance,
+    which has that too, comes on top when it is copied. To what is copied, what was observed before
+    is added, as to any mark.
+    """
+    done = (mark.done_place, mark.done_gtin)
+    after = balance_changes(move for move in moves if move.observed_at_ns > mark.at_ns)
+    until = balance_changes(move for move in moves if move.observed_at_ns <= mark.at_ns)
+    changes = {key: -units for key, units in after.items() if key > done}
+    changes |= {key: units for key, units in until.items() if key <= done}
+    rows = [(mark.at_ns, *k, changes[k]) for k in sorted(changes) if not k[0].startswith(UNKEPT)]
+    add_values(conn, stock_at, _ROW, rows, "units")
+
+
+def _step(conn: Connection, unready: Sequence[Row], rows: int) -> None:
+    """Look at up to so many rows: delete those of ended marks, or copy on for the growing one."""
+    mark = next((mark for mark in unready if mark.state == MARK_ENDED), unready[0])
+    if mark.state == MARK_ENDED:
+        _delete_some(conn, mark.at_ns, rows)
+    else:
+        _copy_some(conn, mark, rows)
+
+
+_LAST: Final = "\U0010ffff"
+"""After every place."""
+
+
+@cache
+def _next(dialect: str) -> Statement:
+    """Return the question for the next balances.
+
+    By their characters' numbers, as this program compares: a server may order punctuation by the
+    rules of a language.
+    """
+    c = balance.c
+    place, gtin = (
+        (c.place, c.gtin) if dialect == "sqlite" else (c.place.collate("C"), c.gtin.collate("C"))
+    )
+    return Statement(
+        select(c.place, c.gtin, c.units)
+        .where(
+            tuple_(place, gtin) > tuple_(bindparam("done_place"), bindparam("done_gtin")),
+            place < bindparam("until"),
+        )
+        .order_by(place, gtin)
+        .limit(bindparam("most", type_=Integer))
+    )
+
+
+_GROW: Final = Statement(
+    update(stock_mark)
+    .where(stock_mark.c.at_ns == bindparam("of_mark"))
+    .values(
+        done_place=bindparam("to_place"),
+        done_gtin=bindparam("to_gtin"),
+        rows=stock_mark.c.rows + bindparam("more"),
+        state=bindparam("to_state"),
+    )
+)
+
+
+def _copy_some(conn: Connection, mark: Row, rows: int) -> None:
+    """Copy the next balances into a growing mark; it is ready where none are left."""
+    done: PlaceGtin = (mark.done_place, mark.done_gtin)
+    state, looked = MARK_GROWS, 0
+    kept: list[tuple[int, str, str, int]] = []
+    while state == MARK_GROWS and looked < rows:
+        is_before = done[0] < UNKEPT
+        values = {
+            "done_place": done[0],
+            "done_gtin": done[1],
+            "until": UNKEPT if is_before else _LAST,
+            "most": rows - looked,
+        }
+        found = _next(conn.dialect.name).all(conn, values)
+        kept += [(mark.at_ns, row.place, row.gtin, int(row.units)) for row in found if row.units]
+        if len(found) == rows - looked:
+            done = (found[-1].place, found[-1].gtin)
+        elif is_before:
+            done = (_AFTER_UNKEPT, "")  # what customers have is jumped over, however much that is
+        else:
+            done, state = (_LAST, ""), MARK_READY
+        looked += len(found)
+    add_values(conn, stock_at, _ROW, kept, "units")
+    grown = {"to_place": done[0], "to_gtin": done[1], "more": looked, "to_state": state}
+    _GROW.run(conn, grown | {"of_mark": mark.at_ns})
+
+
+_KEPT_ROWS: Final = Statement(
+    select(stock_at.c.place, stock_at.c.gtin)
+    .where(stock_at.c.at_ns == bindparam("of_mark"))
+    .order_by(stock_at.c.place, stock_at.c.gtin)
+    .limit(bindparam("most", type_=Integer))
+)
+_FORGET: Final = Statement(
+    delete(stock_at).where(
+        stock_at.c.at_ns == bindparam("of_mark"),
+        tuple_(stock_at.c.place, stock_at.c.gtin)
+        <= tuple_(bindparam("to_place"), bindparam("to_gtin")),
+    )
+)
+
+
+def _delete_some(conn: Connection, at_ns: int, rows: int) -> None:
+    """Delete the next rows of an ended mark, and the mark with the last of them."""
+    found = _KEPT_ROWS.all(conn, {"of_mark": at_ns, "most": rows})
+    if found:
+        to = {"to_place": found[-1].place, "to_gtin": found[-1].gtin}
+        _FORGET.run(conn, to | {"of_mark": at_ns})
+    if len(found) < rows:
+        conn.execute(delete(stock_mark).where(stock_mark.c.at_ns == at_ns))
 
 
 def rebuild_marks(conn: Connection) -> int:
     """Make all marks again from the movements, evenly; return how many there are."""
-    _end_marks(conn, 0)
+    for table in (stock_at, stock_mark):
+        conn.execute(delete(table))
     last_id = int(_LAST_ID.scalar(conn))
     kept = _KEPT.where(balance.c.place, balance.c.gtin)
     places = conn.execute(select(func.count()).select_from(balance).where(*kept)).scalar_one()
@@ -264,7 +421,8 @@ def rebuild_marks(conn: Connection) -> int:
     for at_ns, stock in _folded(conn, _times(conn, spacing)):
         rows = [(at_ns, *key, stock[key]) for key in sorted(stock) if stock[key]]
         add_values(conn, stock_at, _ROW, rows, "units")
-        _write_mark(conn, at_ns, last_id)
+        row = {"at_ns": at_ns, "last_id": last_id, "rows": len(rows), "state": MARK_READY}
+        conn.execute(insert(stock_mark), row)
         count += 1
     return count
 
@@ -295,7 +453,7 @@ def _with_start(times: Iterator[int]) -> Iterator[int]:
 
 def wrong_marks(conn: Connection, differences_max: int) -> list[tuple[int, PlaceGtin, int, int]]:
     """Return (time, place and article, units kept, sum of the movements) where the two differ."""
-    times = conn.execute(select(stock_mark.c.at_ns).order_by(stock_mark.c.at_ns)).scalars().all()
+    times = _FROM.scalars(conn, {"from_ns": 0})
     found: list[tuple[int, PlaceGtin, int, int]] = []
     for at_ns, stock in _folded(conn, iter(times)):
         rows = conn.execute(select(stock_at).where(stock_at.c.at_ns == at_ns))
