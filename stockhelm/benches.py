@@ -13,6 +13,8 @@ BENCHES: Final = {
     "ingest": "journals of 50 and 500 devices over mosquitto into central's ledger, beside the same"
     " with one event per message, without a database and over TLS; scan to answer at 1 000 scans/s"
     " (about four minutes)",
+    "offline": "an edge without central at 20 scans/s: commit times of the first and the last hour,"
+    " size of its file (three hours of scans in a minute; --full: a day)",
     "sim": "the simulated floor: the same run every time, world seconds per second with 1 000"
     " scanners, a day of a small site, warehouses of up to a million bins (about ten minutes)",
     "belief": "errors found per count against ABC, oldest first and random, and whether the stated"

@@ -323,6 +323,17 @@ def gs1_lines(item: dict[str, Any]) -> str:
 
 
 @app.command()
+def cards(
+    file: Annotated[Path, typer.Argument(help="HTML page to write: open it and print it.")],
+) -> None:
+    """Write a sheet to print with the barcodes of all commands, such as SH-PICK."""
+    from stockhelm.cards import cards_page
+
+    file.write_text(cards_page(), encoding="utf-8")
+    typer.echo(f"{file}: open it in a browser, print it, cut it up")
+
+
+@app.command()
 def decode(
     images: Annotated[list[Path], typer.Argument(help="JPEG, PNG, WebP, ...")],
     *,

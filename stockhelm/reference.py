@@ -19,6 +19,7 @@ from msgspec import inspect as mi
 
 from central.config import CentralConfig, DeskConfig
 from edge.config import EdgeConfig
+from edge.scanning.cards import cards_markdown
 from sim_hardware.config import SimConfig
 from stockhelm.broker import BrokerConfig
 from stockhelm.sim_reference import SCENARIO_TABLES
@@ -227,6 +228,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "rights": rights_markdown,
     "messages": messages_markdown,
     "codes": codes_markdown,
+    "cards": cards_markdown,
     "sounds": sounds_markdown,
     "site files": site_files_markdown,
     "edge config": partial(config_markdown, EdgeConfig),
@@ -237,7 +239,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     **SCENARIO_TABLES,
 }
 PAGES: Final = {
-    "protocol.md": ("topics", "rights", "messages", "codes", "sounds"),
+    "protocol.md": ("topics", "rights", "messages", "codes", "sounds", "cards"),
     "run.md": (
         "site files", "edge config", "central config", "desk config", "broker config",
         "sim config",
