@@ -34,7 +34,7 @@ from central.tasking.purchasing import PurchaseSender, take_notice
 from central.tasking.robots import follow_job, submit_open_tasks
 from central.tasking.round import Effects, Round
 from runtime.bus import Bus, Incoming
-from runtime.lanes import Lane
+from runtime.lanes import Inbox, Lane
 from runtime.metrics import Metrics
 from runtime.reading import readable, refuse
 from runtime.runtime import Runtime
@@ -68,6 +68,8 @@ CHANGED_S: Final = 0.2
 BEAT_S: Final = 2.0
 """So often pages hear at least that central is there, also when nothing changed."""
 PROGRESS_MAX: Final = 10_000
+BATCHES_READ_MAX: Final = 200
+"""Batches that are read and wait to be written; with more of them reading waits."""
 _NS_PER_MS: Final = 1e6
 
 
@@ -119,6 +121,11 @@ class Keeper:
         self._fresh_key = runtime.secret("commands")
         self._fleet: JobTaker | None = None
         self._progress = lane.inbox("progress", self._on_progress, size_max=PROGRESS_MAX)
+        # Journals are read beside the lane that writes: SQLite leaves the interpreter to others.
+        self._reader = runtime.lane("journals")
+        self._batches: Inbox[JournalBatch] = lane.inbox(
+            "batches", self._on_batches, size_max=BATCHES_READ_MAX
+        )
         event.listen(engine, "after_execute", self._note_execute)
         self._subscribe()
 
@@ -251,7 +258,6 @@ class Keeper:
     def _subscribe(self) -> None:
         site = self._config.site_id
         handlers: tuple[tuple[topics.Topic, Callable[[list[Incoming]], None]], ...] = (
-            (topics.JOURNAL, self._on_journal),
             (topics.CUSTOMER_ORDER, self._on_orders),
             (topics.SUPPLIER_NOTICE, self._on_notices),
             (topics.DESK_COMMAND, self._on_decisions),
@@ -259,6 +265,8 @@ class Keeper:
         )
         for topic, handler in handlers:
             self._bus.subscribe(topic.any(site=site), self._lane, handler, qos=topic.qos)
+        journals = topics.JOURNAL.any(site=site)
+        self._bus.subscribe(journals, self._reader, self._on_journal, qos=topics.JOURNAL.qos)
         self._bus.on_connect(self._lane, self._on_connect)
 
     def _is_in_touch(self) -> bool:
@@ -283,13 +291,15 @@ class Keeper:
         refuse(topic, why, self._metrics, kind)
 
     def _on_journal(self, messages: list[Incoming]) -> None:
-        batches: list[JournalBatch] = []
+        """Read batches, on the lane that does nothing else."""
         for topic, batch in self._decoded(messages, JournalBatch):
             parts = topics.JOURNAL.parts(topic) or {}
             if parts.get("edge") != batch.edge_id:
                 self._refuse("JournalBatch", topic, f"a batch of edge {batch.edge_id} on it")
             else:
-                batches.append(batch)
+                self._batches.put(batch)
+
+    def _on_batches(self, batches: list[JournalBatch]) -> None:
         for part in _parts(batches):
             self._apply(part)
 
@@ -319,10 +329,11 @@ class Keeper:
         ):
             if count:
                 metrics.count(name, by=count)
+        late_ms: dict[bool, list[float]] = {True: [], False: []}
         for item in applied.events:
-            late_ms = max(now_ns - item.received_at_ns, 0) / _NS_PER_MS
-            name = "scan_to_central_ms" if _is_scan(item) else "event_to_central_ms"
-            metrics.latency(name, late_ms)
+            late_ms[_is_scan(item)].append(max(now_ns - item.received_at_ns, 0) / _NS_PER_MS)
+        metrics.latencies("scan_to_central_ms", late_ms[True])
+        metrics.latencies("event_to_central_ms", late_ms[False])
 
     def _on_orders(self, messages: list[Incoming]) -> None:
         orders = [order for _, order in self._decoded(messages, CustomerOrder)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -56,13 +57,17 @@ class Metrics:
 
     def latency(self, name: str, latency_ms: float) -> None:
         """Keep one sample; past the limit the oldest samples are overwritten in a ring."""
+        self.latencies(name, (latency_ms,))
+
+    def latencies(self, name: str, latencies_ms: Sequence[float]) -> None:
+        """Keep some samples; past the limit the oldest ones are overwritten in a ring."""
         with self._lock:
             samples = self._samples.setdefault(name, [])
-            if len(samples) < SAMPLES_MAX:
-                samples.append(latency_ms)
-            else:
-                samples[self._seen[name] % SAMPLES_MAX] = latency_ms
-            self._seen[name] += 1
+            room = SAMPLES_MAX - len(samples)
+            samples += latencies_ms[:room]
+            for number, latency_ms in enumerate(latencies_ms[room:], self._seen[name] + room):
+                samples[number % SAMPLES_MAX] = latency_ms
+            self._seen[name] += len(latencies_ms)
 
     def snapshot(self, *, with_samples: bool = False) -> MetricsSnapshot:
         """Return all figures now."""

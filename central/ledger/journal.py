@@ -67,10 +67,12 @@ def apply_batches(conn: Connection, batches: Sequence[JournalBatch], now_ns: int
     moves = _insert_movements(conn, rows, now_ns)
     _apply_moves(conn, moves, applied)
     follow_moves(conn, moves, now_ns)
-    seen = _insert_observations(conn, rows)
-    ended = _insert_mission_ends(conn, rows)
-    carried = apply_containers(conn, (e for *_, e in rows if isinstance(e, ContainerMoved)))
-    closed = apply_closed(conn, (e for *_, e in rows if isinstance(e, TaskClosed)))
+    # Mostly there are movements only: the others are looked for once.
+    others = [event for *_, event in rows if not isinstance(event, Movement)]
+    seen = _insert_observations(conn, others)
+    ended = _insert_mission_ends(conn, others)
+    carried = apply_containers(conn, (e for e in others if isinstance(e, ContainerMoved)))
+    closed = apply_closed(conn, (e for e in others if isinstance(e, TaskClosed)))
     applied.events += [*moves, *seen, *ended, *carried, *closed]
     applied.duplicates += len(rows) - len(applied.events)
     applied.acks += _write_watermarks(conn, marks, before)
@@ -150,9 +152,9 @@ def _insert_movements(
 
 
 def _insert_observations(
-    conn: Connection, arrived: Iterable[ArrivedRow]
+    conn: Connection, arrived: Iterable[StockEvent]
 ) -> list[BinCounted | BinSighted]:
-    looks = [e for *_, e in arrived if isinstance(e, BinCounted | BinSighted)]
+    looks = [e for e in arrived if isinstance(e, BinCounted | BinSighted)]
     if not looks:
         return []
     book = _bin_units(conn, {look.bin_id for look in looks})
@@ -239,8 +241,8 @@ def _confirm_tasks(conn: Connection, rows: Iterable[dict[str, Any]]) -> None:
         _CONFIRM.many(conn, [{"of_task": task_id, "at_ns": at_ns} for task_id in found])
 
 
-def _insert_mission_ends(conn: Connection, arrived: Iterable[ArrivedRow]) -> list[MissionEnded]:
-    ends = {e.event_id: e for *_, e in arrived if isinstance(e, MissionEnded)}
+def _insert_mission_ends(conn: Connection, arrived: Iterable[StockEvent]) -> list[MissionEnded]:
+    ends = {e.event_id: e for e in arrived if isinstance(e, MissionEnded)}
     rows = [
         {
             "event_id": end.event_id,

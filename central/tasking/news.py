@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, select
 
-from central.statement import LIST_MAX, Row, Statement, Values, parts_of
+from central.statement import LIST_MAX, Row, Statement, Values, parts_of, values_of
 from central.tables import task
 
 _TASK: Final = "task"
@@ -42,6 +43,17 @@ def _ids_of(conn: Connection, statement: Statement, tasks: list[str]) -> Iterato
         yield from statement.scalars(conn, {"ids": part})
 
 
+def ids_in(table: str, rows: Sequence[Values]) -> tuple[str, AbstractSet[Any] | None]:
+    """Return of what kind the ids in these rows are, and which; None where one has no id."""
+    kind, names = _NAMED_BY.get(table, ("", ()))
+    found = values_of(rows, names)
+    if found is None:
+        return kind, None
+    if any(isinstance(value, list) for value in found):
+        return kind, {one for many in found for one in (many if isinstance(many, list) else [many])}
+    return kind, set(found)
+
+
 class News:
     """Ids of tasks, orders and proposals about which something was written."""
 
@@ -54,24 +66,18 @@ class News:
 
     def note(self, table: str, rows: Sequence[Values]) -> None:
         """Note that these rows were written, given as to the statement that did it."""
+        self.add(*ids_in(table, rows))
+
+    def add(self, kind: str, ids: AbstractSet[Any] | None) -> None:
+        """Note that something of these ids was written; None: nobody knows of which."""
         if self.everything:
             return
-        kind, names = _NAMED_BY.get(table, ("", ()))
-        for row in rows:
-            name = next((name for name in names if name in row), None)
-            if name is None:
-                self.everything = True
-                return
-            self._add(kind, row[name])
-
-    def _add(self, kind: str, value: Any) -> None:
-        ids = self._ids[kind]
-        if isinstance(value, list):
-            ids.update(value)
-        else:
-            ids.add(value)
-        if len(ids) > LIST_MAX:
+        if ids is None:
             self.everything = True
+        elif ids:
+            mine = self._ids[kind]
+            mine |= ids
+            self.everything = len(mine) > LIST_MAX
 
     def tasks(self) -> list[str] | None:
         """Return the ids of tasks; None: of any."""

@@ -7,8 +7,9 @@ from what was committed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Table
 
@@ -23,7 +24,7 @@ from central.tasking.commands import (
 from central.tasking.counts import fly_missions
 from central.tasking.deadlines import Deadlines
 from central.tasking.lots import name_lots
-from central.tasking.news import News, no_news
+from central.tasking.news import News, ids_in, no_news
 from central.tasking.people import PeopleBoard
 from central.tasking.picking import (
     advance_orders,
@@ -95,13 +96,15 @@ class Turns:
 
     def wrote(self, table: str, rows: Sequence[Values]) -> None:
         """Give a turn to all that look at `table`, and tell them of the rows."""
+        said: tuple[str, AbstractSet[Any] | None] | None = None
         for index in self._readers.get(table, ()):
             self._due.add(index)
             self._restless.add(index)
             self._next_at_ns.pop(index, None)
             news = self._news.get(index)
-            if news is not None:
-                news.note(table, rows)
+            if news is not None and not news.everything:
+                said = said or ids_in(table, rows)
+                news.add(*said)
 
     def ticked(self, now_ns: int) -> None:
         """Give a turn to all that wait for a time which has come, or may have."""

@@ -20,10 +20,10 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
-from central.statement import LIST_MAX, ON_WRITE, Statement, Values, _spell, parts_of
+from central.statement import LIST_MAX, ON_WRITE, Statement, Values, _spell, named, parts_of
 from central.tasking.news import News, no_news
 
 BIN = Table(
@@ -107,6 +107,29 @@ def test_an_error_of_the_driver_comes_as_sqlalchemys(conn: Connection) -> None:
         ADD.many(conn, [{"name": "B-99", "row": 1}, {"name": "B-1", "row": 1}])
 
 
+@pytest.mark.parametrize("count", [1, 249, 250, 251, 1_000, 1_007])
+def test_rows_that_go_together_come_in_once_and_are_told(
+    conn: Connection, told: Told, count: int
+) -> None:
+    new = Statement(sqlite.insert(BIN).on_conflict_do_nothing())
+    names = ("name", "row", "units")
+    rows = [(f"B-{n}", n, n % 3) for n in range(count)]
+    known = min(count, 9)
+    assert new.many_of(conn, names, rows) == count - known
+    assert conn.execute(select(func.count()).select_from(BIN)).scalar_one() == max(count, 9)
+    found = conn.execute(select(BIN).where(BIN.c.row >= 9).order_by(BIN.c.row)).all()
+    assert [tuple(row) for row in found] == rows[9:]
+    assert [list(rows) for _, rows in told] == (
+        [[dict(zip(names, row, strict=True)) for row in rows]] if count > known else []
+    )
+
+
+def test_an_error_in_rows_that_go_together_is_told_as_any_other(conn: Connection) -> None:
+    rows = [(f"C-{n}", n, 1) for n in range(300)] + [("B-1", 1, 1)] * 300
+    with pytest.raises(IntegrityError, match="UNIQUE"):
+        ADD.many_of(conn, ("name", "row", "units"), rows)
+
+
 def test_where_values_go_by_name_they_are_given_by_name() -> None:
     dialect = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
     spelling = _spell(NAMED._clause, dialect, {"names": ["a", "b", "c"]})
@@ -125,6 +148,12 @@ def test_news_name_what_was_written_and_doubt_what_names_nothing() -> None:
     news.note("purchase_order", [{"of_po": "po-1"}])
     assert news.tasks() is None
     assert News().orders() is None
+    rows = named(("event_id", "task_id"), [("e-1", "pick-4"), ("e-2", "")])
+    by_position = no_news()
+    by_position.note("movement", rows)
+    assert by_position.tasks() == ["pick-4"]
+    by_position.note("movement", named(("event_id",), [("e-3",)]))
+    assert by_position.tasks() is None
     many = no_news()
     many.note("task", [{"task_id": f"pick-{n}"} for n in range(LIST_MAX + 1)])
     assert many.tasks() is None
