@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from sqlalchemy import bindparam, func, select, union_all
+from sqlalchemy import bindparam, case, func, select, union_all
 
 from central.fleet.jobs import JobProgress, Stop, TransportJob
 from central.ledger.reservations import OPEN_STATUSES
+from central.orders import set_status
 from central.statement import Row, Statement
-from central.tables import balance, edge_command, movement, order_line, task
+from central.tables import balance, edge_command, movement, task
 from central.tasking.commands import command_record
 from central.tasking.round import Round, TaskRow, add_task, change_task, end_task, find_task, log
 from wire.ids import Gtin14, bin_of, location
@@ -232,21 +233,47 @@ def _expect_late_booking(work: Round, row: TaskRow, progress: JobProgress) -> No
             _expect_booking(work, row, progress, index)
 
 
-_IN_TOTE: Final = Statement(
-    select(order_line)
-    .where(order_line.c.order_id == bindparam("order_id"), order_line.c.picked_units > 0)
-    .order_by(order_line.c.line)
+_PICKED: Final = Statement(
+    select(
+        movement.c.edge_id,
+        movement.c.gtin,
+        func.sum(
+            case(
+                (movement.c.to_place == task.c.to_place, movement.c.units),
+                (movement.c.from_place == task.c.to_place, -movement.c.units),
+                else_=0,
+            )
+        ).label("units"),
+    )
+    .join(task, task.c.task_id == movement.c.task_id)
+    .where(task.c.order_id == bindparam("order_id"), task.c.kind == "pick")
+    .group_by(movement.c.edge_id, movement.c.gtin)
+    .order_by(movement.c.edge_id, movement.c.gtin)
+)
+_AT: Final = Statement(
+    select(balance.c.gtin, balance.c.units).where(balance.c.place == bindparam("place"))
 )
 
 
 def _ship(work: Round, row: TaskRow) -> None:
-    """Have the packing station's edge book what is in the tote out to the customer."""
+    """Have what is in the tote booked out to the customer, by the edges that booked it in.
+
+    They know its lots, and refuse to pack by hand what is gone. What was packed by hand before is
+    not in the tote any more.
+    """
     tote = location("tote", row.order_id)
-    for line in _IN_TOTE.all(work.conn, {"order_id": row.order_id}):
+    left = {gtin: int(units) for gtin, units in _AT.all(work.conn, {"place": tote})}
+    number = 0
+    for edge_id, gtin, picked in _PICKED.all(work.conn, {"order_id": row.order_id}):
+        units = min(int(picked), left.get(gtin, 0))
+        if units <= 0:
+            continue
+        left[gtin] -= units
+        number += 1
         move = Movement(
-            event_id=f"{row.task_id}/{line.line}",
-            gtin=line.gtin,
-            units=line.picked_units,
+            event_id=f"{row.task_id}/{number}",
+            gtin=gtin,
+            units=units,
             from_place=tote,
             to_place=location("customer", row.order_id),
             reason="ship",
@@ -255,7 +282,10 @@ def _ship(work: Round, row: TaskRow) -> None:
             received_at_ns=work.now_ns,
             task_id=row.task_id,
         )
-        command_record(work, work.floor.edge_of(row.to_place), move, after_s=0.0)
+        command_record(work, edge_id, move, after_s=0.0)
+    if not number:
+        end_task(work, row, "done", "all of it was packed by hand")
+        set_status(work, row.order_id, "filled", filled_at_ns=work.now_ns)
 
 
 _ON_ROBOT: Final = Statement(

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from central import tables as t
 from central.config import TaskingConfig
+from central.fleet.jobs import TransportJob
 from central.ledger.verify import verify_ledger
 from runtime.bus import Incoming
 from tests.central_world import CUP, PEN, SITE, CentralWorld
@@ -329,6 +330,55 @@ def test_a_delivery_that_fails_is_tried_again(world: CentralWorld) -> None:
     world.robots.fail = ""
     assert world.rt.run_until(lambda: world.status("O1") == "filled", 60.0)
     assert [r.status for r in world.tasks("deliver")] == ["failed", "done"]
+
+
+def delivering(world: CentralWorld, *lines: tuple[str, int]) -> TransportJob:
+    """Return the delivery of an order that is picked, before its robot has moved."""
+    world.robots.idle = True
+    world.order("O1", *lines)
+    assert world.rt.run_until(lambda: bool(world.tasks("deliver")), 60.0)
+    world.rt.run_for(1.0)
+    (task,) = world.tasks("deliver")
+    return world.robots.jobs[task.task_id]
+
+
+def ships(world: CentralWorld, edge_id: str = "B") -> list[tuple[str, int]]:
+    commands = world.edges[edge_id].commands
+    moves = [c.movement for c in commands if isinstance(c, m.RecordMove)]
+    return [(move.gtin, move.units) for move in moves if move.reason == "ship"]
+
+
+@pytest.mark.parametrize("by_hand", [2, 5])
+def test_what_was_packed_by_hand_is_not_shipped_again(world: CentralWorld, by_hand: int) -> None:
+    job = delivering(world, (PEN, 5))
+    world.edges["B"].move(PEN, by_hand, "tote:O1", "customer:O1", reason="pack", person_id="bob")
+    world.rt.run_for(1.0)
+    world.robots.run(job)
+    assert world.rt.run_until(lambda: world.status("O1") == "filled", 60.0)
+    world.rt.run_for(1.0)
+    assert ships(world) == [(PEN, 5 - by_hand)] * (by_hand < 5)
+    assert (world.balance("tote:O1"), world.balance("customer:O1")) == (0, 5)
+    assert [row.status for row in world.tasks("deliver")] == ["done"]
+    assert verify_ledger(world.engine).balanced
+
+
+def test_each_edge_books_out_what_it_booked_into_the_tote(world: CentralWorld) -> None:
+    world.people["bob"].idle = world.people["cid"].idle = True
+    world.robots.idle = True
+    world.order("O1", (PEN, 5))
+    world.rt.run_for(2.0)
+    (pick,) = world.tasks("pick")
+    for edge_id, units in (("A", 2), ("B", 3)):
+        world.edges[edge_id].move(
+            PEN, units, pick.from_place, "tote:O1", task_id=pick.task_id, reason="pick"
+        )
+    assert world.rt.run_until(lambda: bool(world.tasks("deliver")), 60.0)
+    world.rt.run_for(1.0)
+    (task,) = world.tasks("deliver")
+    world.robots.run(world.robots.jobs[task.task_id])
+    assert world.rt.run_until(lambda: world.status("O1") == "filled", 60.0)
+    assert (ships(world, "A"), ships(world, "B")) == ([(PEN, 2)], [(PEN, 3)])
+    assert world.balance("tote:O1") == 0
 
 
 def test_the_booking_out_is_commanded_until_the_edge_has_written_it(world: CentralWorld) -> None:
