@@ -531,6 +531,9 @@ class AdjustStock(Message, frozen=True, kw_only=True):
     """True: `units` is the difference."""
     lot: Lot = ""
     """Of this lot only; empty where it does not matter."""
+    quarantine: bool = False
+    """True: what the bin gets more comes out of quarantine, what it has less goes into it. Only for
+    a difference."""
     expires_at_ns: TimeNs
     """Central does not take it after this time: the bin may hold something else by then."""
 

@@ -93,6 +93,7 @@ class Decisions:
         reason: str,
         person_id: str,
         lot: str,
+        quarantine: bool = False,
     ) -> AdjustResult:
         """Return central's answer. Raises DecisionUnansweredError where none comes in time."""
         command = AdjustStock(
@@ -104,6 +105,7 @@ class Decisions:
             reason=reason,
             person_id=person_id,
             lot=lot,
+            quarantine=quarantine,
             expires_at_ns=self._clock.now_ns() + round(ADJUST_LIFE_S * NS_PER_S),
         )
         result: AdjustResult = await self._ask(

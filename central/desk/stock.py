@@ -57,6 +57,9 @@ class Adjustment(BaseModel):
     )
     person: str = Field(min_length=1, max_length=40, pattern=NAME)
     lot: str = Field("", max_length=LOT_MAX, description="of this lot only")
+    quarantine: bool = Field(
+        default=False, description="more comes out of quarantine, less goes into it; with by_units"
+    )
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
@@ -65,6 +68,8 @@ class Adjustment(BaseModel):
                 "expected either to_units (what the bin holds) or by_units (by how much it"
                 " differs), not both or none"
             )
+        if self.quarantine and self.by_units is None:
+            raise ValueError("quarantine: expected by_units, what the bin gets from there")
         return self
 
 
@@ -121,6 +126,7 @@ def _add_adjustment(app: FastAPI, desk: Asked) -> None:
                 reason=said.reason,
                 person_id=said.person,
                 lot=said.lot,
+                quarantine=said.quarantine,
             )
         except DecisionUnansweredError as error:
             raise HTTPException(503, str(error)) from error

@@ -8,20 +8,21 @@ into the ledger as every other movement does.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
 from sqlalchemy import Connection, func, select
 
 from central.store import insert_new
-from central.tables import balance, decision, edge_command, movement, reservation
+from central.tables import balance, decision, edge_command, lot_balance, movement, reservation
 from wire.ids import bin_location
 from wire.messages import UNITS_MAX, Movement, Name
 from wire.site import Site
 
 LOSS: Final = "loss:"
 FOUND: Final = "found:"
+QUARANTINE: Final = "quarantine:"
 EVENT: Final = "adjust/"
 """What the event ids of adjustments begin with; the command's id follows."""
 OPEN_MAX: Final = 1_000
@@ -43,6 +44,8 @@ class Adjustment:
     by_units: int | None = None
     """What it holds more (or, negative, less) than the book says."""
     lot: str = ""
+    quarantine: bool = False
+    """Whether quarantine is the other side, in place of `loss:` and `found:`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,10 @@ def adjust(conn: Connection, site: Site, asked: Adjustment, now_ns: int) -> Adju
     refusal = _refusal(conn, site, asked)
     if refusal:
         return Adjusted(ok=False, text=refusal)
+    if asked.quarantine and (asked.by_units or 0) > 0:
+        asked, refusal = _put_aside_lot(conn, asked)
+        if refusal:
+            return Adjusted(ok=False, text=refusal)
     place = bin_location(asked.bin_id)
     booked, waiting = _expected(conn, place, asked.gtin)
     by = asked.by_units
@@ -126,6 +133,8 @@ def _refusal(conn: Connection, site: Site, asked: Adjustment) -> str:
                 f"{what} {value[:60]!r}: expected 1 to 40 letters, digits, dots, hyphens,"
                 " underscores"
             )
+    if asked.quarantine and asked.by_units is None:
+        return "quarantine: expected by how many units the bin has more or less then"
     if asked.bin_id not in site.bins:
         return f"there is no bin {asked.bin_id!r} in bins.csv"
     if asked.gtin not in site.articles:
@@ -163,6 +172,34 @@ def _expected(conn: Connection, place: str, gtin: str) -> tuple[int, int]:
     return int(booked or 0), waiting
 
 
+def _put_aside_lot(conn: Connection, asked: Adjustment) -> tuple[Adjustment, str]:
+    """Return what is to come out of quarantine with its lot; or why it cannot."""
+    held = (lot_balance.c.place == QUARANTINE, lot_balance.c.gtin == asked.gtin)
+    rows = conn.execute(
+        select(lot_balance.c.lot, lot_balance.c.units).where(*held, lot_balance.c.units > 0)
+    )
+    lots = {row.lot: int(row.units) for row in rows}
+    booked, waiting = _expected(conn, QUARANTINE, asked.gtin)
+    unnamed = booked - sum(lots.values())
+    if not asked.lot and len(lots) == 1 and unnamed <= 0:
+        asked = replace(asked, lot=next(iter(lots)))
+    named = f" of lot {asked.lot}" if asked.lot else " of no known lot" if lots else ""
+    there = lots.get(asked.lot, 0) if asked.lot else unnamed
+    there += sum(
+        move.units if move.to_place == QUARANTINE else -move.units
+        for move in waiting_adjustments(conn, QUARANTINE)
+        if (move.gtin, move.lot) == (asked.gtin, asked.lot)
+    )
+    there = min(there, booked + waiting)
+    if there < (asked.by_units or 0):
+        text = (
+            f"{max(there, 0)} x {asked.gtin}{named} are in quarantine, {asked.by_units} asked for"
+        )
+        others = ", ".join(f"{units} of lot {lot}" for lot, units in sorted(lots.items())[:5])
+        return asked, text + (f": there are {others}" if others else "")
+    return asked, ""
+
+
 def _holds_text(asked: Adjustment, booked: int, waiting: int) -> str:
     coming = f" ({waiting:+d} is under way)" if waiting else ""
     return f"{asked.bin_id} holds {booked} x {asked.gtin}{coming}"
@@ -178,12 +215,13 @@ def _promises_text(conn: Connection, place: str, gtin: str, stays: int) -> str:
 def _write(conn: Connection, asked: Adjustment, answer: Adjusted, now_ns: int) -> None:
     place = bin_location(asked.bin_id)
     is_more = answer.by_units > 0
+    more_from, less_to = (QUARANTINE, QUARANTINE) if asked.quarantine else (FOUND, LOSS)
     move = Movement(
         event_id=EVENT + asked.command_id,
         gtin=asked.gtin,
         units=abs(answer.by_units),
-        from_place=FOUND if is_more else place,
-        to_place=place if is_more else LOSS,
+        from_place=more_from if is_more else place,
+        to_place=place if is_more else less_to,
         reason=asked.reason,
         device_id="central",
         observed_at_ns=now_ns,

@@ -75,6 +75,7 @@ def _adjusted(work: Round, command: AdjustStock) -> Adjusted:
         to_units=None if command.is_difference else command.units,
         by_units=command.units if command.is_difference else None,
         lot=command.lot,
+        quarantine=command.quarantine,
     )
     answer = adjust(work.conn, work.floor.site, asked, work.now_ns)
     if answer.ok and not command.is_difference:

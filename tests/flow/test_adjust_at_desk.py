@@ -117,3 +117,59 @@ def test_saying_what_a_bin_holds_ends_what_an_older_count_proposed(world: Centra
     assert found["adjust-10"].status == "waiting"
     world.rt.run_for(3.0)
     assert world.balance("bin:A-01") == 50
+
+
+@pytest.mark.parametrize("world", ["sqlite", "postgresql"], indirect=True)
+def test_goods_come_out_of_quarantine_and_go_back(world: CentralWorld) -> None:
+    world.edges["B"].move(PEN, 6, "bin:B-11", "quarantine:", lot="L1", reason="quarantine")
+    world.rt.run_for(1.0)
+    said = {"is_difference": True, "quarantine": True, "reason": "looked-at-good"}
+    world.adjust(4, **said)
+    world.rt.run_for(3.0)
+    (answer,) = world.adjusted
+    assert answer.ok, answer.text
+    assert (world.balance("bin:A-01"), world.balance("quarantine:")) == (84, 2)
+    (move,) = world.rows(select(t.movement).where(t.movement.c.from_place == "quarantine:"))
+    assert (move.edge_id, move.lot, move.reason, move.person_id) == (
+        "A", "L1", "looked-at-good", "maria",
+    )  # fmt: skip
+    world.adjust(-4, command_id="a2", lot="L1", **said)
+    world.rt.run_for(3.0)
+    assert (world.balance("bin:A-01"), world.balance("quarantine:")) == (80, 6)
+    assert (world.balance("loss:"), world.balance("found:")) == (0, 0)
+    assert verify_ledger(world.engine).balanced
+
+
+@pytest.mark.parametrize(
+    ("units", "fields", "says"),
+    [
+        (7, {}, f"6 x {PEN} of lot L1 are in quarantine, 7 asked for: there are 6 of lot L1"),
+        (1, {"lot": "L2"}, f"0 x {PEN} of lot L2 are in quarantine, 1 asked for"),
+        (1, {"gtin": CUP}, f"0 x {CUP} are in quarantine, 1 asked for"),
+        (1, {"is_difference": False}, "quarantine: expected by how many units the bin has more"),
+    ],
+)
+def test_more_than_is_in_quarantine_does_not_come_out(
+    world: CentralWorld, units: int, fields: dict[str, Any], says: str
+) -> None:
+    world.edges["B"].move(PEN, 6, "bin:B-11", "quarantine:", lot="L1", reason="quarantine")
+    world.rt.run_for(1.0)
+    world.adjust(units, **{"is_difference": True, "quarantine": True} | fields)
+    world.rt.run_for(2.0)
+    (answer,) = world.adjusted
+    assert not answer.ok
+    assert answer.text.startswith(says)
+    assert world.balance("quarantine:") == 6
+
+
+def test_of_several_lots_in_quarantine_one_is_named(world: CentralWorld) -> None:
+    for lot in ("L1", "L2"):
+        world.edges["B"].move(PEN, 3, "bin:B-11", "quarantine:", lot=lot, reason="quarantine")
+    world.rt.run_for(1.0)
+    world.adjust(2, is_difference=True, quarantine=True)
+    world.rt.run_for(2.0)
+    assert world.adjusted[0].text.endswith("2 asked for: there are 3 of lot L1, 3 of lot L2")
+    world.adjust(2, command_id="a2", is_difference=True, quarantine=True, lot="L2")
+    world.adjust(2, command_id="a3", is_difference=True, quarantine=True, lot="L2")
+    world.rt.run_for(2.0)
+    assert [answer.ok for answer in world.adjusted] == [False, True, False]

@@ -87,6 +87,7 @@ async function adjust() {
   const body = {
     article: $("adjust-article").value.trim(), person, reason: $("adjust-reason").value.trim(),
     [$("adjust-how").value === "to" ? "to_units" : "by_units"]: Number($("adjust-units").value),
+    lot: $("adjust-lot").value.trim(), quarantine: $("adjust-how").value === "quarantine",
   };
   isAsking = true;
   mayAdjust();
