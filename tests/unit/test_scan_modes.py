@@ -9,6 +9,7 @@ import pytest
 
 from edge.counting.core import Fold
 from edge.counting.verify import verify_counts
+from edge.scanning.gs1 import MODES
 from tests.edge_world import MUG, PEN, EdgeWorld, article_label, bin_label, command_label, task
 from tests.scan_book import ScanBook, container_label, lot_label, order_label, sscc
 from wire.messages import BinCounted, ContainerMoved, Movement, TaskClosed
@@ -482,6 +483,9 @@ THIRTY = [
     command_label("PACK"), order_label("O1"), article_label(units=3),
     command_label("RETURN"), order_label("O1"), lot_label("L1"),
     command_label("QUARANTINE"), bin_label("A-01"), article_label(units=2),
+    command_label("RELEASE-GOOD"), bin_label("A-03"), article_label(),
+    command_label("RELEASE-ERROR"), bin_label("A-02"), lot_label("L1"),
+    command_label("SCRAP"), article_label(),
 ]  # fmt: skip
 
 
@@ -489,6 +493,7 @@ def test_thirty_scans_of_all_modes_without_a_touch() -> None:
     book = ScanBook(*THIRTY_TASKS)
     book.put("bin:A-01", 20)
     assert len(THIRTY) >= 30
+    assert {command_label(mode) for mode in MODES} <= {*THIRTY}
     for number, text in enumerate(THIRTY):
         outcome = book.scan(text)
         assert outcome.ok, (number, text, outcome.text)
