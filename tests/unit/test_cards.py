@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from edge.scanning.cards import USES, card_text, cards_markdown
 from edge.scanning.gs1 import COMMANDS, CommandLabel, read_label
-from stockhelm.cards import cards_page
+from stockhelm.cards import CARD_MM, cards_page
 from stockhelm.cli import app
 
 
@@ -40,4 +40,8 @@ def test_the_sheet_has_a_card_for_each_command(tmp_path: Path) -> None:
     assert text == cards_page()
     assert len(re.findall("<svg ", text)) == len(COMMANDS)
     assert re.findall(r"<h2>SH-([A-Z-]+)</h2>", text) == list(COMMANDS)
+    wide_mm = [float(found) for found in re.findall(r'<svg width="([0-9.]+)mm"', text)]
+    assert len(wide_mm) == len(COMMANDS)
+    assert max(wide_mm) <= CARD_MM, "none is cut off at the edge of its card"
+    assert "`" not in text
     assert "http://" not in text.replace("http://www.w3.org/2000/svg", ""), "it needs nothing else"
