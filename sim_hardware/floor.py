@@ -241,10 +241,10 @@ class SimulatedFloor:
         bins = sorted(self.world.bins.values(), key=lambda row: row.bin_id)
         zones: set[str] = set()
         for person_id, person in sorted(self._people.items()):
-            zone = self.world.site.people[person_id].edge_id
-            if zone not in zones:
-                zones.add(zone)
-                person.recall(gtin, lot, [row for row in bins if row.edge_id == zone])
+            known = self.world.site.people[person_id]
+            if known.roles and known.edge_id not in zones:  # visitors are not asked
+                zones.add(known.edge_id)
+                person.recall(gtin, lot, [row for row in bins if row.edge_id == known.edge_id])
 
     def start(self) -> None:
         """Switch everything on; the world begins to move."""
