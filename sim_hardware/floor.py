@@ -63,6 +63,8 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     """(place, GTIN-14, units), sorted."""
     lots: list[tuple[str, str, str, int]]
     """(place, GTIN-14, lot, units) of what is of a lot, sorted."""
+    serials: list[tuple[str, str, str]]
+    """(place, GTIN-14, serial number) of units that have one, sorted."""
     in_flight_bins: list[str]
     """Bins whose units moved and whose good beep or FINISHED is not out yet."""
     units_missing: dict[str, int]
@@ -286,6 +288,7 @@ class SimulatedFloor:
             frozen=self.world.time.frozen,
             stock=stock,
             lots=self.world.stock.lots(),
+            serials=self.world.stock.serials(),
             in_flight_bins=in_flight,
             units_missing=self.world.stock.missing(),
             robot_conflicts=self._encounters.count,

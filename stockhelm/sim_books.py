@@ -17,7 +17,7 @@ from runtime.clock import NS_PER_S
 from runtime.errors import StartError
 from runtime.store import open_database
 from sim_hardware.plant import edge_process
-from sim_hardware.scenarios.checks import BooksError, Lots, Stock
+from sim_hardware.scenarios.checks import BooksError, Lots, Serials, Stock
 from sim_hardware.scenarios.witness import Seen
 from stockhelm.demo_site import DemoSite
 from stockhelm.sim_promises import PROMISES, OpenBooks
@@ -125,6 +125,23 @@ class SiteBooks:
         query = "SELECT place, units FROM lot_balance WHERE gtin = ? AND lot = ? AND units != 0"
         with self._central() as db:
             return {place: int(units) for place, units in db.execute(query, (gtin, lot))}
+
+    def serials_off(self, serials: Serials, in_flight: list[str]) -> list[str]:
+        """Return a line for each numbered unit of a bin that is not there in central's book."""
+        if not serials:
+            return []
+        with self._central() as db:
+            rows = list(db.execute("SELECT place, gtin, serial FROM serial_place"))
+        there, booked = (
+            {(bin_of(place), gtin, serial) for place, gtin, serial in found if bin_of(place)}
+            for found in (serials, rows)
+        )
+        return [
+            f"{bin_id} {gtin} serial {serial}: "
+            + ("not in the book" if (bin_id, gtin, serial) in there else "not physically there")
+            for bin_id, gtin, serial in sorted(there ^ booked, key=str)
+            if bin_id not in in_flight
+        ]
 
     def _lots_off(self, lots: Lots, in_flight: list[str], held: Units) -> Iterator[str]:
         """Yield a line for each lot of a bin that is not as in the books, where all are known."""

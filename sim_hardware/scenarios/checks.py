@@ -30,6 +30,7 @@ PATHS_APART: Final = "P7"
 NOTHING_WAITS: Final = "P9"
 Stock = list[tuple[str, str, int]]
 Lots = Sequence[tuple[str, str, str, int]]
+Serials = Sequence[tuple[str, str, str]]
 Given = Mapping[str, str]
 
 
@@ -73,6 +74,9 @@ class Books(Protocol):
         Bins where a hand is at work at this moment are set aside. Lots are compared where all
         units of an article at a bin are of a lot that the book knows.
         """
+
+    def serials_off(self, serials: Serials, in_flight: list[str]) -> list[str]:
+        """Return a line for each numbered unit of a bin that is not there in central's book."""
 
     def lot_units(self, gtin: str, lot: str) -> dict[str, int]:
         """Return the units of a lot by place in central's book, where they are not 0."""
@@ -126,7 +130,9 @@ class View:
 
     def differing(self) -> tuple[int, list[str]]:
         """Return how many bins hold something, and lines on those that differ from the books."""
-        return self.books.bins(self.truth.stock, self.truth.in_flight_bins, self.truth.lots)
+        truth = self.truth
+        bins, lines = self.books.bins(truth.stock, truth.in_flight_bins, truth.lots)
+        return bins, lines + self.books.serials_off(truth.serials, truth.in_flight_bins)
 
     def accuracy_percent(self) -> float:
         """Return the share of bins whose books are what is physically there, per cent."""
