@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, exists, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select
 
-from central.statement import Row
+from central.statement import Row, Statement
 from central.tables import movement
 from central.tasking.commands import command_record
 from central.tasking.news import Narrowed
@@ -35,6 +35,7 @@ def _picks(*conditions: ColumnElement[bool]) -> Select[Any]:
     return (
         select(
             _PICK.c.event_id,
+            _PICK.c.task_id,
             _PICK.c.gtin,
             _PICK.c.units,
             _PICK.c.lot,
@@ -67,6 +68,13 @@ def _picks(*conditions: ColumnElement[bool]) -> Select[Any]:
 _UNNAMED: Final = Narrowed(_picks, _PICK.c.task_id)
 
 
+_PICKED: Final = Statement(
+    select(func.sum(movement.c.units)).where(
+        movement.c.task_id == bindparam("of_task"), movement.c.reason == "robot-pick"
+    )
+)
+
+
 def name_lots(work: Round) -> None:
     """Tell the edges the lots of what robots brought them from other zones."""
     tasks = work.news.tasks()
@@ -86,6 +94,8 @@ def _tell(work: Round, drop_id: str, picks: list[Row]) -> None:
     row = work.floor.site.bins.get(bin_of(drop.to_place) or "")
     if units > drop.dropped_units or row is None:
         return
+    if _PICKED.scalar(work.conn, {"of_task": drop.task_id}) < drop.dropped_units:
+        return  # a part of the pick is in a batch that is still to come
     told = f"{LOT_EVENT}{drop_id}"
     for number, pick in enumerate(picks, start=1):
         named = {"lot": pick.lot, "serial": pick.serial, "expires_on": pick.expires_on}

@@ -103,6 +103,17 @@ def test_more_lots_and_serial_numbers_arrive_each_by_itself(world: CentralWorld)
         assert tx.serial_place(PEN, "S1") == THERE
 
 
+def test_a_pick_whose_second_part_comes_later_is_named_whole(world: CentralWorld) -> None:
+    task_id = robot_task(world)
+    drop(world, task_id)
+    pick(world, task_id, 5, lot="L1")
+    world.rt.run_for(3.0)
+    assert (THERE, "L1") not in lots(world), "seven more are to come"
+    pick(world, task_id, 7, number="#2", lot="L2")
+    world.rt.run_for(3.0)
+    assert (lots(world)[THERE, "L1"], lots(world)[THERE, "L2"]) == (5, 7)
+
+
 def test_goods_of_no_known_lot_are_left_as_they_are(world: CentralWorld) -> None:
     task_id = robot_task(world)
     pick(world, task_id)
