@@ -47,11 +47,11 @@ from runtime.store import (
     make_folder_of,
 )
 
-MAPPED_BYTES_MAX: Final = 2_147_418_112
-"""So much of the file central reads as memory (the most that SQLite takes): a row of a large ledger
-then costs no call into the system. Writing and syncing go on as before. A disk that fails under it
-ends the process by a signal, and so does an error of the database: central starts again and goes on
-from what is committed. Whoever answers errors (the desk, `stockhelm ledger`) reads without it."""
+CACHE_KIB_MAX: Final = 131_072
+"""So much of its file each of central's connections keeps: the indexes of a large ledger. It is not
+mapped into memory instead, which is a little faster, since a disk that fails would then end the
+process by a signal, where an error says what failed."""
+READERS_CACHE_KIB_MAX: Final = 2_000
 SCHEMA: Final = "1"
 DERIVED: Final = (
     "balance", "stock_at", "stock_mark", "lot_balance", "lot", "serial_place", "container_place",
@@ -69,7 +69,7 @@ def open_engine(url: str, *, synchronous: str = "FULL", repairs: bool = False) -
     Balances that are gone beside movements that are not are refused, but where `repairs`: then the
     caller makes them anew.
     """
-    engine = _make_engine(url, synchronous, mapped_bytes=MAPPED_BYTES_MAX)
+    engine = _make_engine(url, synchronous, cache_kib=CACHE_KIB_MAX)
     name = hidden(url)
     try:
         with engine.begin() as conn:
@@ -104,7 +104,7 @@ def open_existing(url: str) -> Engine:
             raise StoreError(
                 f"database_url = {name!r}: there is no such file: central makes it when it starts"
             )
-    engine = _make_engine(url, "FULL", mapped_bytes=0)
+    engine = _make_engine(url, "FULL", cache_kib=READERS_CACHE_KIB_MAX)
     try:
         with reading(engine) as conn:
             lacking = metadata.tables.keys() - set(inspect(conn).get_table_names())
@@ -123,7 +123,7 @@ def open_existing(url: str) -> Engine:
     return engine
 
 
-def _make_engine(url: str, synchronous: str, *, mapped_bytes: int) -> Engine:
+def _make_engine(url: str, synchronous: str, *, cache_kib: int) -> Engine:
     target = parse_database_url(url)
     if target.get_backend_name() != "sqlite":
         return _make_server_engine(target, synchronous)
@@ -141,7 +141,7 @@ def _make_engine(url: str, synchronous: str, *, mapped_bytes: int) -> Engine:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={synchronous}")
         connection.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES_PER_CHECKPOINT}")
-        connection.execute(f"PRAGMA mmap_size={mapped_bytes}")
+        connection.execute(f"PRAGMA cache_size={-cache_kib}")
 
     @event.listens_for(engine, "begin")
     def _on_begin(conn: Connection) -> None:

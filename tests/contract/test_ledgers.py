@@ -228,7 +228,7 @@ def at_once(url: str, callers: int, work: Any) -> None:
     failed: list[BaseException] = []
 
     def run(number: int) -> None:
-        mine = store._make_engine(url, "FULL", mapped_bytes=0)  # its tables are there
+        mine = store._make_engine(url, "FULL", cache_kib=2_000)  # its tables are there
         try:
             mine.connect().close()
             together.wait(timeout=JOIN_S_MAX)
@@ -331,7 +331,7 @@ def test_who_waits_too_long_for_another_writer_is_told(
 ) -> None:
     for module in (store, postgres):
         monkeypatch.setattr(module, "BUSY_TIMEOUT_MS", 100)
-    other = store._make_engine(url, "FULL", mapped_bytes=0)
+    other = store._make_engine(url, "FULL", cache_kib=2_000)
     with engine.begin() as conn:
         assert next_numbers(conn, "id", 1)
         with pytest.raises(OperationalError, match=r"locked|lock timeout"), other.begin():
