@@ -11,6 +11,7 @@ from edge.counting.store import (
     EPOCHS_PER_DEVICE_MAX,
     CommitError,
     EdgeStore,
+    decode_event,
     open_store,
 )
 from edge.counting.verify import CountDifference, rebuild_counts, verify_counts
@@ -84,6 +85,19 @@ def test_counts_are_the_same_one_by_one_and_all_at_once(tmp_path: Path) -> None:
         assert tx.discrepancies == 700, "bins, however often something was taken from each"
     assert counts(one) == counts(many)
     assert one.rows_after(0, 2_000) == many.rows_after(0, 2_000)
+
+
+@pytest.mark.parametrize("known", [0, 1, 249, 250, 400, 599])
+def test_what_is_known_already_is_left_out_wherever_it_stands(store: EdgeStore, known: int) -> None:
+    events = [movement(event_id=f"e{n}", units=1, to_place="bin:B-1") for n in range(600)]
+    with store.transaction() as tx:
+        tx.append_all([events[known]])
+    with store.transaction() as tx:
+        tx.append_all(events)
+    order = [events[known], *events[:known], *events[known + 1 :]]
+    assert [decode_event(row) for _, row in store.rows_after(0, 700)] == order
+    assert (store.last_seq, counts(store)["bin:B-1", MUG]) == (600, 600)
+    assert verify_counts(store.db) == []
 
 
 def test_an_observation_is_journalled_and_changes_no_count(store: EdgeStore) -> None:
