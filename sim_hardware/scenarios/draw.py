@@ -37,6 +37,8 @@ OFTEN: Final = 0.4
 SELDOM: Final = 0.2
 LOOKS: Final = (0.35, 0.7)
 """When, as a share of the run, promises that hold at any time are looked at."""
+LOTS: Final = (0, 0, 60)
+"""Per cent of articles whose goods are of lots."""
 AT_ANY_TIME: Final = ("P2", "P6", "P7")
 
 
@@ -62,7 +64,7 @@ def draw_world(chance: Random, title: str) -> World:
         run_s, speed = CAMERA_RUN_S, CAMERA_SPEED
     is_rough = chance.random() < ROUGH_SHARE
     site = _generated(chance) if chance.random() < GENERATED_SHARE else _demo(chance)
-    site += f" due={chance.choice(DUE_S)} cameras={int(has_camera)}"
+    site += f" due={chance.choice(DUE_S)} cameras={int(has_camera)} lots={chance.choice(LOTS)}"
     lines = [
         f"SCENARIO {title}",
         "# Drawn by chance: `stockhelm sim fuzz`.",

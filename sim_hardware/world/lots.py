@@ -7,16 +7,16 @@ expires first, and before that what is of no lot.
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
-import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from runtime.seeds import stream
-from wire.site import OpeningRow, write_rows
+from wire.site import OpeningRow, parse_site, write_rows
 
 FIRST_DAY: Final = dt.date(2040, 1, 31)
 """Last day of the first lot: later than any day on which this runs, so that nothing expires."""
@@ -75,34 +75,27 @@ def give_lots(
     """Return a site's CSV texts with lots for this share of its articles.
 
     Its bins hold the older and the newer lot in turn. `numbered`: of so many other articles the
-    units at one pick face have serial numbers.
+    units at one pick face have serial numbers. Raises SiteError where the texts are wrong.
     """
-    kinds = {row["bin_id"]: row["kind"] for row in csv.DictReader(io.StringIO(texts["bins.csv"]))}
-    rows = list(csv.DictReader(io.StringIO(texts["opening.csv"])))
-    gtins = sorted({row["gtin"] for row in rows})
+    site = parse_site(texts)
+    gtins = sorted({row.gtin for row in site.opening})
     stream(seed, "site/lots").shuffle(gtins)
     count = round(share * len(gtins))
     with_lots, with_numbers = set(gtins[:count]), set(gtins[count : count + numbered])
     seen: Counter[str] = Counter()
     found: list[OpeningRow] = []
-    for row in rows:
-        gtin, units = row["gtin"], int(row["units"])
-        seen[gtin] += 1
-        plain = OpeningRow(bin_id=row["bin_id"], gtin=gtin, units=units)
-        if gtin in with_lots:
-            mark = mark_of((seen[gtin] - 1) % LOTS_AT_FIRST + 1)
-            found.append(
-                OpeningRow(
-                    bin_id=plain.bin_id, gtin=gtin, units=units, lot=mark.lot,
-                    expires_on=mark.expires_on,
-                )
-            )  # fmt: skip
-        elif gtin in with_numbers and kinds[plain.bin_id] == "pick":
-            with_numbers.discard(gtin)
+    for row in site.opening:
+        seen[row.gtin] += 1
+        if row.lot or row.serial:
+            found.append(row)  # the site says it itself
+        elif row.gtin in with_lots:
+            mark = mark_of((seen[row.gtin] - 1) % LOTS_AT_FIRST + 1)
+            found.append(replace(row, lot=mark.lot, expires_on=mark.expires_on))
+        elif row.gtin in with_numbers and site.bins[row.bin_id].kind == "pick":
+            with_numbers.discard(row.gtin)
             found += [
-                OpeningRow(bin_id=plain.bin_id, gtin=gtin, units=1, serial=f"S{number}")
-                for number in range(1, units + 1)
+                replace(row, units=1, serial=f"S{number}") for number in range(1, row.units + 1)
             ]
         else:
-            found.append(plain)
+            found.append(row)
     return {**texts, "opening.csv": write_rows(found, OpeningRow)}

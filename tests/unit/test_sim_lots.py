@@ -105,6 +105,21 @@ def test_a_site_gets_lots_and_numbers_and_keeps_its_units() -> None:
     assert all(bool(move.expires_on) == bool(move.lot) for move in moves)
 
 
+def test_a_site_that_says_its_lots_itself_keeps_them() -> None:
+    plain = generate_site(7)
+    head, first, *rest = plain["opening.csv"].splitlines()
+    said = first.replace(",,,", ",OWN,2041-05-31,")
+    texts = plain | {"opening.csv": "\n".join([head, said, *rest]) + "\n"}
+    site = parse_site(give_lots(texts, share=1.0, numbered=0, seed=7))
+    assert [row.lot for row in site.opening if row.lot not in {"L1", "L2"}] == ["OWN"]
+    without = {name: text for name, text in plain.items() if name != "opening.csv"}
+    assert parse_site(give_lots(without, share=1.0, numbered=1, seed=7)).opening == ()
+    with pytest.raises(SiteError, match=r"opening.csv line 2"):
+        give_lots(
+            plain | {"opening.csv": "bin_id,gtin,units\nX,1,many\n"}, share=1, numbered=0, seed=7
+        )
+
+
 def test_each_lorry_brings_a_newer_lot_of_what_comes_in_lots() -> None:
     site = parse_site(give_lots(generate_site(7), share=0.5, numbered=0, seed=7))
     gtin = next(row.gtin for row in site.opening if row.lot == "L2")
