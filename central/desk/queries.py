@@ -15,6 +15,7 @@ from central.desk import rows as r
 from central.desk.site import Names
 from central.rules import read_rules
 from wire.ids import bin_of
+from wire.messages import LOT_SAID
 
 NS_PER_MS: Final = 1_000_000
 LIMIT_MAX: Final = 500
@@ -439,6 +440,7 @@ class Queries:
         touching = and_(
             or_(m.from_place == place, m.to_place == place),
             m.id > newest - MOVEMENTS_LOOKED_THROUGH_MAX,
+            m.reason != LOT_SAID,  # nothing came or went: it got its lot
         )
         events = [
             *self._movements(books, touching, m.id.desc(), BIN_EVENTS_MAX),

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from central import tables as t
 from central.rules import Rules, write_rules
@@ -315,6 +315,39 @@ def test_the_page_follows_the_floor_by_itself(desk: DeskProcess, browser: Any) -
         write(desk, t.task, t.task.c.task_id == "T-201", status="done", done_at_ns=time.time_ns())
         desk.say_changed("task")
         playwright.expect(task).to_have_attribute("data-status", "done")
+
+
+def test_lots_of_a_bin_and_what_is_put_aside_are_shown(desk: DeskProcess, browser: Any) -> None:
+    face = desk.world.faces[2]
+    place, aside, gtin = f"bin:{face.bin_id}", "quarantine:", face.gtin
+    rows = [(place, "L2", 3), (place, "L1", 2), (aside, "L1", 5)]
+    engine = desk.world.engine()
+    with engine.begin() as writing:
+        writing.execute(insert(t.balance).values(place=aside, gtin=gtin, units=5))
+        writing.execute(
+            insert(t.lot_balance),
+            [{"place": p, "gtin": gtin, "lot": lot, "units": units} for p, lot, units in rows],
+        )
+        days = [("L1", "2027-02-28"), ("L2", "2027-05-31")]
+        writing.execute(
+            insert(t.lot), [{"gtin": gtin, "lot": lot, "expires_on": day} for lot, day in days]
+        )
+        serial = {"gtin": gtin, "serial": "SN-77", "place": place, "lot": ""}
+        writing.execute(insert(t.serial_place), [serial])
+    engine.dispose()
+    with opened(browser, desk.url + "/") as page:
+        page.get_by_label("Find a bin").fill(face.bin_id)
+        page.get_by_label("Find a bin").press("Enter")
+        drawer = page.locator("#bin-body")
+        playwright.expect(drawer).to_contain_text("SN-77")
+        said = drawer.inner_text()
+        assert said.index("2027-02-28") < said.index("2027-05-31"), "what is to go first, first"
+        playwright.expect(page.locator("#adjust")).to_be_visible()
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Quarantine").click()
+        playwright.expect(drawer).to_contain_text("Put aside")
+        playwright.expect(drawer).to_contain_text("2027-02-28")
+        playwright.expect(page.locator("#adjust")).to_be_hidden()
 
 
 def test_the_map_is_drawn_and_its_bins_are_reached_by_keyboard(

@@ -8,6 +8,8 @@ import { on, state } from "./state.js";
 import { chip, eventWords, placeParts, taskWhat, wayParts } from "./tables.js";
 
 const AGAIN_MS = 400;
+// Not a bin of anybody: ids have no colon.
+const QUARANTINE = "quarantine:";
 let shownId = "";
 let askedAt = 0;
 let timer = 0;
@@ -24,6 +26,7 @@ export function startBin() {
   on(["site"], () => {
     $("bin-ids").replaceChildren(...state.site.bins.slice(0, 2000).map((bin) => el("option", { value: bin.id })));
   });
+  $("quarantine-open").addEventListener("click", () => openBin(QUARANTINE));
   $("find").addEventListener("submit", (event) => {
     event.preventDefault();
     openBin($("find-bin").value.trim().toUpperCase());
@@ -40,7 +43,8 @@ export function openBin(id) {
   if (!$("bin").open) cameFrom = document.activeElement;
   shownId = id;
   pointAt(id);
-  say($("bin-title"), `Bin ${id}`);
+  say($("bin-title"), id === QUARANTINE ? "Quarantine" : `Bin ${id}`);
+  for (const hand of ["adjust", "past"]) $(hand).hidden = id === QUARANTINE;
   $("bin-body").replaceChildren(el("p", {}, "Looking it up …"));
   mark($("bin"), "binId", id);
   delete $("bin").dataset.units;
@@ -71,12 +75,12 @@ async function load() {
   let parts;
   let units;
   try {
-    const answer = await fetch(`/api/bins/${encodeURIComponent(id)}`);
+    const answer = await fetch(id === QUARANTINE ? "/api/quarantine" : `/api/bins/${encodeURIComponent(id)}`);
     const found = await answer.json();
     if (!answer.ok) throw new Error(found.detail ?? String(answer.status));
-    parts = binParts(found);
-    if (id === shownId) binFound(found.bin);
-    units = found.bin.units;
+    parts = id === QUARANTINE ? quarantineParts(found) : binParts(found);
+    if (id === shownId && found.bin) binFound(found.bin);
+    units = found.bin?.units;
   } catch (error) {
     parts = [el("p", {}, `Not to be had now: ${error.message}`)];
   }
@@ -100,15 +104,7 @@ function binParts({ bin, lots, serials, containers, events, open_tasks: tasks })
       [held.article.name, el("small", {}, `${held.article.sku} ${held.article.gtin}`)],
       [count(held.units)], [count(held.reserved_units)],
     ])) : el("p", {}, "Empty."));
-  if (lots.length) {
-    parts.push(el("h3", {}, "Lots"), table(["Lot", "Last day", "Units"], lots.map((held) => [
-      [held.lot, el("small", {}, held.article.sku)], [held.expires_on || "not said"], [count(held.units)],
-    ])));
-  }
-  if (serials.length) {
-    parts.push(el("h3", {}, "Serial numbers"), table(["Number", "Article", "Lot"],
-      serials.map((unit) => [[unit.serial], [unit.article.sku], [unit.lot || "not said"]])));
-  }
+  parts.push(...detailParts(lots, serials));
   if (containers.length) {
     parts.push(el("h3", {}, "Containers"), table(["SSCC"], containers.map((sscc) => [[sscc]])));
   }
@@ -120,6 +116,30 @@ function binParts({ bin, lots, serials, containers, events, open_tasks: tasks })
     ])) : el("p", {}, "None."));
   parts.push(el("h3", {}, "Lately"), events.length ? table(["When", "Change", "What", "By"],
     events.map((event) => eventRow(event, bin.bin_id))) : el("p", {}, "Nothing yet."));
+  return parts;
+}
+
+function quarantineParts({ stock, lots, serials }) {
+  return [
+    el("p", {}, "Put aside. To bring some back, open the bin where it goes and say: out of quarantine."),
+    stock.length ? table(["Article", "Units"], stock.map((held) => [
+      [held.article.name, el("small", {}, `${held.article.sku} ${held.article.gtin}`)], [count(held.units)],
+    ])) : el("p", {}, "Nothing is put aside."),
+    ...detailParts(lots, serials),
+  ];
+}
+
+function detailParts(lots, serials) {
+  const parts = [];
+  if (lots.length) {
+    parts.push(el("h3", {}, "Lots"), table(["Lot", "Last day", "Units"], lots.map((held) => [
+      [held.lot, el("small", {}, held.article.sku)], [held.expires_on || "not said"], [count(held.units)],
+    ])));
+  }
+  if (serials.length) {
+    parts.push(el("h3", {}, "Serial numbers"), table(["Number", "Article", "Lot"],
+      serials.map((unit) => [[unit.serial], [unit.article.sku], [unit.lot || "not said"]])));
+  }
   return parts;
 }
 
