@@ -22,6 +22,7 @@ SCANS: Final = 5_000
 SYNCS_MAX: Final = 2.0
 EVENTS_PER_S: Final = 40_000.0
 PLAIN: Final = Kind()
+PACED: Final = replace(PLAIN, rows_each=1, events=5_000)
 KINDS: Final = {
     "batches": PLAIN,
     "one event per message": replace(PLAIN, rows_each=1, events=10_000),
@@ -61,7 +62,11 @@ def run(bench: Bench) -> list[Row]:
         for number in range(RUNS):
             paced.append(_paced(bench, ingest, bench.directory / f"edge-{number}"))
             progress.advance(bar)
-    return [*_speeds(speed), *_latencies(paced)]
+        bar = progress.add_task(f"events at {PER_S:g}/s", total=1)
+        with syncs_beside(bench.directory) as syncs:
+            at_central = ingest.latencies_ms(PACED, per_s=PER_S)
+        progress.advance(bar)
+    return [*_speeds(speed), *_latencies(paced), *_at_central(at_central, syncs)]
 
 
 def _speeds(speed: dict[str, float]) -> list[Row]:
@@ -96,9 +101,19 @@ def _latencies(paced: list[Paced]) -> list[Row]:
     """Return the rows of the run whose p99 is the middle one."""
     ours, syncs = sorted(paced, key=lambda one: percentiles(one[0])[1])[RUNS // 2]
     (p50, p99), (sync_p50, sync_p99) = percentiles(ours), percentiles(syncs)
-    what = f"scan to acknowledged at {PER_S:g}/s"
+    what = f"scan to acknowledged (the edge's answer) at {PER_S:g}/s"
     return [
         figure(f"{what}, p50", "ms", p50, peer=sync_p50, peer_name=SYNC),
         at_most(f"{what}, p99", "ms", p99, goal=SYNCS_MAX * sync_p99, peer=sync_p99,
                 peer_name=SYNC),
     ]  # fmt: skip
+
+
+def _at_central(late_ms: list[float], syncs: list[float]) -> list[Row]:
+    """Return the rows of the other acknowledgement: central's, that it has an event for good."""
+    ours, beside_it = percentiles(late_ms), percentiles(syncs)
+    what = f"event to central's acknowledgement at {PER_S:g}/s"
+    return [
+        figure(f"{what}, {name}", "ms", late, peer=sync, peer_name=SYNC)
+        for name, late, sync in zip(("p50", "p99"), ours, beside_it, strict=True)
+    ]
