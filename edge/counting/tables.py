@@ -124,7 +124,8 @@ def _fill_container_goods(db: sqlite_utils.Database) -> None:
     )
     goods: dict[tuple[str, str, str, str], int] = {}
     for (payload,) in rows:
-        found = container_goods(_event_decoder.decode(payload))
+        event = _event_decoder.decode(payload)
+        found = container_goods(event)
         if found is not None:
             goods[found[:4]] = found[4]
     db.conn.executemany(
