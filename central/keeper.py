@@ -17,6 +17,7 @@ from sqlalchemy import Delete, Engine, Insert, Table, Update, event
 from central.config import CentralConfig
 from central.fleet.jobs import JobProgress, TransportJob
 from central.ledger.journal import Applied, apply_batches
+from central.ledger.origin import Origin, read_devices, write_devices
 from central.orders import take_orders
 from central.replenish.types import Plan
 from central.statement import ON_WRITE, Values
@@ -46,6 +47,7 @@ from wire.messages import (
     Changed,
     CustomerOrder,
     DecideProposal,
+    EdgeDevices,
     JournalBatch,
     Movement,
     StockEvent,
@@ -105,6 +107,7 @@ class Keeper:
         self._bus = bus
         self._lane = lane
         workers = len(floor.site.people) + len(floor.site.robots)
+        self._origin = Origin(floor.site, {row.drone_id: row.edge_id for row in config.drones})
         self._follow_s = FOLLOW_S if workers <= WORKERS_SMALL_MAX else FOLLOW_LARGE_S
         self._people = PeopleBoard()
         self._purchases = PurchaseSender()
@@ -157,6 +160,7 @@ class Keeper:
         with self._engine.begin() as conn:
             self._birth = birth_mark(conn, self._clock.now_ns())
             self._command_key = command_key(conn, self._fresh_key)
+            read_devices(conn, self._origin)
         self._change(at_first)
         self._change(bring_back)
         self._change(submit_open_tasks)
@@ -258,6 +262,7 @@ class Keeper:
     def _subscribe(self) -> None:
         site = self._config.site_id
         handlers: tuple[tuple[topics.Topic, Callable[[list[Incoming]], None]], ...] = (
+            (topics.EDGE_DEVICES, self._on_devices),
             (topics.CUSTOMER_ORDER, self._on_orders),
             (topics.SUPPLIER_NOTICE, self._on_notices),
             (topics.DESK_COMMAND, self._on_decisions),
@@ -303,11 +308,28 @@ class Keeper:
         for part in _parts(batches):
             self._apply(part)
 
+    def _on_devices(self, messages: list[Incoming]) -> None:
+        """Learn which devices are whose; an empty message takes nothing away."""
+        told = [message for message in messages if message.payload]
+        for topic, devices in self._decoded(told, EdgeDevices):
+            edge_id = devices.edge_id
+            if (topics.EDGE_DEVICES.parts(topic) or {}).get("edge") != edge_id:
+                self._refuse("EdgeDevices", topic, f"devices of edge {edge_id} on it")
+                continue
+            names = (*devices.devices, *devices.others)
+            new = self._origin.take_devices(edge_id, names)
+            if new and not self._stopped:
+                with self._engine.begin() as conn:
+                    write_devices(conn, edge_id, new, self._clock.now_ns())
+            for name in new:
+                if len(takers := self._origin.takers_of(name)) > 1:
+                    log.warning("a device of several edges", device=name, edges=sorted(takers))
+
     def _apply(self, batches: list[JournalBatch]) -> None:
         if self._stopped:
             return
         with self._engine.begin() as conn:
-            applied = apply_batches(conn, batches, self._clock.now_ns())
+            applied = apply_batches(conn, batches, self._clock.now_ns(), origin=self._origin)
         for ack in applied.acks:
             topic = topics.JOURNAL_ACK.of(site=self._config.site_id, edge=ack.edge_id)
             self._publish(topic, encode(ack))
@@ -329,6 +351,9 @@ class Keeper:
         ):
             if count:
                 metrics.count(name, by=count)
+        for refusal in applied.refused:
+            metrics.count("events_refused", refusal.code)
+            log.error("event set aside", edge=refusal.edge_id, code=refusal.code, why=refusal.text)
         late_ms: dict[bool, list[float]] = {True: [], False: []}
         for item in applied.events:
             late_ms[_is_scan(item)].append(max(now_ns - item.received_at_ns, 0) / _NS_PER_MS)

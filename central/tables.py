@@ -103,6 +103,27 @@ container_place = Table(
 )  # fmt: skip
 """What each pallet, tote or parcel was put into."""
 
+edge_device = Table(
+    "edge_device", metadata,
+    Column("device_id", String(40), primary_key=True),
+    Column("edge_id", String(40), primary_key=True),
+    Column("since_ns", _Ns, nullable=False),
+)  # fmt: skip
+"""The devices that edges ever named as theirs: nobody else may tell what those saw."""
+
+refused_event = Table(
+    "refused_event", metadata,
+    Column("edge_id", String(40), primary_key=True),
+    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("event_id", String(120), nullable=False),
+    Column("code", String(40), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("refused_at_ns", _Ns, nullable=False),
+)  # fmt: skip
+"""Events of an edge about another one's bins, devices or commands: not booked, set aside here."""
+
 container_move = Table(
     "container_move", metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),

@@ -44,6 +44,7 @@ from wire.answers import Code, Sound
 from wire.codec import WireError, decode, encode
 from wire.ids import gs1_check_digit
 from wire.messages import (
+    EDGE_DEVICES_MAX,
     PAYLOAD_BYTES_MAX,
     DeviceScan,
     DeviceStatus,
@@ -216,7 +217,9 @@ class EdgeAgent:
     def _announce_devices(self) -> None:
         """Say which devices are ours, then listen: who refuses strangers knows of them."""
         config = self._config
-        told = EdgeDevices(edge_id=config.edge_id, devices=tuple(sorted(self._mqtt_devices)))
+        devices = tuple(sorted(self._mqtt_devices))
+        others = other_devices(config)[: max(EDGE_DEVICES_MAX - len(devices), 0)]
+        told = EdgeDevices(edge_id=config.edge_id, devices=devices, others=others)
         topic = EDGE_DEVICES.of(site=config.site_id, edge=config.edge_id)
         self._bus.publish(topic, encode(told), retain=True)
         if self._listening:
@@ -353,6 +356,16 @@ class EdgeAgent:
     def _take_events(self, events: Sequence[StockEvent]) -> None:
         for event in events:
             self._event_inbox.put(event)
+
+
+def other_devices(config: EdgeConfig) -> tuple[str, ...]:
+    """Return the devices of an edge that do not scan over MQTT."""
+    return (
+        *(row.device_id for row in config.scanners if row.path),
+        *(row.camera_id for row in config.cameras),
+        *(row.camera_id for row in config.smart_cameras),
+        *(row.drone_id for row in config.drones),
+    )
 
 
 def check_people(config: EdgeConfig, site: Site) -> None:

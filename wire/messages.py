@@ -138,12 +138,14 @@ class DeviceStatus(Message, frozen=True, kw_only=True):
 
 
 class EdgeDevices(Message, frozen=True, kw_only=True):
-    """The devices over MQTT that one edge takes (retained, also while the edge is away)."""
+    """The devices of one edge (retained, also while the edge is away)."""
 
     edge_id: Name
     """Who takes them."""
     devices: Annotated[tuple[Name, ...], Meta(max_length=EDGE_DEVICES_MAX)]
     """Ids of its devices over MQTT."""
+    others: Annotated[tuple[Name, ...], Meta(max_length=EDGE_DEVICES_MAX)] = ()
+    """Ids of its cameras, drones and serial scanners, as many as `devices` leaves room for."""
 
 
 # --- stock events: edge -> central, inside JournalBatch ------------------------------------------

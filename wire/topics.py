@@ -82,7 +82,7 @@ EDGE_STATUS: Final = Topic(
 )  # fmt: skip
 EDGE_DEVICES: Final = Topic(
     pattern=SITE + "/edge/{edge}/devices", messages=(m.EdgeDevices,),
-    publisher=Party.EDGE, subscribers=(Party.EDGE,), retain=True,
+    publisher=Party.EDGE, subscribers=(Party.EDGE, Party.CENTRAL), retain=True,
 )  # fmt: skip
 JOURNAL: Final = Topic(
     pattern=SITE + "/edge/{edge}/journal", messages=(m.JournalBatch,),

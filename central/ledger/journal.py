@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, select, tuple_, update
 from central.ledger.asof import follow_moves
 from central.ledger.core import PlaceGtin, Watermarks, balance_changes
 from central.ledger.details import apply_closed, apply_containers, apply_details
+from central.ledger.origin import ArrivedRow, Origin, Refusal, set_aside
 from central.ledger.reservations import cut_to_balance, settle_reservations
 from central.statement import Statement, parts_of
 from central.store import add_values, insert_returning, insert_values_returning, upsert
@@ -30,9 +31,6 @@ from wire.messages import (
     TaskClosed,
 )
 
-ArrivedRow = tuple[str, int, int, StockEvent]
-"""(edge, epoch, seq, event)."""
-
 
 @dataclass(slots=True, kw_only=True)
 class Applied:
@@ -46,10 +44,16 @@ class Applied:
     """Batches that began beyond the watermark: nothing of them was taken."""
     cut_tasks: list[str] = field(default_factory=list)
     """Tasks that lost their reservation, since the stock left the bin otherwise."""
+    refused: list[Refusal] = field(default_factory=list)
+    """Events that were not their edge's to tell: set aside, and acknowledged."""
 
 
-def apply_batches(conn: Connection, batches: Sequence[JournalBatch], now_ns: int) -> Applied:
+def apply_batches(
+    conn: Connection, batches: Sequence[JournalBatch], now_ns: int, *, origin: Origin | None = None
+) -> Applied:
     """Take in every row of `batches` that is next in its journal and not known yet.
+
+    What `origin` says is not its edge's to tell is set aside.
 
     The caller commits, and only then sends the acks. A batch beyond the watermark changes nothing;
     its ack repeats the watermark, so the edge sends again from there.
@@ -64,6 +68,10 @@ def apply_batches(conn: Connection, batches: Sequence[JournalBatch], now_ns: int
             continue
         applied.duplicates += len(batch.events) - len(fresh)
         rows += [(batch.edge_id, batch.epoch, seq, event) for seq, event in fresh]
+    if origin is not None:
+        fresh_rows = len(rows)
+        rows, applied.refused = set_aside(conn, origin, rows, now_ns)
+        applied.duplicates += fresh_rows - len(rows) - len(applied.refused)
     moves = _insert_movements(conn, rows, now_ns)
     _apply_moves(conn, moves, applied)
     follow_moves(conn, moves, now_ns)

@@ -107,7 +107,7 @@ def test_looks_at_bins_and_open_counts(world: CentralWorld) -> None:
     assert (seen.open_count, seen.last_count_round_ns) == (False, 0)
     assert seen.countable_bins == {"A-01", "A-02"}
     for number, (bin_id, units) in enumerate((("A-01", 79), ("A-02", 0), ("B-11", 20))):
-        world.edges["A"].write(
+        world.edges[bin_id[0]].write(
             m.BinCounted(
                 event_id=f"c/{number}", bin_id=bin_id, gtin=PEN, counted_units=units,
                 book_units=80 if bin_id == "A-01" else units, observed_at_ns=100 + number,
@@ -115,7 +115,7 @@ def test_looks_at_bins_and_open_counts(world: CentralWorld) -> None:
             )
         )  # fmt: skip
     stranger = (m.SeenArticle(gtin=CUP, labels=1),)
-    world.edges["A"].write(
+    world.edges["B"].write(
         m.BinSighted(
             event_id="s/1", bin_id="B-12", articles=stranger, observed_at_ns=200,
             device_id="cam", received_at_ns=1,
