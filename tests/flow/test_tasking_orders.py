@@ -368,10 +368,8 @@ def test_each_edge_books_out_what_it_booked_into_the_tote(world: CentralWorld) -
     world.order("O1", (PEN, 5))
     world.rt.run_for(2.0)
     (pick,) = world.tasks("pick")
-    for edge_id, units in (("A", 2), ("B", 3)):
-        world.edges[edge_id].move(
-            PEN, units, pick.from_place, "tote:O1", task_id=pick.task_id, reason="pick"
-        )
+    for edge_id, place, units in (("A", "bin:A-01", 2), ("B", pick.from_place, 3)):
+        world.edges[edge_id].move(PEN, units, place, "tote:O1", task_id=pick.task_id, reason="pick")
     assert world.rt.run_until(lambda: bool(world.tasks("deliver")), 60.0)
     world.rt.run_for(1.0)
     (task,) = world.tasks("deliver")
