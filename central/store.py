@@ -55,6 +55,7 @@ READERS_CACHE_KIB_MAX: Final = 2_000
 SCHEMA: Final = "1"
 DERIVED: Final = (
     "balance", "stock_at", "stock_mark", "lot_balance", "lot", "serial_place", "container_place",
+    "segment", "segment_bin",
 )  # fmt: skip
 """Tables that `stockhelm ledger rebuild` makes anew from what was moved."""
 RESTORE: Final = "move it away and restore a copy of it"

@@ -170,6 +170,24 @@ stock_at = Table(
 )  # fmt: skip
 """Sum of all movements observed up to a mark. One that comes late is added to all later marks."""
 
+segment = Table(
+    "segment", metadata,
+    Column("to_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("from_id", BigInteger, nullable=False),
+    Column("first_ns", _Ns, nullable=False),
+    Column("last_ns", _Ns, nullable=False),
+)  # fmt: skip
+"""So many movements in a row (ids above `from_id`, up to `to_id`), and between which times they
+were observed: what a question about one bin leaves out."""
+
+segment_bin = Table(
+    "segment_bin", metadata,
+    Column("segment", BigInteger, primary_key=True, autoincrement=False),
+    Column("place", String(64), primary_key=True),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+"""Which bins occur in a segment."""
+
 watermark = Table(
     "watermark", metadata,
     Column("edge_id", String(40), primary_key=True),

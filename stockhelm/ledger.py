@@ -12,6 +12,7 @@ from sqlalchemy import Engine, select
 
 from central.config import CentralConfig
 from central.ledger.asof import rebuild_marks
+from central.ledger.segments import rebuild_segments
 from central.ledger.verify import rebuild_balances, verify_ledger
 from central.store import open_engine, reading
 from central.tables import movement
@@ -69,6 +70,7 @@ def rebuild(config_file: Path, central_file: Path | None = None) -> str:
         ):
             places = rebuild_balances(connection)
             marks = rebuild_marks(connection)
+            rebuild_segments(connection)
         kept = f", and the stock of {marks} past times" if marks else ""
         return f"balances of {places} places and articles made anew from the movements{kept}"
     file = _edge_file(found, config_file)

@@ -11,6 +11,7 @@ from central.desk.site import Names
 from central.ledger.asof import stock_as_of
 from central.ledger.history import BinMove, bin_history
 from wire.ids import bin_location
+from wire.messages import LOT_SAID
 
 NS_PER_MS: Final = 1_000_000
 EVER_NS: Final = 2**63 - 1
@@ -51,6 +52,8 @@ def _moves(moves: list[BinMove], stock: dict[str, int], names: Names) -> list[r.
     left = dict(stock)
     found = []
     for move in moves:
+        if move.reason == LOT_SAID:
+            continue  # nothing came or went
         is_booked = move.committed_at_ns > 0
         after = left.get(move.gtin, 0)
         if is_booked:

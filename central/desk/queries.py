@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, or_, select
 
 from central import tables as t
 from central.desk import core, details, explain
 from central.desk import rows as r
 from central.desk.site import Names
+from central.ledger.segments import newest_moves
 from central.rules import read_rules
 from wire.ids import bin_of
 from wire.messages import LOT_SAID
@@ -28,8 +29,6 @@ PAGE_ORDERS_ENDED_MAX: Final = 40
 PAGE_EVENTS_MAX: Final = 60
 BIN_EVENTS_MAX: Final = 40
 CAUSES_MAX: Final = 100
-MOVEMENTS_LOOKED_THROUGH_MAX: Final = 200_000
-"""A bin's movements are looked for among so many latest ones: a quiet bin must not read years."""
 
 
 def _ms(at_ns: int) -> int:
@@ -436,12 +435,9 @@ class Queries:
             return None
         place = f"bin:{bin_id}"
         m, o, c = t.movement.c, t.observation.c, t.task.c
-        newest = books.execute(select(func.max(m.id))).scalar() or 0
-        touching = and_(
-            or_(m.from_place == place, m.to_place == place),
-            m.id > newest - MOVEMENTS_LOOKED_THROUGH_MAX,
-            m.reason != LOT_SAID,  # nothing came or went: it got its lot
-        )
+        # A lot that was said: nothing came or went.
+        latest = newest_moves(books, place, (m.reason != LOT_SAID,), BIN_EVENTS_MAX)
+        touching = m.id.in_([row.id for row in latest])
         events = [
             *self._movements(books, touching, m.id.desc(), BIN_EVENTS_MAX),
             *self._observations(books, o.bin_id == bin_id, o.observed_at_ns.desc(), BIN_EVENTS_MAX),

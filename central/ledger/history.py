@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection
 
 from central.ledger.adjust import waiting_adjustments
+from central.ledger.segments import SEEN, newest_moves
 from central.tables import movement
 from wire.ids import bin_location
 
@@ -48,16 +49,12 @@ def bin_history(
     """
     place = bin_location(bin_id)
     m = movement.c
-    wanted = [] if gtin is None else [m.gtin == gtin]
+    wanted = [since_ns <= SEEN]
+    if gtin is not None:
+        wanted.append(m.gtin == gtin)
     if until_ns is not None:
-        wanted.append(m.observed_at_ns <= until_ns)
-    rows = conn.execute(
-        select(movement)
-        .where(or_(m.from_place == place, m.to_place == place), m.observed_at_ns >= since_ns)
-        .where(*wanted)
-        .order_by(m.observed_at_ns.desc(), m.id.desc())
-        .limit(min(limit, ROWS_MAX))
-    )
+        wanted.append(until_ns >= SEEN)
+    rows = newest_moves(conn, place, wanted, min(limit, ROWS_MAX))
     waiting = [
         _seen(move, place, 0)
         for move in waiting_adjustments(conn, place)

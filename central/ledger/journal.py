@@ -15,6 +15,7 @@ from central.ledger.core import PlaceGtin, Watermarks, balance_changes
 from central.ledger.details import apply_closed, apply_containers, apply_details
 from central.ledger.origin import ArrivedRow, Origin, Refusal, set_aside
 from central.ledger.reservations import cut_to_balance, settle_reservations
+from central.ledger.segments import close_segment
 from central.statement import Statement, parts_of
 from central.store import add_values, insert_returning, insert_values_returning, upsert
 from central.tables import balance, mission_end, movement, observation, task, watermark
@@ -75,6 +76,8 @@ def apply_batches(
     moves = _insert_movements(conn, rows, now_ns)
     _apply_moves(conn, moves, applied)
     follow_moves(conn, moves, now_ns)
+    if moves:
+        close_segment(conn)
     # Mostly there are movements only: the others are looked for once.
     others = [event for *_, event in rows if not isinstance(event, Movement)]
     seen = _insert_observations(conn, others)

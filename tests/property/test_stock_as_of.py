@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
-from central.ledger import asof
+from central.ledger import asof, segments
 from central.ledger.asof import rebuild_marks, stock_as_of, wrong_marks
 from central.ledger.core import PlaceGtin, balance_changes
 from central.ledger.details import lot_changes
@@ -227,6 +227,7 @@ def marked_work(pairs: int, commits: int) -> tuple[int, int]:
     engine = open_engine("sqlite://", synchronous="OFF")
     with ExitStack() as stack:
         stack.enter_context(patch.object(asof, "SPACING_MIN", pairs))
+        stack.enter_context(patch.object(segments, "SEGMENT_MOVES", 1_000))
         conn = stack.enter_context(engine.begin())
         rows = [{"place": f"bin:A-{n}", "gtin": GTINS[0], "units": 0} for n in range(pairs)]
         rows += [{"place": f"customer:O{n}", "gtin": GTINS[0], "units": 0} for n in range(pairs)]
