@@ -43,13 +43,16 @@ def named(config: Path) -> Iterator[None]:
         raise StartError(text if str(config) in text else f"{config}: {text}") from error
 
 
-def ledger_verify(config: ConfigFile) -> None:
-    """Compare an edge's counts with its journal, or central's balances with its movements."""
+def ledger_verify(config: ConfigFile, *, as_json: AsJson = False) -> None:
+    """Compare an edge's counts with its journal, or central's balances with its movements.
+
+    Code 0: whole, 1: something differs (every difference is named) or it cannot be read.
+    """
     from stockhelm.ledger import verify
 
     with named(config):
         said, whole = verify(config)
-    typer.echo(said)
+    _say({"ok": whole, "lines": said.splitlines()}, lambda: said, as_json=as_json)
     raise typer.Exit(0 if whole else FAILED)
 
 
@@ -59,13 +62,18 @@ def ledger_rebuild(
         Path | None,
         typer.Option(help="Central's TOML file: rows that a damaged edge lost come from there."),
     ] = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
-    """Make counts or balances anew, from journal or movements; the process must not run."""
+    """Make counts or balances anew, from journal or movements; the process must not run.
+
+    Code 0: made anew, 1: it cannot be, since its process runs or rows are missing.
+    """
     from stockhelm.ledger import rebuild
 
     with named(config):
         said = rebuild(config, central)
-    typer.echo(said)
+    _say({"ok": True, "lines": said.splitlines()}, lambda: said, as_json=as_json)
 
 
 def ledger_stock(

@@ -240,6 +240,23 @@ def test_books_that_are_not_there_are_named(tmp_path: Path) -> None:
     assert not (tmp_path / "central.db").exists()
 
 
+def test_verify_and_rebuild_answer_programs_too(world: CentralWorld) -> None:
+    world.rt.run_for(3.0)
+    whole = ledger(world, "verify", "--json")
+    found = json.loads(whole.stdout)
+    assert (whole.exit_code, found["ok"], found["lines"][0][:6]) == (0, True, "whole:")
+    with world.engine.begin() as conn:
+        conn.execute(t.balance.update().where(t.balance.c.place == "bin:A-01").values(units=1))
+    wrong = ledger(world, "verify", "--json")
+    found = json.loads(wrong.stdout)
+    assert (wrong.exit_code, found["ok"]) == (1, False)
+    assert f"  bin:A-01 {PEN}: balance 1, its movements sum up to 80" in found["lines"]
+    made = ledger(world, "rebuild", "--json")
+    assert made.exit_code == 0
+    assert json.loads(made.stdout)["ok"] is True
+    assert world.balance("bin:A-01") == 80
+
+
 def test_corrections_and_past_stock_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
     world = make_world(tmp_path, database_url=postgres_url)
     answer = adjust(world, "--to", "77")
