@@ -214,6 +214,36 @@ class Keyring:
             self._save((*rows, row))
             return row, files
 
+    def renew(self, name: str, days: int) -> tuple[Enrolled, list[Path]]:
+        """Make a new certificate and key for a name that has one; return the row and the files.
+
+        The old certificate is good until its own day: nobody is cut off before the new one is on
+        the device. Raises KeysUsageError for wrong days, KeysError where there is none to renew.
+        """
+        if not 1 <= days <= LEAF_DAYS_MAX:
+            raise KeysUsageError(f"--days {days}: expected 1 to {LEAF_DAYS_MAX}")
+        with self._held():
+            rows = self.rows()
+            now_ns = self._clock.now_ns()
+            found = [row for row in rows if row.name == name and not row.revoked_at_ns]
+            if not found:
+                raise KeysError(f"{name!r} is not enrolled: `stockhelm keys enrol` makes it")
+            old = found[-1]
+            if old.by == "password":
+                raise KeysError(f"{name!r} has a password: that lasts until it is revoked")
+            issued = self._authority().issue(
+                name, old.kind, now_ns=now_ns, days=days, hosts=old.hosts
+            )
+            row = msgspec.structs.replace(
+                old, serial=issued.serial, enrolled_at_ns=now_ns, expires_at_ns=issued.expires_at_ns
+            )
+            # First the row: what is on the disk can always be revoked.
+            self._save((*rows, row))
+            files = [self.issued_file(name, ending) for ending in ("key", "crt")]
+            _replace(files[0], issued.key, _PRIVATE)
+            _replace(files[1], issued.certificate, _PUBLIC)
+            return row, files
+
     def revoke(self, name: str) -> Enrolled:
         """Revoke what `name` has; its files here go. Raises KeysError where it has nothing."""
         with self._held():

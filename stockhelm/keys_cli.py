@@ -6,7 +6,7 @@ import datetime as dt
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import msgspec
 import typer
@@ -18,6 +18,8 @@ from stockhelm.ending import FAILED, USAGE, os_error_text
 from stockhelm.keyring import Enrolled, Keyring, KeysUsageError, Wish, init_keyring
 from wire.rights import Kind
 
+SOON_DAYS: Final = 30
+"""A certificate that is over so soon is marked in the list."""
 Folder = Annotated[Path, typer.Option("--dir", help="The folder that `keys init` made.")]
 Hosts = Annotated[
     list[str] | None, typer.Option("--host", help="Name or address of a server; repeat it.")
@@ -28,6 +30,7 @@ def add_keys_commands(app: typer.Typer) -> None:
     """Add the commands to their group."""
     app.command("init")(_init)
     app.command("enrol")(_enrol)
+    app.command("renew")(_renew)
     app.command("revoke")(_revoke)
     app.command("list")(_list)
 
@@ -116,6 +119,25 @@ def _enrol(
     _end_with(work)
 
 
+def _renew(
+    name: Annotated[str, typer.Argument(help="Whose certificate is made anew.")],
+    *,
+    directory: Folder,
+    days: Annotated[int, typer.Option(help="How long the new one lasts.")] = LEAF_DAYS,
+) -> None:
+    """Make a new certificate for somebody; the old one is good until its own day."""
+
+    def work() -> str:
+        row, files = Keyring(directory, SystemClock()).renew(name, days)
+        told = ", ".join(map(str, files))
+        return (
+            f"{row.kind} {row.name}: new certificate, valid until {_day(row.expires_at_ns)}:"
+            f" {told}; put both on the device, then restart what uses them"
+        )
+
+    _end_with(work)
+
+
 def _revoke(
     name: Annotated[str, typer.Argument(help="Who shall be refused from now on.")],
     *,
@@ -140,12 +162,18 @@ def _list(*, directory: Folder, as_json: Annotated[bool, typer.Option("--json")]
             return msgspec.json.format(msgspec.json.encode(told)).decode()
         lines = [
             f"{row['name']:<24} {row['kind']:<9} {row['by']:<12} {row['state']:<8}"
-            f" {row['expires'] or '-'}"
+            f" {row['expires'] or '-'}{_warning(row)}"
             for row in told
         ]
         return "\n".join([f"{'name':<24} {'kind':<9} {'by':<12} {'state':<8} until", *lines])
 
     _end_with(work)
+
+
+def _warning(row: dict[str, Any]) -> str:
+    days = row["days_left"]
+    soon = row["state"] == "valid" and days is not None and days <= SOON_DAYS
+    return f"  ({days} days left: `stockhelm keys renew`)" if soon else ""
 
 
 def _shown(row: Enrolled, now_ns: int) -> dict[str, Any]:
@@ -157,6 +185,9 @@ def _shown(row: Enrolled, now_ns: int) -> dict[str, Any]:
         "state": row.state(now_ns),
         "enrolled": _day(row.enrolled_at_ns),
         "expires": _day(row.expires_at_ns) if row.expires_at_ns else "",
+        "days_left": max(row.expires_at_ns - now_ns, 0) // (86_400 * NS_PER_S)
+        if row.expires_at_ns
+        else None,
         "revoked": _day(row.revoked_at_ns) if row.revoked_at_ns else "",
         "serial": row.serial,
         "hosts": list(row.hosts),

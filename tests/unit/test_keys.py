@@ -68,6 +68,32 @@ def test_nothing_is_overwritten(folder: Path) -> None:
     assert "mine.key is there already: move it away" in said
 
 
+def test_a_certificate_is_renewed_and_both_are_revoked_together(folder: Path) -> None:
+    enrol = ("enrol", "--dir", folder, "scanner-1", "--kind", "scanner", "--days", "3")
+    assert keys(*enrol)[0] == 0
+    assert "(2 days left: `stockhelm keys renew`)" in keys("list", "--dir", folder)[1]
+    old = certificate(folder / "issued/scanner-1.crt")
+    code, said = keys("renew", "--dir", folder, "scanner-1", "--days", "60")
+    assert code == 0, said
+    new = certificate(folder / "issued/scanner-1.crt")
+    assert new.subject == old.subject
+    assert new.serial_number != old.serial_number
+    assert (new.not_valid_after_utc - new.not_valid_before_utc).days >= 60
+    assert (folder / "issued/scanner-1.key").stat().st_mode & 0o777 == 0o600
+    assert keys("revoke", "--dir", folder, "scanner-1")[0] == 0
+    crl = x509.load_pem_x509_crl((folder / "crl.pem").read_bytes())
+    assert {row.serial_number for row in crl} == {old.serial_number, new.serial_number}
+
+
+def test_what_cannot_be_renewed_is_said(folder: Path) -> None:
+    assert keys("enrol", "--dir", folder, "p", "--kind", "scanner", "--password")[0] == 0
+    code, said = keys("renew", "--dir", folder, "p")
+    assert (code, "has a password" in said) == (1, True)
+    code, said = keys("renew", "--dir", folder, "nobody")
+    assert (code, "'nobody' is not enrolled" in said) == (1, True)
+    assert keys("renew", "--dir", folder, "broker", "--days", "0")[0] == 2
+
+
 def test_somebody_is_enrolled_revoked_and_enrolled_again(folder: Path) -> None:
     enrol = ("enrol", "--dir", folder, "scanner-1", "--kind", "scanner", "--days", "30")
     code, said = keys(*enrol)
