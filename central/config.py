@@ -68,6 +68,9 @@ class TaskingConfig(Section, frozen=True, kw_only=True):
     record_give_up_s: Annotated[float, Meta(ge=1, le=10_000_000)] = 86_400.0
     """An edge that has not written down a robot's action by then is told no more, be it away or
     refusing; the bin is counted."""
+    count_quiet_s: Annotated[float, Meta(ge=0.5, le=600)] = 20.0
+    """A count is judged so long after it came. Goods that were handled at its bin less than that
+    before, during or after it make it unsure: no adjustment is proposed from it."""
     open_tasks_per_person_max: Annotated[int, Meta(ge=1, le=50)] = 6
     """More wait until a person has done some."""
 

@@ -30,7 +30,7 @@ from central.tasking.deadlines import OUT_OF_TOUCH_S
 from central.tasking.floor import Floor
 from central.tasking.people import PeopleBoard
 from central.tasking.phases import make_turns, raise_doubts
-from central.tasking.proposals import decide, propose_adjustments, take_plan
+from central.tasking.proposals import decide, take_plan
 from central.tasking.purchasing import PurchaseSender, take_notice
 from central.tasking.robots import follow_job, submit_open_tasks
 from central.tasking.round import Effects, Round
@@ -334,9 +334,6 @@ class Keeper:
             topic = topics.JOURNAL_ACK.of(site=self._config.site_id, edge=ack.edge_id)
             self._publish(topic, encode(ack))
         self._measure(applied)
-        counts = [event for event in applied.events if isinstance(event, BinCounted)]
-        if counts:
-            self._change(lambda work: propose_adjustments(work, counts))
         if applied.events:
             self._follow_soon()
 

@@ -212,6 +212,27 @@ observation = Table(
 )  # fmt: skip
 """One row per article seen in a bin (gtin empty: the bin was seen with no article label)."""
 
+bin_count = Table(
+    "bin_count", metadata,
+    Column("event_id", String(140), primary_key=True),
+    Column("bin_id", String(20), nullable=False),
+    Column("gtin", String(14), nullable=False),
+    Column("counted_units", BigInteger, nullable=False),
+    Column("book_units", BigInteger, nullable=False),
+    Column("counted_by", String(40), nullable=False),  # the person, or the scanner
+    Column("person_id", String(40), nullable=False),
+    Column("edge_id", String(40), nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),  # in its edge's journal
+    Column("since_ns", _Ns, nullable=False),  # when the look began, and ended: edge's clock
+    Column("until_ns", _Ns, nullable=False),
+    Column("committed_at_ns", _Ns, nullable=False, index=True),
+    Column("last_id", BigInteger, nullable=False),  # newest movement when it came
+    Column("status", String(20), nullable=False),  # new, open, judged
+    Index("bin_count_pair", "bin_id", "gtin"),
+)  # fmt: skip
+"""Counts of whole bins that are to be judged, or whose adjustment waits to be decided."""
+
 customer_order = Table(
     "customer_order", metadata,
     Column("order_id", String(40), primary_key=True),

@@ -394,7 +394,7 @@ def _central_config(demo: DemoSite, ports: Ports, shape: Shape) -> CentralConfig
             auto_buy_cents_max=500_000,
             proposal_expires_s=shape.proposal_expires_s,
         ),
-        tasking=TaskingConfig(task_due_s=shape.task_due_s, record_after_s=3.0),
+        tasking=TaskingConfig(task_due_s=shape.task_due_s, record_after_s=3.0, count_quiet_s=5.0),
         fleet=FleetConfig(base_nodes_max=shape.base_nodes_max),
     )
 

@@ -349,7 +349,7 @@ class CentralWorld:
             "site_dir": str(folder),
             "data_dir": str(folder),
             "planning": PlanningConfig(day_s=60.0),
-            "tasking": TaskingConfig(task_due_s=60.0, record_after_s=2.0),
+            "tasking": TaskingConfig(task_due_s=60.0, record_after_s=2.0, count_quiet_s=2.0),
             "drones": (DroneAtEdge(drone_id="drone-1", edge_id="A"),),
         }
         self.config = CentralConfig(**(values | config))

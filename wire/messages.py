@@ -218,6 +218,8 @@ class BinCounted(Message, frozen=True, kw_only=True, omit_defaults=True):
     """As on the label; empty: not said."""
     serial: Serial = ""
     """The single unit that was seen: both numbers are 0 or 1 then; empty: none."""
+    since_ns: TimeNs = 0
+    """When this look began, by the edge's clock, as `received_at_ns`; 0: not known."""
 
 
 class BinSighted(Message, frozen=True, kw_only=True):

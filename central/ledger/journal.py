@@ -11,7 +11,8 @@ import msgspec
 from sqlalchemy import Connection, bindparam, select, tuple_, update
 
 from central.ledger.asof import follow_moves
-from central.ledger.core import PlaceGtin, Watermarks, balance_changes
+from central.ledger.core import ArrivedRow, PlaceGtin, Watermarks, balance_changes
+from central.ledger.counts import keep_counts
 from central.ledger.details import apply_closed, apply_containers, apply_details
 from central.ledger.origin import ArrivedRow, Origin, Refusal, set_aside
 from central.ledger.reservations import cut_to_balance, settle_reservations
@@ -81,6 +82,7 @@ def apply_batches(
     # Mostly there are movements only: the others are looked for once.
     others = [event for *_, event in rows if not isinstance(event, Movement)]
     seen = _insert_observations(conn, others)
+    keep_counts(conn, rows, seen, now_ns)
     ended = _insert_mission_ends(conn, others)
     carried = apply_containers(conn, (e for e in others if isinstance(e, ContainerMoved)))
     closed = apply_closed(conn, (e for e in others if isinstance(e, TaskClosed)))

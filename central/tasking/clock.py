@@ -14,7 +14,7 @@ from sqlalchemy import Column, ColumnElement, bindparam, update
 
 from central.ledger.reservations import OPEN_STATUSES
 from central.statement import Statement
-from central.tables import edge_command, proposal, task
+from central.tables import bin_count, edge_command, proposal, task
 from central.tasking.commands import PAUSE_S_MAX
 from central.tasking.deadlines import WITHDRAWN_GRACE_S
 from central.tasking.round import Round
@@ -60,6 +60,7 @@ _GIVING_UP: Final = _bring_back(edge_command.c.expires_at_ns, _OPEN_COMMAND)
 _DUE: Final = _bring_back(task.c.due_at_ns, task.c.status.in_(OPEN_STATUSES))
 _ENDED: Final = _bring_back(task.c.done_at_ns, task.c.status.in_(("failed", "cancelled")))
 _EXPIRY: Final = _bring_back(proposal.c.expires_at_ns, proposal.c.status != "approved")
+_COUNTED: Final = _bring_back(bin_count.c.committed_at_ns)
 _DECIDED: Final = _bring_back(proposal.c.decided_at_ns, proposal.c.status == "failed")
 
 
@@ -74,5 +75,6 @@ def bring_back(work: Round) -> None:
         (_EXPIRY, policy.proposal_expires_s),
         (_ENDED, 0.0),
         (_DECIDED, 0.0),
+        (_COUNTED, 0.0),
     ):
         statement.run(work.conn, {"latest_ns": work.later_ns(seconds)})

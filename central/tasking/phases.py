@@ -33,7 +33,12 @@ from central.tasking.picking import (
     next_try_at_ns,
     update_lines,
 )
-from central.tasking.proposals import expire_proposals, next_expiry_at_ns, propose_count
+from central.tasking.proposals import (
+    expire_proposals,
+    judge_counts,
+    next_expiry_at_ns,
+    propose_count,
+)
 from central.tasking.purchasing import PurchaseSender, put_away, receive_arrivals
 from central.tasking.round import Round
 from central.tasking.settle import (
@@ -44,7 +49,7 @@ from central.tasking.settle import (
     settle_proposals,
     settle_short,
 )
-from central.tasking.variances import settle_adjustments
+from central.tasking.variances import next_judging_at_ns, settle_adjustments
 
 DOUBTS_PER_ROUND_MAX: Final = 20
 NextAt = Callable[[Round], int]
@@ -165,6 +170,7 @@ def make_phases(people: PeopleBoard, purchases: PurchaseSender) -> Sequence[Phas
         _phase(deliver_picked, t.customer_order, t.task, t.order_line, next_at_ns=next_try_at_ns),
         _phase(settle_proposals, t.proposal, t.task, t.purchase_order, by_id=True),
         _phase(settle_adjustments, t.proposal, t.edge_command),
+        _phase(judge_counts, t.bin_count, next_at_ns=next_judging_at_ns),
         _phase(expire_proposals, t.proposal, next_at_ns=next_expiry_at_ns),
         Phase(raise_doubts, always=True),
         _phase(fly_missions, t.edge_command, t.task),

@@ -23,9 +23,9 @@ from central.tasking.counts import start_count
 from central.tasking.purchasing import start_buy
 from central.tasking.robots import start_move
 from central.tasking.round import Round, earliest
-from central.tasking.variances import adjusting_is_allowed, adjustments_of, start_adjustment
+from central.tasking.variances import adjusting_is_allowed, judged, start_adjustment
 from wire.ids import bin_location, bin_of
-from wire.messages import BinCounted, DecideProposal, DecisionResult
+from wire.messages import DecideProposal, DecisionResult
 from wire.topics import DESK_RESULT
 
 PROPOSALS_PER_PLAN_MAX: Final = 500
@@ -148,10 +148,13 @@ def propose_count(work: Round, place: str, *, reason: str, causes: tuple[str, ..
     add_proposal(work, item)
 
 
-def propose_adjustments(work: Round, counts: Sequence[BinCounted]) -> None:
-    """Propose to make the books agree with counts that just came."""
-    for item in adjustments_of(work, counts):
+def judge_counts(work: Round) -> None:
+    """Propose to make the books agree with counts whose time to be judged has come."""
+    verdict = judged(work)
+    for item in verdict.adjustments:
         add_proposal(work, item)
+    for place, why, event_id in verdict.doubtful:
+        propose_count(work, place, reason=why, causes=(event_id,))
 
 
 def policy_reason(work: Round, item: Proposal) -> str:

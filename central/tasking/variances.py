@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from central.belief.core import Prior, shifted
 from central.belief.settle import ADJUST_SURE, count_is_right
@@ -20,10 +21,11 @@ from central.ledger.adjust import EVENT, FOUND, LOSS, Adjustment, adjust, waitin
 from central.replenish.numbers import Numbers, units_text
 from central.replenish.types import Proposal
 from central.statement import Row, Statement
-from central.tables import edge_command, movement, proposal
-from central.tasking.round import Round
+from central.tables import bin_count, edge_command, movement, proposal
+from central.tasking.motion import AT_REST, LOOKED_BACK_MAX, in_motion
+from central.tasking.round import NEVER_NS, Round, earliest
+from runtime.clock import NS_PER_S
 from wire.ids import bin_location, bin_of
-from wire.messages import BinCounted
 
 REASON: Final = "count"
 PRIOR: Final = Prior()
@@ -44,41 +46,147 @@ _SUPERSEDE: Final = Statement(
         decision_reason="the bin was counted again",
     )
 )
-_BOOKED_AT: Final = Statement(
-    select(func.coalesce(func.max(movement.c.committed_at_ns), 0)).where(
+_BY_AGE: Final = (
+    bin_count.c.committed_at_ns,
+    bin_count.c.edge_id,
+    bin_count.c.epoch,
+    bin_count.c.seq,
+)
+_NEW: Final = Statement(select(bin_count).where(bin_count.c.status == "new").order_by(*_BY_AGE))
+_OLDER: Final = Statement(
+    delete(bin_count).where(
+        bin_count.c.bin_id == bindparam("of_bin"),
+        bin_count.c.gtin == bindparam("of_gtin"),
+        bin_count.c.event_id != bindparam("but"),
+    )
+)
+_TO_JUDGE: Final = Statement(
+    select(bin_count)
+    .where(bin_count.c.status == "open", bin_count.c.committed_at_ns <= bindparam("latest_ns"))
+    .order_by(*_BY_AGE)
+)
+_NEXT: Final = Statement(
+    select(func.min(bin_count.c.committed_at_ns)).where(bin_count.c.status == "open")
+)
+_SET: Final = Statement(
+    update(bin_count)
+    .where(bin_count.c.event_id == bindparam("of_event"))
+    .values(status=bindparam("to_status"))
+)
+_FORGET: Final = Statement(delete(bin_count).where(bin_count.c.event_id == bindparam("of_event")))
+_DECIDED: Final = Statement(
+    delete(bin_count).where(
+        bin_count.c.status == "judged",
+        ~select(proposal.c.proposal_id)
+        .where(
+            proposal.c.kind == "adjust",
+            proposal.c.status == "waiting",
+            proposal.c.gtin == bin_count.c.gtin,
+            (proposal.c.from_place == "bin:" + bin_count.c.bin_id)
+            | (proposal.c.to_place == "bin:" + bin_count.c.bin_id),
+        )
+        .exists(),
+    )
+)
+_BOOKED_SINCE: Final = Statement(
+    select(movement.c.id)
+    .where(
+        movement.c.id > bindparam("first_id"),
+        movement.c.edge_id == bindparam("edge"),
+        (movement.c.epoch > bindparam("of_epoch"))
+        | ((movement.c.epoch == bindparam("of_epoch")) & (movement.c.seq > bindparam("of_seq"))),
         (movement.c.from_place == bindparam("place")) | (movement.c.to_place == bindparam("place")),
         movement.c.gtin == bindparam("of_gtin"),
         movement.c.event_id.startswith(EVENT),
     )
+    .limit(1)
 )
 
 
-def adjustments_of(work: Round, counts: Sequence[BinCounted]) -> list[Proposal]:
-    """Return what these new counts ask to adjust; older proposals for their bins are let go.
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What counts say whose time has come."""
 
-    The count of a lot or serial number says nothing of the rest of the bin. A count from before the
-    last adjustment of its bin came is left out: it saw the book as it was then.
+    adjustments: Sequence[Proposal]
+    doubtful: Sequence[tuple[str, str, str]]
+    """(place, why, event) of what must be counted once more."""
+
+
+def next_judging_at_ns(work: Round) -> int:
+    """Return when the next count is judged."""
+    found = earliest(work, _NEXT)
+    return found if found == NEVER_NS else found + _quiet_ns(work)
+
+
+def judged(work: Round) -> Judged:
+    """Return what the counts ask for whose time to be judged has come.
+
+    A newer count lets go what older ones of its bin and article asked for. One that differs is
+    judged after a while, when what people and robots did at the bin is booked. Where goods were
+    under way that may explain the difference, the book stays as it is; where they cannot, but were
+    handled all the same, the bin is counted again: only a count taken at rest changes the book.
     """
-    found = []
-    for count in counts:
-        if count.lot or count.serial or count.bin_id not in work.floor.site.bins:
+    _DECIDED.run(work.conn)
+    for row in _NEW.all(work.conn):
+        _take(work, row)
+    adjustments, doubtful = [], []
+    for row in _TO_JUDGE.all(work.conn, {"latest_ns": work.now_ns - _quiet_ns(work)}):
+        by, under_way = _difference(work, row)
+        moving = in_motion(work, row) if by else AT_REST
+        if by and moving == AT_REST:
+            _SET.run(work.conn, {"of_event": row.event_id, "to_status": "judged"})
+            adjustments.append(_proposal(work, row, under_way))
             continue
-        place = bin_location(count.bin_id)
-        pair = {"place": place, "of_gtin": count.gtin}
-        if count.observed_at_ns < _BOOKED_AT.scalar(work.conn, pair):
-            continue
-        _SUPERSEDE.run(work.conn, pair | {"now_ns": work.now_ns})
-        under_way = sum(
-            move.units if move.to_place == place else -move.units
-            for move in waiting_adjustments(work.conn, place)
-            if move.gtin == count.gtin
-        )
-        if count.counted_units - count.book_units - under_way:
-            found.append(_proposal(work, count, under_way))
-    return found
+        _FORGET.run(work.conn, {"of_event": row.event_id})
+        if by:
+            work.count("counts_unsettled")
+        if by and not moving.explains(by):
+            why = f"{by:+d} x {row.gtin} at {row.bin_id}, counted while goods were handled there"
+            doubtful.append((bin_location(row.bin_id), why, row.event_id))
+    return Judged(adjustments, doubtful)
 
 
-def _proposal(work: Round, count: BinCounted, under_way: int) -> Proposal:
+def _quiet_ns(work: Round) -> int:
+    return round(work.config.tasking.count_quiet_s * NS_PER_S)
+
+
+def _take(work: Round, row: Row) -> None:
+    """Let go what older counts of this bin and article asked for; keep this one if it differs."""
+    pair = {"of_bin": row.bin_id, "of_gtin": row.gtin, "but": row.event_id}
+    _OLDER.run(work.conn, pair)
+    place = bin_location(row.bin_id)
+    _SUPERSEDE.run(work.conn, {"of_gtin": row.gtin, "place": place, "now_ns": work.now_ns})
+    if row.counted_units == row.book_units or row.bin_id not in work.floor.site.bins:
+        _FORGET.run(work.conn, {"of_event": row.event_id})
+    else:
+        _SET.run(work.conn, {"of_event": row.event_id, "to_status": "open"})
+
+
+def _difference(work: Round, row: Row) -> tuple[int, int]:
+    """Return how much the book is to change, and what else is going to be booked.
+
+    Nothing where an adjustment was booked since: the count saw the book as it was before.
+    """
+    place = bin_location(row.bin_id)
+    since = {
+        "first_id": row.last_id - LOOKED_BACK_MAX,
+        "edge": row.edge_id,
+        "of_epoch": row.epoch,
+        "of_seq": row.seq,
+        "place": place,
+        "of_gtin": row.gtin,
+    }
+    if _BOOKED_SINCE.first(work.conn, since) is not None:
+        return 0, 0
+    under_way = sum(
+        move.units if move.to_place == place else -move.units
+        for move in waiting_adjustments(work.conn, place)
+        if move.gtin == row.gtin
+    )
+    return row.counted_units - row.book_units - under_way, under_way
+
+
+def _proposal(work: Round, count: Row, under_way: int) -> Proposal:
     by = count.counted_units - count.book_units - under_way
     place = bin_location(count.bin_id)
     sure = count_is_right(shifted(PRIOR.opening, TWICE), by, PRIOR.miscount)
@@ -97,14 +205,14 @@ def _proposal(work: Round, count: BinCounted, under_way: int) -> Proposal:
     return Proposal(
         kind="adjust", gtin=count.gtin, units=abs(by),
         from_place=FOUND if by > 0 else place, to_place=place if by > 0 else LOSS,
-        reason=f"{count.person_id or count.device_id} counted {count.counted_units} at"
+        reason=f"{count.counted_by} counted {count.counted_units} at"
         f" {count.bin_id}, the book had {count.book_units}{coming}: {by:+d}. The count is right"
         f" with {sure:.0%}.",
         numbers=numbers, causes=(count.event_id,),
     )  # fmt: skip
 
 
-def _may_count(work: Round, count: BinCounted) -> bool:
+def _may_count(work: Round, count: Row) -> bool:
     """Return whether somebody counted whose work it is: a visitor's count waits for a planner."""
     person = work.floor.site.people.get(count.person_id)
     return person is not None and "count" in person.roles.split()
@@ -124,8 +232,20 @@ def adjusting_is_allowed(work: Round, item: Proposal) -> str:
     )
 
 
+_OF_EVENTS: Final = Statement(
+    select(bin_count).where(bin_count.c.event_id.in_(bindparam("events")))
+)
+
+
 def start_adjustment(work: Round, row: Row, units: int, *, decided_by: str) -> bool:
-    """Have the edge book an approved adjustment; False where it cannot be."""
+    """Have the edge book an approved adjustment; False where it cannot be.
+
+    Also where a late fact tells that goods were handled at the bin while it was counted.
+    """
+    causes = {"events": msgspec.json.decode(row.causes, type=list[str])}
+    if any(in_motion(work, count) != AT_REST for count in _OF_EVENTS.all(work.conn, causes)):
+        work.count("counts_unsettled")
+        return False
     is_more = row.from_place == FOUND
     counted_by = str(msgspec.json.decode(row.numbers).get("counted_by", ""))
     asked = Adjustment(

@@ -236,7 +236,7 @@ def _bin(state: Session, bin_id: BinId, arrival: Arrival, floor: Floor, work: Wo
             return state, already(state, bin_id, work) or refused
     here = _replace(
         state, bin_id=bin_id, gtin="", units=0, lot="", expires_on="", serial="", armed="",
-        recounts=(), is_fresh=False,
+        recounts=(), since_ns=arrival.received_at_ns, is_fresh=False,
     )  # fmt: skip
     return here, tick(f"{state.mode} at {bin_id}: scan the article")
 
@@ -364,7 +364,8 @@ def _count(state: Session, label: ArticleLabel, arrival: Arrival, floor: Floor, 
     if label.units != book and not asked and len(state.recounts) < RECOUNTS_MAX:
         text = f"{name} at {state.bin_id}: count once more and scan what you see"
         again = Outcome(ok=False, code=Code.RECOUNT, text=text, sound=Sound.AGAIN)
-        return _replace(state, recounts=(*state.recounts, key)), again
+        looked = arrival.received_at_ns
+        return _replace(state, recounts=(*state.recounts, key), since_ns=looked), again
     task = next(
         (
             task
@@ -381,11 +382,12 @@ def _count(state: Session, label: ArticleLabel, arrival: Arrival, floor: Floor, 
         expires_on=label.expires_on,
         device_id=arrival.scan.device_id, observed_at_ns=arrival.scan.scanned_at_ns,
         received_at_ns=arrival.received_at_ns, person_id=work.person_id,
-        task_id=task.task_id if task else "",
+        task_id=task.task_id if task else "", since_ns=state.since_ns,
     )  # fmt: skip
     text = f"{label.units} x {name} counted at {state.bin_id}"
     outcome = Outcome(ok=True, code=Code.COUNTED, text=text, sound=Sound.GOOD, events=(event,))
-    return _replace(state, recounts=tuple(r for r in state.recounts if r != key)), outcome
+    recounts = tuple(r for r in state.recounts if r != key)
+    return _replace(state, recounts=recounts, since_ns=arrival.received_at_ns), outcome
 
 
 def _book_units(label: ArticleLabel, place: str, work: Work) -> int:

@@ -74,6 +74,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     """`over` or `damaged`: what the next article of a receipt is."""
     recounts: tuple[str, ...] = ()
     """Counts at this bin that were asked for once more: article, lot and serial."""
+    since_ns: int = 0
+    """When the look began whose count comes next, by the edge's clock."""
     last: LastMove | None = None
     is_fresh: bool = False
     """Whether nothing was taken since `last` was booked: only then the same scan is that again."""

@@ -46,6 +46,8 @@ HANDLE_S_MAX: Final = 12.0
 LOOK_REAL_S: Final = 2.0
 """How long a screen may lag behind the books: it is a wait on the product, so in its own time."""
 RESCANS_MAX: Final = 5
+LOOKS_MAX: Final = 3
+"""So often a person counts the same when asked to; then they let it be."""
 RETRY_S: Final = 20.0
 TRIES_MAX: Final = 5
 REFUSALS_KEPT_MAX: Final = 200
@@ -455,15 +457,25 @@ class Person:
         found = self._world.stock_at(task.from_place)
         wanted = [task.gtin] if task.gtin else sorted(found) or [row.gtin]
         for gtin in filter(None, wanted):
-            units = found.get(gtin, 0)
-            yield self._handle(units)
-            said = self.slips.miscounted(units)
-            if not (yield from self._confirm(scan_text.article(gtin, said), task, said)):
+            if not (yield from self._count_article(task, row, gtin)):
                 return Outcome.REFUSED
-            if said != units:
-                text = f"{said} x {gtin} counted at {row.bin_id}, {units} are there"
-                self.slips.note(Slip("false-count", row.bin_id, gtin, said - units, text))
         return Outcome.DONE
+
+    def _count_article(self, task: PersonTask, row: BinRow, gtin: str) -> Step:
+        """Count what is there of an article, once more where asked; who errs errs again."""
+        slip: int | None = None
+        for _ in range(LOOKS_MAX):
+            units = self._world.stock_at(task.from_place).get(gtin, 0)
+            yield self._handle(units)
+            slip = self.slips.miscounted(units) - units if slip is None else slip
+            said = max(units + slip, 0)
+            answer = yield from self._tell(scan_text.article(gtin, said), task, said)
+            if answer != Code.RECOUNT:
+                break
+        if answer == Code.BOOKED and said != units:
+            text = f"{said} x {gtin} counted at {row.bin_id}, {units} are there"
+            self.slips.note(Slip("false-count", row.bin_id, gtin, said - units, text))
+        return answer == Code.BOOKED
 
     def _hand_over(self) -> Script:
         """Walk to the roller line and lay what was picked into its totes."""
@@ -537,22 +549,23 @@ class Person:
 
     def _confirm(self, text: str, task: PersonTask, units: int) -> Step:
         """Scan something that counts; return whether the books have it."""
+        return (yield from self._tell(text, task, units)) == Code.BOOKED
+
+    def _tell(self, text: str, task: PersonTask, units: int) -> Generator[Any, Any, str]:
+        """Scan something that counts; return `booked` where the books have it, or the refusal."""
         for attempt in range(RESCANS_MAX):
             answer = yield from self._aim(text)
-            if answer is not None and answer.code == Code.RECOUNT:
-                yield self._handle(units)  # looks once more, sees the same
-                answer = yield from self._aim(text)
             if answer is not None and (answer.ok or (attempt and answer.code == Code.ALREADY)):
-                return True
-            if answer is not None and attempt == 0:
-                return False
+                return Code.BOOKED
+            if answer is not None and (attempt == 0 or answer.code == Code.RECOUNT):
+                return answer.code
             # No beep, or a refusal after one was missed: the screen tells what was counted.
             yield Pause(LOOK_REAL_S * self._world.time.speed)
             if self._is_counted(task, units):
-                return True
+                return Code.BOOKED
             if answer is not None:
-                return False
-        return False
+                return answer.code
+        return ""
 
     def _aim(self, text: str) -> Generator[Pause | Scan, Answer | None, Answer | None]:
         """Scan `text`, now and then after something else that hung in the way; return the beep."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import msgspec
 import pytest
@@ -10,8 +11,12 @@ import pytest
 from central.config import PolicyConfig
 from central.ledger.verify import verify_ledger
 from central.replenish.planner import recompute
+from central.replenish.types import Plan, Proposal
 from tests.central_world import CUP, PEN, CentralWorld
 from wire import messages as m
+
+QUIET_S = 2.0
+"""How the world of these tests is set up."""
 
 
 @pytest.fixture
@@ -23,7 +28,14 @@ def world(tmp_path: Path) -> CentralWorld:
 
 
 def count(
-    world: CentralWorld, bin_id: str, seen: int, book: int, gtin: str = PEN, person: str = "ann"
+    world: CentralWorld,
+    bin_id: str,
+    seen: int,
+    book: int,
+    gtin: str = PEN,
+    person: str = "ann",
+    *,
+    wait_s: float = 5.0,
 ) -> str:
     now_ns = world.shared.now_ns()
     event_id = world.shared.new_id("count")
@@ -34,7 +46,7 @@ def count(
             device_id="scanner", observed_at_ns=now_ns, received_at_ns=now_ns, person_id=person,
         )
     )  # fmt: skip
-    world.rt.run_for(5.0)
+    world.rt.run_for(wait_s)
     return event_id
 
 
@@ -106,3 +118,115 @@ def test_what_is_counted_by_one_whose_work_it_is_not_waits(world: CentralWorld) 
     (row,) = world.proposals("adjust")
     assert row.status == "waiting"
     assert world.balance("bin:A-01") == 80
+
+
+@pytest.mark.parametrize("before_s", [1.0, 0.0])
+def test_a_difference_that_goods_just_handled_explain_changes_nothing(
+    world: CentralWorld, before_s: float
+) -> None:
+    edge = world.edges["A"]
+    book = 80
+    if before_s:
+        edge.move(PEN, 3, "bin:A-01", "tote:O1")
+        world.rt.run_for(before_s)
+        book = 77  # scanned, and not taken yet: 80 are seen
+    count(world, "A-01", 80 if before_s else 77, book, wait_s=QUIET_S / 2)
+    if not before_s:
+        edge.move(PEN, 3, "bin:A-01", "tote:O1")  # taken before the count, scanned after it
+    world.rt.run_for(10.0)
+    assert world.proposals("adjust") == []
+    assert world.proposals("count") == []
+    assert world.balance("bin:A-01") == 77
+    assert world.metrics.snapshot().counters["counts_unsettled"] == 1
+
+
+def test_a_difference_larger_than_the_goods_just_handled_is_counted_again(
+    world: CentralWorld,
+) -> None:
+    world.edges["A"].move(PEN, 3, "bin:A-01", "tote:O1")
+    count(world, "A-01", 60, 77, wait_s=10.0)
+    assert world.proposals("adjust") == []
+    (again,) = world.proposals("count")
+    assert again.reason == f"-17 x {PEN} at A-01, counted while goods were handled there"
+    count(world, "A-01", 60, 77)
+    (row,) = world.proposals("adjust")
+    assert (row.status, row.units) == ("waiting", 17)
+
+
+def test_what_a_robot_took_before_it_was_booked_is_not_lost_twice(world: CentralWorld) -> None:
+    world.robots.idle = True
+    refill = Proposal(
+        kind="refill", gtin=PEN, units=12, from_place="bin:A-01", to_place="bin:B-12",
+        reason="runs low", numbers={"position_units": 4}, causes=("O1",),
+    )  # fmt: skip
+    world.keeper.take_plan(Plan(proposals=(refill,), forecasts=()))
+    world.rt.run_for(2.0)
+    (job,) = world.robots.jobs.values()
+    world.robots.happen(job.job_id, "assigned")
+    world.rt.run_for(2.0)
+    count(world, "A-01", 68, 80, wait_s=10.0)  # it took them; its edge has not heard of it yet
+    world.robots.stop(job, 0)
+    world.robots.stop(job, 1)
+    world.robots.happen(job.job_id, "done", 1)
+    world.rt.run_for(10.0)
+    assert world.proposals("adjust") == []
+    assert world.balance("bin:A-01") == 68
+
+
+def test_an_adjustment_that_a_late_fact_explains_is_not_booked(world: CentralWorld) -> None:
+    at_ns = world.shared.now_ns()
+    count(world, "A-01", 60, 80)
+    (row,) = world.proposals("adjust")
+    assert row.status == "waiting"
+    edge = world.edges["A"]
+    edge.move(PEN, 20, "bin:A-01", "tote:O1", observed_at_ns=at_ns, received_at_ns=at_ns)
+    world.rt.run_for(1.0)
+    world.decide(row.proposal_id, approve=True)
+    world.rt.run_for(5.0)
+    assert world.proposals("adjust")[0].status == "failed"
+    assert world.balance("bin:A-01") == 60
+
+
+def test_a_count_is_judged_after_a_crash_right_behind_its_commit(world: CentralWorld) -> None:
+    world.kill_after_commits(1)
+    count(world, "A-01", 77, 80, wait_s=1.0)
+    world.begin()
+    world.rt.run_for(10.0)
+    assert [row.units for row in world.proposals("adjust")] == [3]
+    assert world.balance("bin:A-01") == 77
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_right_counts_never_make_a_true_book_false(world: CentralWorld, seed: int) -> None:
+    """People take or bring up to a second before or after their scan; all is approved."""
+    random = Random(seed)
+    edge, lane = world.edges["A"], world.rt.lane("people")
+    there = {"bin:A-01": 80, "bin:A-02": 40}
+    edge.move(PEN, 40, "dock:", "bin:A-02")
+    world.rt.run_for(10.0)
+    booked = dict(there)
+
+    def handle(place: str, by: int, scan_s: float) -> None:
+        def take() -> None:
+            there[place] += by
+
+        def scan() -> None:
+            booked[place] += by
+            ends = ("dock:", place) if by > 0 else (place, "tote:O1")
+            edge.move(PEN, abs(by), *ends)
+
+        lane.call_later(1.0, take)
+        lane.call_later(1.0 + scan_s, scan)
+
+    for _ in range(40):
+        place = random.choice(sorted(there))
+        if random.random() < 0.5:
+            handle(place, random.choice([-4, -2, -1, 3]), random.uniform(-0.9, 0.9))
+        else:
+            count(world, place.removeprefix("bin:"), there[place], booked[place], wait_s=0.0)
+        world.rt.run_for(random.choice([0.3, 1.0, 6.0]))
+        for row in world.proposals("adjust"):
+            if row.status == "waiting":
+                world.decide(row.proposal_id, approve=True)
+    world.rt.run_for(20.0)
+    assert {place: world.balance(place) for place in there} == there, f"seed {seed}"
