@@ -170,7 +170,7 @@ def make_phases(people: PeopleBoard, purchases: PurchaseSender) -> Sequence[Phas
         _phase(deliver_picked, t.customer_order, t.task, t.order_line, next_at_ns=next_try_at_ns),
         _phase(settle_proposals, t.proposal, t.task, t.purchase_order, by_id=True),
         _phase(settle_adjustments, t.proposal, t.edge_command),
-        _phase(judge_counts, t.bin_count, next_at_ns=next_judging_at_ns),
+        _phase(judge_counts, t.bin_count, t.proposal, next_at_ns=next_judging_at_ns),
         _phase(expire_proposals, t.proposal, next_at_ns=next_expiry_at_ns),
         Phase(raise_doubts, always=True),
         _phase(fly_missions, t.edge_command, t.task),
