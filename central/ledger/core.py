@@ -9,8 +9,6 @@ from wire.messages import JournalBatch, Movement, StockEvent
 
 PlaceGtin = tuple[str, str]
 """(place, GTIN-14)."""
-ArrivedRow = tuple[str, int, int, StockEvent]
-"""(edge, epoch, seq, event)."""
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
 
-from central.ledger.core import ArrivedRow
+from central.ledger.origin import ArrivedRow
 from central.statement import Statement
 from central.store import insert_new
 from central.tables import bin_count, movement

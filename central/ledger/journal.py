@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, bindparam, select, tuple_, update
 
 from central.ledger.asof import follow_moves
-from central.ledger.core import ArrivedRow, PlaceGtin, Watermarks, balance_changes
+from central.ledger.core import PlaceGtin, Watermarks, balance_changes
 from central.ledger.counts import keep_counts
 from central.ledger.details import apply_closed, apply_containers, apply_details
 from central.ledger.origin import ArrivedRow, Origin, Refusal, set_aside
