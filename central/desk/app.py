@@ -54,11 +54,11 @@ class Decision(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    approve: bool
+    approve: bool = Field(strict=True)
     units: int = Field(
-        0, ge=0, le=1_000_000, description="other units than proposed; 0: as proposed"
+        0, ge=0, le=1_000_000, strict=True, description="other units than proposed; 0: as proposed"
     )
-    reason: str = Field("", max_length=400)
+    reason: str = Field("", max_length=400, pattern=r"^[^\x00]*$")
     person: str = Field("planner", min_length=1, max_length=40, pattern=NAME)
 
 

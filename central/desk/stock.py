@@ -22,6 +22,8 @@ from wire.site import Site
 
 T = TypeVar("T")
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+LOT: Final = r"^[^\x00-\x1F\x7F]*$"
+"""No control characters: nobody can read or type them, and U+0000 does not go on the wire."""
 BIN: Final = r"^[A-Z0-9][A-Z0-9-]*$"
 BinId = Annotated[str, Field(max_length=20, pattern=BIN)]
 _ABSENT: Final[dict[int | str, dict[str, Any]]] = {404: {"model": Problem}, 503: {"model": Problem}}
@@ -48,15 +50,22 @@ class Adjustment(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     article: str = Field(min_length=1, max_length=40, description="GTIN or SKU")
-    to_units: int | None = Field(None, ge=0, le=UNITS_MAX, description="what the bin holds")
+    # Strict: `true` is no number of units, and neither is a text.
+    to_units: int | None = Field(
+        None, ge=0, le=UNITS_MAX, strict=True, description="what the bin holds"
+    )
     by_units: int | None = Field(
-        None, ge=-UNITS_MAX, le=UNITS_MAX, description="what it holds more, or (negative) less"
+        None,
+        ge=-UNITS_MAX,
+        le=UNITS_MAX,
+        strict=True,
+        description="what it holds more, or (negative) less",
     )
     reason: str = Field(
         min_length=1, max_length=40, pattern=NAME, description="one word: damaged, counted, ..."
     )
     person: str = Field(min_length=1, max_length=40, pattern=NAME)
-    lot: str = Field("", max_length=LOT_MAX, description="of this lot only")
+    lot: str = Field("", max_length=LOT_MAX, pattern=LOT, description="of this lot only")
     quarantine: bool = Field(
         default=False, description="more comes out of quarantine, less goes into it; with by_units"
     )

@@ -7,9 +7,10 @@ into the ledger as every other movement does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, func, select
@@ -17,7 +18,7 @@ from sqlalchemy import Connection, func, select
 from central.store import insert_new
 from central.tables import balance, decision, edge_command, lot_balance, movement, reservation
 from wire.ids import bin_location
-from wire.messages import UNITS_MAX, Movement, Name
+from wire.messages import LOT_MAX, LOT_SAID, UNITS_MAX, Lot, Movement, Name
 from wire.site import Site
 
 LOSS: Final = "loss:"
@@ -25,6 +26,9 @@ FOUND: Final = "found:"
 QUARANTINE: Final = "quarantine:"
 EVENT: Final = "adjust/"
 """What the event ids of adjustments begin with; the command's id follows."""
+READ_REASONS: Final = frozenset({LOT_SAID, "opening", "robot-drop", "robot-pick", "undo"})
+"""What programs take as a movement's kind: a person's word among them would hide what was booked
+from the history of its bin, or count as work."""
 OPEN_MAX: Final = 1_000
 """So many adjustments may wait for their edges; more are refused until those have booked some."""
 
@@ -126,13 +130,15 @@ def _refusal(conn: Connection, site: Site, asked: Adjustment) -> str:
         ("reason", asked.reason),
         ("person", asked.person_id),
     ):
-        try:
-            msgspec.convert(value, Name)
-        except msgspec.ValidationError:
+        if not _is_a(Name, value):
             return (
                 f"{what} {value[:60]!r}: expected 1 to 40 letters, digits, dots, hyphens,"
                 " underscores"
             )
+    if not _is_a(Lot, asked.lot) or not _CAN_BE_READ.fullmatch(asked.lot):
+        return f"lot {asked.lot[:60]!r}: expected at most {LOT_MAX} characters that can be read"
+    if asked.reason in READ_REASONS:
+        return f"reason {asked.reason!r} is what programs write: expected a word of your own"
     if asked.quarantine and asked.by_units is None:
         return "quarantine: expected by how many units the bin has more or less then"
     if asked.bin_id not in site.bins:
@@ -143,6 +149,18 @@ def _refusal(conn: Connection, site: Site, asked: Adjustment) -> str:
     if conn.execute(waiting).scalar_one() >= OPEN_MAX:
         return f"{OPEN_MAX} adjustments wait for their edges: are those running?"
     return ""
+
+
+_CAN_BE_READ: Final = re.compile(r"[^\x00-\x1f\x7f]*")
+
+
+def _is_a(kind: Any, value: str) -> bool:
+    """Return whether a value may stand in a message: what may not, no edge would take."""
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 _WAITING: Final = (edge_command.c.status == "open", edge_command.c.event_id.startswith(EVENT))

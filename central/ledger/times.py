@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 NS_PER_US: Final = 1_000
+LAST_NS: Final = 2**63 - 1
+"""What the ledger's columns hold at most."""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 EXPECTED: Final = "expected a time like 2026-11-01T12:00:00Z or 2026-11-01T13:00+01:00, or a day"
 
@@ -22,8 +24,8 @@ def parse_utc(told: str) -> int:
     if found.tzinfo is None:
         found = found.replace(tzinfo=UTC)
     at_ns = (found - EPOCH) // timedelta(microseconds=1) * NS_PER_US
-    if at_ns < 0:
-        raise ValueError(f"{told!r}: {EXPECTED}, from 1970 on")
+    if not 0 <= at_ns <= LAST_NS:
+        raise ValueError(f"{told!r}: {EXPECTED}, from 1970 to April 2262")
     return at_ns
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from central.ledger.adjust import Adjusted, Adjustment, adjust
 from central.statement import Statement
 from central.store import insert_new
-from central.tables import decision, proposal
+from central.tables import bin_count, decision, proposal
 from central.tasking.round import Round
 from wire.ids import bin_location
 from wire.messages import AdjustResult, AdjustStock
@@ -31,6 +31,11 @@ _LET_GO: Final = Statement(
         decided_at_ns=bindparam("now_ns"),
         decided_by=bindparam("person"),
         decision_reason="somebody said since then what the bin holds",
+    )
+)
+_FORGET_COUNTS: Final = Statement(
+    delete(bin_count).where(
+        bin_count.c.bin_id == bindparam("of_bin"), bin_count.c.gtin == bindparam("of_gtin")
     )
 )
 
@@ -82,6 +87,7 @@ def _adjusted(work: Round, command: AdjustStock) -> Adjusted:
         place = bin_location(command.bin_id)
         pair = {"place": place, "of_gtin": command.gtin}
         _LET_GO.run(work.conn, pair | {"now_ns": work.now_ns, "person": command.person_id})
+        _FORGET_COUNTS.run(work.conn, {"of_bin": command.bin_id, "of_gtin": command.gtin})
     return answer
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import and_, bindparam, or_, select
 
-from central.ledger.adjust import EVENT
+from central.ledger.adjust import EVENT, QUARANTINE, waiting_adjustments
 from central.ledger.reservations import OPEN_STATUSES
 from central.statement import Row, Statement
 from central.tables import edge_command, movement, task
@@ -53,7 +53,11 @@ _HANDLED: Final = Statement(
         movement.c.gtin == bindparam("of_gtin"),
         _AT_PLACE[movement],
         movement.c.received_at_ns.between(bindparam("since_ns"), bindparam("until_ns")),
-        ~movement.c.event_id.startswith(EVENT),
+        or_(
+            ~movement.c.event_id.startswith(EVENT),
+            movement.c.from_place == QUARANTINE,
+            movement.c.to_place == QUARANTINE,
+        ),
         movement.c.reason != OPENING,
     )
 )
@@ -119,10 +123,22 @@ def in_motion(work: Round, count: Row) -> Motion:
         *_IN_HANDS.all(work.conn, given),
         *_ENDED.all(work.conn, given | ended),
         *(move for move in _unwritten(work, count.edge_id) if move.gtin == count.gtin),
+        *(
+            move
+            for move in waiting_adjustments(work.conn, place)
+            if move.gtin == count.gtin
+            and is_set_aside(move)
+            and move.observed_at_ns <= count.committed_at_ns + quiet_ns
+        ),
     ]
     less = sum(move.units for move in moves if move.from_place == place)
     more = sum(move.units for move in moves if move.to_place == place)
     return Motion(handled + less, handled + more)
+
+
+def is_set_aside(move: Movement) -> bool:
+    """Return whether an adjustment moves goods into quarantine or out: it corrects nothing."""
+    return QUARANTINE in (move.from_place, move.to_place)
 
 
 def _unwritten(work: Round, edge_id: str) -> list[Movement]:

@@ -22,7 +22,7 @@ from central.replenish.numbers import Numbers, units_text
 from central.replenish.types import Proposal
 from central.statement import Row, Statement
 from central.tables import bin_count, edge_command, movement, proposal
-from central.tasking.motion import AT_REST, LOOKED_BACK_MAX, in_motion
+from central.tasking.motion import AT_REST, LOOKED_BACK_MAX, in_motion, is_set_aside
 from central.tasking.round import NEVER_NS, Round, earliest
 from runtime.clock import NS_PER_S
 from wire.ids import bin_location, bin_of
@@ -98,6 +98,8 @@ _BOOKED_SINCE: Final = Statement(
         (movement.c.from_place == bindparam("place")) | (movement.c.to_place == bindparam("place")),
         movement.c.gtin == bindparam("of_gtin"),
         movement.c.event_id.startswith(EVENT),
+        movement.c.from_place.in_((FOUND, bindparam("place"))),
+        movement.c.to_place.in_((LOSS, bindparam("place"))),
     )
     .limit(1)
 )
@@ -165,7 +167,9 @@ def _take(work: Round, row: Row) -> None:
 def _difference(work: Round, row: Row) -> tuple[int, int]:
     """Return how much the book is to change, and what else is going to be booked.
 
-    Nothing where an adjustment was booked since: the count saw the book as it was before.
+    Nothing where a correction was booked or asked for since: the count saw the book as it was
+    before. What went into quarantine or came out of it corrects nothing: those are goods on their
+    way (motion.py).
     """
     place = bin_location(row.bin_id)
     since = {
@@ -178,11 +182,14 @@ def _difference(work: Round, row: Row) -> tuple[int, int]:
     }
     if _BOOKED_SINCE.first(work.conn, since) is not None:
         return 0, 0
-    under_way = sum(
-        move.units if move.to_place == place else -move.units
+    corrections = [
+        move
         for move in waiting_adjustments(work.conn, place)
-        if move.gtin == row.gtin
-    )
+        if move.gtin == row.gtin and not is_set_aside(move)
+    ]
+    if any(move.observed_at_ns >= row.committed_at_ns for move in corrections):
+        return 0, 0
+    under_way = sum(move.units if move.to_place == place else -move.units for move in corrections)
     return row.counted_units - row.book_units - under_way, under_way
 
 

@@ -223,7 +223,10 @@ def test_without_a_broker_nothing_is_sent_and_the_answer_says_so(world: DeskWorl
     [
         {},
         {"approve": "perhaps"},
+        {"approve": "yes"},
         {"approve": True, "units": -1},
+        {"approve": True, "units": True},
+        {"approve": True, "reason": "so\x00"},
         {"approve": True, "units": 1_000_001},
         {"approve": True, "person": "<b>me</b>"},
         {"approve": True, "person": ""},

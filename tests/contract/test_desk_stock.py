@@ -100,6 +100,8 @@ def test_a_bin_is_shown_as_it_was_at_any_past_time(desk: DeskProcess, http: http
 PAST_ASKED_WRONGLY = (
     ("DOCK-1/history?at=yesterday", 422,
      "query at = 'yesterday': expected a time like 2026-11-01T12:00:00Z"),
+    ("DOCK-1/history?at=9999-12-31T23:59:59Z", 422, "or a day, from 1970 to April 2262"),
+    ("DOCK-1/history?at=1969-12-31", 422, "or a day, from 1970 to April 2262"),
     ("DOCK-1/history?article=CUPS", 422, "query article = 'CUPS': expected a GTIN, or a SKU"),
     ("DOCK-1/history?article=05000000000005", 422, "is not in articles.csv"),
     ("DOCK-1/history?limit=0", 422, "query limit = '0'"),
@@ -153,6 +155,9 @@ WRONG: tuple[tuple[dict[str, Any], str], ...] = (
     ({"to_units": None}, "expected either to_units"),
     ({"to_units": -1}, "body to_units = -1"),
     ({"to_units": 1_000_001}, "body to_units = 1000001"),
+    ({"to_units": True}, "body to_units = True"),
+    ({"to_units": "7"}, "body to_units = '7'"),
+    ({"lot": "L\x00"}, "body lot = 'L\\x00'"),
     ({"reason": "two words"}, "body reason = 'two words'"),
     ({"reason": ""}, "body reason"),
     ({"person": ""}, "body person"),

@@ -58,6 +58,17 @@ def test_a_repeated_command_is_answered_the_same_and_booked_once(world: CentralW
     [
         (-81, {"is_difference": True}, f"A-01 holds 80 x {PEN}: it cannot hold 81 less"),
         (-1, {}, "expected 0 units or more in the bin, got -1"),
+        (
+            79,
+            {"reason": "lot-said"},
+            "reason 'lot-said' is what programs write: expected a word of your own",
+        ),
+        (
+            79,
+            {"reason": "opening"},
+            "reason 'opening' is what programs write: expected a word of your own",
+        ),
+        (79, {"lot": "L\n"}, "lot 'L\\n': expected at most 20 characters that can be read"),
         (1, {"bin_id": "Z-99"}, "there is no bin 'Z-99' in bins.csv"),
         (1, {"gtin": "05000000000005"}, "there is no article '05000000000005' in articles.csv"),
     ],

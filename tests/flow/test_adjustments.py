@@ -202,7 +202,8 @@ def test_the_stock_of_a_past_time_is_told(world: CentralWorld) -> None:
     ("arguments", "code", "says"),
     [
         (("stock", "--at", "yesterday"), 2, "--at 'yesterday': expected a time like 2026-11-01T12"),
-        (("stock", "--at", "1950-01-01"), 2, "from 1970 on"),
+        (("stock", "--at", "1950-01-01"), 2, "from 1970 to April 2262"),
+        (("stock", "--at", "2262-04-12"), 2, "from 1970 to April 2262"),
         (("stock", "--bin", "Z-99"), 1, "bin 'Z-99': is not in bins.csv"),
         (("stock", "--article", "4006381333932"), 1, "check digit is 2, expected 1"),
         (("stock", "--article", "05000000000005"), 1, "is not in articles.csv"),
@@ -214,6 +215,8 @@ def test_the_stock_of_a_past_time_is_told(world: CentralWorld) -> None:
           "--to", "1", "--by", "1"), 2, "expected either --to N"),
         (("adjust", "--bin", "A-01", "--article", "PEN", "--reason", "two words", "--person", "p",
           "--to", "1"), 1, "reason 'two words': expected 1 to 40 letters"),
+        (("adjust", "--bin", "A-01", "--article", "PEN", "--reason", "x", "--person", "p",
+          "--to", "1", "--lot", "L" * 21), 1, "expected at most 20 characters that can be read"),
         (("adjust", "--bin", "A-01", "--article", "PEN", "--reason", "x", "--person", "p",
           "--to", "-1"), 1, "expected 0 units or more in the bin, got -1"),
         (("adjust", "--bin", "A-01", "--article", "PEN", "--reason", "x", "--person", "p",

@@ -187,6 +187,46 @@ def test_an_adjustment_that_a_late_fact_explains_is_not_booked(world: CentralWor
     assert world.balance("bin:A-01") == 60
 
 
+def test_what_a_planner_puts_aside_is_not_taken_for_a_correction(world: CentralWorld) -> None:
+    """The goods left the bin after the count: that says nothing of the difference it found."""
+    edge = world.edges["A"]
+    count(world, "A-01", 78, 80, wait_s=0.5)
+    edge.deaf = True
+    world.adjust(-5, is_difference=True, quarantine=True)
+    world.rt.run_for(5.0)
+    edge.deaf = False
+    world.rt.run_for(40.0)
+    assert world.proposals("adjust") == []
+    assert (world.balance("bin:A-01"), world.balance("quarantine:")) == (75, 5)
+    assert world.metrics.snapshot().counters["counts_unsettled"] == 1
+
+
+def test_a_difference_larger_than_what_was_put_aside_is_counted_again(world: CentralWorld) -> None:
+    count(world, "A-01", 70, 80, wait_s=0.5)
+    world.adjust(-5, is_difference=True, quarantine=True)
+    world.rt.run_for(10.0)
+    assert world.proposals("adjust") == []
+    (again,) = world.proposals("count")
+    assert again.reason == f"-10 x {PEN} at A-01, counted while goods were handled there"
+
+
+@pytest.mark.parametrize(("units", "is_difference", "left"), [
+    (77, False, 77), (80, False, 80), (-3, True, 77),
+])  # fmt: skip
+def test_an_older_count_does_not_undo_what_a_person_said_since(
+    world: CentralWorld, units: int, *, is_difference: bool, left: int
+) -> None:
+    edge = world.edges["A"]
+    count(world, "A-01", 78, 80, wait_s=0.5)
+    edge.deaf = True
+    world.adjust(units, is_difference=is_difference)
+    world.rt.run_for(5.0)
+    edge.deaf = False
+    world.rt.run_for(40.0)
+    assert world.proposals("adjust") == []
+    assert world.balance("bin:A-01") == left
+
+
 def test_a_count_is_judged_after_a_crash_right_behind_its_commit(world: CentralWorld) -> None:
     world.kill_after_commits(1)
     count(world, "A-01", 77, 80, wait_s=1.0)
