@@ -23,6 +23,7 @@ from stockhelm.broker import BrokerConfig, BrokerError, BrokerProcess, free_port
 from stockhelm.demo_keys import secure
 from stockhelm.demo_report import ReportError, holds, in_short, is_settled, make_report, peek
 from stockhelm.demo_site import DemoSite, Ports, SalesFileError, read_sales, write_demo
+from stockhelm.ending import STOPPED, Stopped
 from stockhelm.processes import RESTARTS_MAX, Process, ProcessError, Restart, Supervisor
 from stockhelm.warmup import warm_up
 
@@ -30,7 +31,6 @@ LOOK_EVERY_S: Final = 0.25
 STATUS_EVERY_S: Final = 5.0
 SETTLE_S_MAX: Final = 20.0
 QUIET_LOOKS: Final = 8
-INTERRUPTED: Final = 130
 OWN_FOLDERS: Final = ("config", "data", "site")
 
 
@@ -59,36 +59,52 @@ class DemoError(Exception):
     """The demo cannot run as asked; the text says why and what to do."""
 
 
-class _Stop:
-    """Ctrl-C and SIGTERM: they break off the start, and are only noted once that is over."""
+class DemoStop:
+    """Ctrl-C and SIGTERM: noted, and looked at wherever the demo waits.
+
+    Only the loading of the kernels, which may take long and looks at nothing, is broken off. What
+    starts a process never is: it would leave one that nobody knows of.
+    """
 
     def __init__(self) -> None:
+        """Hear the signals from now on, until this process ends."""
         self.asked = False
-        self._breaks_off = True
-        self._before = {
-            number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-
-    def only_note(self) -> None:
-        """Break nothing off from now on: whoever works looks at `asked`."""
         self._breaks_off = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._note)
 
-    def restore(self) -> None:
-        """Give the signals back."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+    def check(self) -> None:
+        """Raise Stopped where somebody asked to stop."""
+        if self.asked:
+            raise Stopped
+
+    @contextlib.contextmanager
+    def breaks_off(self) -> Iterator[None]:
+        """Raise Stopped out of what is done meanwhile, once somebody asks to stop."""
+        try:
+            self._breaks_off = True
+            self.check()  # asked a moment before
+            yield
+        finally:
+            # A library may have lost what was raised, or made another error of it.
+            self._breaks_off = False
+            self.check()
+
+    def ended(self) -> None:
+        """Let Ctrl-C do nothing any more: all is said, and the code stands."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
         self.asked = True
         if self._breaks_off:
             self._breaks_off = False  # once: what is cleaned up then is not broken off again
-            raise KeyboardInterrupt
+            raise Stopped
 
 
 def run_demo(options: DemoOptions, console: Console) -> int:
-    """Run the demo; return the exit code."""
+    """Run the demo as the work of this process; return the exit code."""
     clock = SystemClock()
-    stop = _Stop()
+    stop = DemoStop()
     try:
         _check_report(options.report)
         with _directory(options.directory) as directory:
@@ -96,11 +112,11 @@ def run_demo(options: DemoOptions, console: Console) -> int:
     except (BrokerError, DemoError, ProcessError, ReportError, SalesFileError) as error:
         console.print(f"[red]stockhelm:[/red] {error}", highlight=False)
         return 1
-    except KeyboardInterrupt:
+    except Stopped:
         console.print("stopped before it had begun")
-        return INTERRUPTED
+        return STOPPED
     finally:
-        stop.restore()
+        stop.ended()
 
 
 @contextlib.contextmanager
@@ -145,7 +161,7 @@ class _Demo:
     """One run of the demo."""
 
     def __init__(
-        self, options: DemoOptions, directory: Path, clock: Clock, console: Console, stop: _Stop
+        self, options: DemoOptions, directory: Path, clock: Clock, console: Console, stop: DemoStop
     ) -> None:
         self._options = options
         self._directory = directory
@@ -172,7 +188,6 @@ class _Demo:
             self._console.print(f"broker: {broker.describe()} on 127.0.0.1:{ports.broker}")
             try:
                 self._start(demo)
-                self._stop.only_note()
                 self._console.print(
                     f"The live page: http://127.0.0.1:{ports.desk}/  (Ctrl-C ends everything)",
                     highlight=False,
@@ -184,9 +199,8 @@ class _Demo:
                     self._console.print(f"stopped after {seconds:.0f} s: {peek(demo)}")
                     if options.headless or options.report is not None:
                         self._console.print("no report: it is made when a run has its full time")
-                    return INTERRUPTED if options.headless else 0
+                    return STOPPED if options.headless else 0
             finally:
-                self._stop.only_note()
                 self._supervisor.stop()
             report = make_report(
                 demo, seconds=seconds, broker=broker.describe(), seed=options.seed, settled=settled
@@ -229,7 +243,8 @@ class _Demo:
             arguments=("sim", "floor", "--config", str(demo.config("sim"))),
             restart=Restart.NEVER,
         )
-        warm_up(self._clock, self._console)
+        with self._stop.breaks_off():
+            warm_up(self._clock, self._console)
         with Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -243,7 +258,7 @@ class _Demo:
             def done(name: str) -> None:
                 progress.update(bars[name], completed=1, description=f"{name} is ready")
 
-            self._supervisor.start((*product, floor), done)
+            self._supervisor.start((*product, floor), done, self._stop.check)
 
     def _command(self, demo: DemoSite, command: str, name: str) -> tuple[str, ...]:
         metrics = demo.data(name) / "metrics.json"

@@ -23,6 +23,14 @@ TERMINATED: Final = 143
 STOPPED_TEXT: Final = "stopped by hand"
 
 
+class Stopped(KeyboardInterrupt):
+    """A person or the system stopped this process.
+
+    No plain KeyboardInterrupt: one that passes through an `exec` of a text, as in numba, lets
+    CPython die of SIGINT in the end, whoever caught it and whatever the exit code.
+    """
+
+
 class Stops:
     """Remembers that this process was told to stop.
 
@@ -40,9 +48,9 @@ class Stops:
         return self.code or STOPPED
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt where this process was told to stop and goes on all the same."""
+        """Raise Stopped where this process was told to stop and goes on all the same."""
         if self.code:
-            raise KeyboardInterrupt
+            raise Stopped
 
     @contextmanager
     def heard(self) -> Iterator[None]:
@@ -53,7 +61,7 @@ class Stops:
 
         def stop(number: int, _frame: FrameType | None) -> None:
             self.code = self.code or numbers[signal.Signals(number)]
-            raise KeyboardInterrupt
+            raise Stopped
 
         try:
             for number in numbers:

@@ -71,16 +71,24 @@ class Supervisor:
         self._held: set[str] = set()
         """Killed on purpose: they stay down until somebody starts them again."""
 
-    def start(self, rows: Sequence[Process], on_ready: Callable[[str], None]) -> None:
+    def start(
+        self,
+        rows: Sequence[Process],
+        on_ready: Callable[[str], None],
+        on_look: Callable[[], None] = lambda: None,
+    ) -> None:
         """Start `rows` side by side; return once each said that it is ready.
 
-        Raises ProcessError for the first that ends or does not get ready in time.
+        Raises ProcessError for the first that ends or does not get ready in time, and whatever
+        `on_look` raises, which is called before each start and while we wait.
         """
         for row in rows:
+            on_look()
             self._running[row.name] = self._spawn(row)
         deadline_ns = self._clock.monotonic_ns() + round(READY_S_MAX * NS_PER_S)
         waiting = [self._running[row.name] for row in rows]
         while waiting:
+            on_look()
             readable, _, _ = select.select([w.ready for w in waiting], [], [], LOOK_EVERY_S)
             for running in waiting:
                 if running.ready in readable and b"READY=1" in running.ready.recv(4096):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -175,10 +177,38 @@ def test_ctrl_c_ends_it_at_once_and_leaves_no_process(tmp_path: Path, line: str)
         for said in demo.stdout:
             if line in said:
                 break
-        children = psutil.Process(demo.pid).children(recursive=True)
-        demo.send_signal(signal.SIGINT)
-        assert demo.wait(timeout=5) == 130
-        assert [child for child in children if child.is_running()] == []
+        code = _ends_by_ctrl_c(demo)
+        assert code == 130, demo.stdout.read()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_ctrl_c_ends_it_whenever_it_comes(tmp_path: Path) -> None:
+    draw = random.Random(20_261_124)
+    for number in range(25):
+        with subprocess.Popen(
+            [*DEMO, "--headless", "--directory", str(tmp_path / str(number))],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "COLUMNS": "200"},
+        ) as demo:
+            assert demo.stdout is not None
+            assert demo.stdout.readline().startswith("seed ")  # from here on it hears
+            after_s = draw.uniform(0, 6)
+            time.sleep(after_s)  # at no line: any moment
+            code = _ends_by_ctrl_c(demo)
+            assert code == 130, (number, after_s, demo.stdout.read())
+
+
+def _ends_by_ctrl_c(demo: subprocess.Popen[str]) -> int:
+    """Return the code that the demo ends with; fails where it ends not, or leaves a process."""
+    children = psutil.Process(demo.pid).children(recursive=True)
+    demo.send_signal(signal.SIGINT)
+    code = demo.wait(timeout=30)  # the machine may be busy
+    _, alive = psutil.wait_procs(children, timeout=15)
+    assert [child.cmdline() for child in alive] == []
+    return code
 
 
 @pytest.mark.long

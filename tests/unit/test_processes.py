@@ -12,6 +12,7 @@ import pytest
 from runtime.clock import SystemClock
 from runtime.config import to_toml
 from stockhelm.broker import BrokerConfig, answers_mqtt, find_mosquitto, free_port
+from stockhelm.ending import Stopped
 from stockhelm.processes import Process, ProcessError, Restart, Supervisor
 
 
@@ -49,6 +50,18 @@ def test_a_process_that_cannot_start_is_named_with_its_own_words(supervisor: Sup
         supervisor.start([row], lambda _name: None)
     assert "edge-A ended by itself with 1" in str(caught.value)
     assert "/nowhere/edge.toml: cannot be read: No such file or directory" in str(caught.value)
+
+
+def test_who_waits_for_the_start_may_end_it(supervisor: Supervisor, tmp_path: Path) -> None:
+    looks = iter(["before the start"])
+
+    def look() -> None:
+        if next(looks, None) is None:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        supervisor.start([broker_row(tmp_path, free_port())], lambda _name: None, look)
+    assert set(supervisor.pids()) == {"broker"}  # known, so `stop` ends it
 
 
 def test_what_ends_by_itself_is_started_again(supervisor: Supervisor, tmp_path: Path) -> None:
