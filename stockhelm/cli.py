@@ -285,11 +285,26 @@ def sim_generate(
 
 
 @app.command()
-def doctor(*, as_json: AsJson = False) -> None:
+def doctor(
+    *,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML file of the broker: who gets in unasked, what is over soon."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Say what this machine has, what it lacks, what for, and how to get it."""
     from stockhelm.doctor import run_doctor
 
-    raise typer.Exit(run_doctor(json_out=as_json))
+    if config is None:
+        raise typer.Exit(run_doctor(json_out=as_json))
+    from runtime.clock import SystemClock
+    from stockhelm.broker import BrokerConfig
+    from stockhelm.doctor_broker import look_at_broker
+
+    with _named(config):
+        more = look_at_broker(load_config(config, BrokerConfig), SystemClock())
+    raise typer.Exit(run_doctor(json_out=as_json, more=more))
 
 
 @app.command()

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -84,9 +85,9 @@ def examine(desk_port: int = DESK_PORT) -> list[Finding]:
     ]
 
 
-def run_doctor(*, json_out: bool) -> int:
-    """Print the findings; return 0 where everything required is there, else 1."""
-    findings = examine()
+def run_doctor(*, json_out: bool, more: Sequence[Finding] = ()) -> int:
+    """Print the findings, and `more`; return 0 where everything required is there, else 1."""
+    findings = [*examine(), *more]
     if json_out:
         typer.echo(msgspec.json.format(msgspec.json.encode(findings)).decode())
     else:
@@ -184,7 +185,7 @@ def _open_broker(listeners: list[tuple[str, int]], ports: tuple[int, ...]) -> Fi
     bare = [
         f"{host}:{port}"
         for host, port in listeners
-        if port in ports and not is_loopback(host) and answers_mqtt(_reached(host), port)
+        if port in ports and not is_loopback(host) and answers_mqtt(reached(host), port)
     ]
     return Finding(
         name="broker open to others",
@@ -197,7 +198,8 @@ def _open_broker(listeners: list[tuple[str, int]], ports: tuple[int, ...]) -> Fi
     )
 
 
-def _reached(host: str) -> str:
+def reached(host: str) -> str:
+    """Return where on this machine a listener at `host` is reached."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared with
 
 
