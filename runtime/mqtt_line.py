@@ -166,18 +166,11 @@ class Network:
         """Wait for something to do and do it; return False where the connection is gone."""
         client = self._client
         here = line.held() if isinstance(line, BufferedLine) else 0
-        writers = [line] if client.want_write() else []
-        try:
-            readers, writers, _ = select.select(
-                [line, self._wake_read], writers, [], 0.0 if here else LOOK_S
-            )
-        except (OSError, ValueError):  # closed meanwhile
-            readers, writers = [line], []
-        woken = self._wake_read in readers
+        readable, woken = self._wait(line, 0.0 if here else LOOK_S)
         if woken:
             with contextlib.suppress(OSError):
                 self._wake_read.recv(WAKES_READ)
-        if line in readers or here:
+        if readable or here:
             for _ in range(READS_PER_TURN_MAX):
                 if client.loop_read():
                     return False
@@ -187,3 +180,17 @@ class Network:
         if (woken or client.want_write()) and client.loop_write():
             return False
         return client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _wait(self, line: Any, timeout_s: float) -> tuple[bool, bool]:
+        """Wait for the line or a wake-up; return whether the line, and the wake-up, has some.
+
+        Not by select(): that refuses descriptors from 1024 on, as where an edge has many devices.
+        """
+        poll, number = select.poll(), line.fileno()
+        if number < 0:  # closed meanwhile: reading tells so
+            return True, False
+        wanted = select.POLLIN | (select.POLLOUT if self._client.want_write() else 0)
+        poll.register(number, wanted)
+        poll.register(self._wake_read, select.POLLIN)
+        events = dict(poll.poll(timeout_s * 1_000))
+        return bool(events.get(number, 0) & ~select.POLLOUT), self._wake_read.fileno() in events
