@@ -9,7 +9,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import Connection, Engine, and_, bindparam, func, or_, select
 
-from central.belief.core import sure_by
+from central.belief.books import LAST_SEEN, OF_THE_BIN, how_sure, last_seen
 from central.config import CentralConfig
 from central.history import UNITS_PER_DAY_MAX
 from central.ledger.core import PlaceGtin
@@ -36,7 +36,6 @@ from runtime.clock import NS_PER_S, Clock
 from runtime.lanes import Lane
 from runtime.metrics import Metrics
 from runtime.runtime import Runtime
-from wire.ids import bin_of
 
 log = structlog.get_logger()
 
@@ -45,8 +44,6 @@ OPENING_WAIT_S_MAX: Final = 60.0
 """How long the first plan waits for the opening stock to arrive from the edges."""
 CAUSES_PER_GTIN_MAX: Final = 5
 CAUSES_READ_MAX: Final = 2_000
-MOVES_FOR_BELIEF_MAX: Final = 20_000
-NS_PER_DAY: Final = 86_400 * NS_PER_S
 _NS_PER_MS: Final = 1e6
 
 
@@ -179,8 +176,8 @@ def read_snapshot(
         on_order=_on_order(conn),
         allocated=allocated,
         backordered=backordered,
-        last_seen_ns=_last_seen(conn),
-        sure=_sure(conn, now_ns),
+        last_seen_ns=last_seen(conn),
+        sure={bin_id: book.sure for bin_id, book in how_sure(conn, now_ns).items()},
         doubtful_bins=_doubtful_bins(conn),
         countable_bins=frozenset(
             row.bin_id for row in floor.reserves if row.edge_id in floor.drones
@@ -271,23 +268,7 @@ def _orders(conn: Connection) -> tuple[dict[str, int], dict[str, int]]:
     return {row[0]: int(row[1]) for row in rows}, {row[0]: int(row[2]) for row in rows}
 
 
-_OF_THE_BIN: Final = and_(observation.c.lot == "", observation.c.serial == "")
-"""Who counts one lot or one unit with a serial number has not looked at the rest of the bin."""
-_LAST_SEEN: Final = (
-    select(observation.c.bin_id, func.max(observation.c.observed_at_ns).label("at_ns"))
-    .where(_OF_THE_BIN)
-    .group_by(observation.c.bin_id)
-)
-
-
-_SEEN: Final = Statement(_LAST_SEEN)
-
-
-def _last_seen(conn: Connection) -> dict[str, int]:
-    return {bin_id: int(at_ns) for bin_id, at_ns in _SEEN.tuples(conn)}
-
-
-_NEWEST: Final = _LAST_SEEN.subquery()
+_NEWEST: Final = LAST_SEEN.subquery()
 _MISCOUNTED: Final = and_(
     observation.c.kind == "counted", observation.c.seen_units != observation.c.book_units
 )
@@ -303,7 +284,7 @@ _DOUBTFUL: Final = Statement(
             _NEWEST.c.at_ns == observation.c.observed_at_ns,
         ),
     )
-    .where(_OF_THE_BIN, or_(_MISCOUNTED, _STRANGER))
+    .where(OF_THE_BIN, or_(_MISCOUNTED, _STRANGER))
 )
 
 
@@ -314,38 +295,6 @@ def _doubtful_bins(conn: Connection) -> frozenset[str]:
     there (how many labels are in view says nothing of the units behind them).
     """
     return frozenset(_DOUBTFUL.scalars(conn))
-
-
-_LATEST_MOVES: Final = Statement(
-    select(movement.c.from_place, movement.c.to_place, movement.c.reason, movement.c.observed_at_ns)
-    .order_by(movement.c.id.desc())
-    .limit(MOVES_FOR_BELIEF_MAX)
-)
-
-
-def _sure(conn: Connection, now_ns: int) -> dict[str, float]:
-    """Return how sure the book is of each bin that was seen or moved at since its last look.
-
-    Of the ledger alone, so that a restart says the same; older movements than the newest
-    MOVES_FOR_BELIEF_MAX are left out.
-    """
-    seen = _last_seen(conn)
-    picks: Counter[str] = Counter()
-    others: Counter[str] = Counter()
-    for from_place, to_place, reason, at_ns in _LATEST_MOVES.tuples(conn):
-        if reason == "opening":
-            continue
-        for place, is_source in ((from_place, True), (to_place, False)):
-            bin_id = bin_of(place)
-            if bin_id is not None and at_ns > seen.get(bin_id, 0):
-                (picks if is_source and "pick" in reason else others)[bin_id] += 1
-    return {
-        bin_id: sure_by(
-            picks[bin_id], others[bin_id],
-            (now_ns - seen[bin_id]) / NS_PER_DAY if bin_id in seen else 0.0,
-        )
-        for bin_id in seen.keys() | picks.keys() | others.keys()
-    }  # fmt: skip
 
 
 _COUNTING: Final = select(task.c.task_id).where(

@@ -183,8 +183,8 @@ def _add_floor(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/api/bins/{bin_id}", responses=_ABSENT)
     def one_bin(bin_id: str) -> r.BinDetail:
-        """One bin with its latest movements and observations and its open tasks."""
-        found = desk.ask(lambda books: queries.bin_detail(books, bin_id))
+        """One bin: how sure its book is, its latest movements, observations, its open tasks."""
+        found = desk.ask(lambda books: queries.bin_detail(books, bin_id, desk.floor.now_ns()))
         return _found(found, f"there is no bin {bin_id[:60]!r} here")
 
     @app.get("/api/quarantine", responses=_UNAVAILABLE)

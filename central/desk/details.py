@@ -7,11 +7,22 @@ from typing import Final
 from sqlalchemy import Connection, and_, func, select
 
 import central.tables as t
+from central.belief.books import how_sure
 from central.desk import rows as r
 from central.desk.site import Names
 
+NS_PER_MS: Final = 1_000_000
 DETAILS_MAX: Final = 200
 """Lots, serial numbers and containers of one place that are shown, each."""
+
+
+def book_of(books: Connection, bin_id: str, now_ns: int) -> r.BookSure:
+    """Return how sure the book of a bin is: what the choice of bins to count goes by."""
+    found = how_sure(books, now_ns, bin_id)[bin_id]
+    return r.BookSure(
+        probability=round(found.sure, 4), seen_at_ms=found.seen_ns // NS_PER_MS,
+        picks=found.picks, moves=found.others, days=round(found.days, 2),
+    )  # fmt: skip
 
 
 def lots_at(books: Connection, names: Names, place: str) -> list[r.LotStock]:

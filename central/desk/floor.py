@@ -209,6 +209,10 @@ class Floor:
             self._central_heard_ns = now_ns
         return now_ns - self._central_heard_ns < CENTRAL_SILENT_NS
 
+    def now_ns(self) -> int:
+        """Return the time of the desk, UTC."""
+        return self._clock.now_ns()
+
     def robots(self) -> list[r.Robot]:
         """Return every robot, as rows."""
         now_ns = self._clock.now_ns()

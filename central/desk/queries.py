@@ -428,8 +428,8 @@ class Queries:
             if id_ in known or stock[id_]
         }
 
-    def bin_detail(self, books: Connection, bin_id: str) -> r.BinDetail | None:
-        """Return one bin with its latest events and its open tasks."""
+    def bin_detail(self, books: Connection, bin_id: str, now_ns: int) -> r.BinDetail | None:
+        """Return one bin with how sure its book is, its latest events and its open tasks."""
         found = self.bins(books, bin_id).get(bin_id)
         if found is None:
             return None
@@ -450,6 +450,7 @@ class Queries:
         )
         return r.BinDetail(
             bin=found,
+            book=details.book_of(books, bin_id, now_ns),
             lots=details.lots_at(books, self._names, place),
             serials=details.serials_at(books, self._names, place),
             containers=details.containers_at(books, place),

@@ -153,10 +153,27 @@ class SerialUnit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BookSure:
+    """How sure the book of a bin is, and what that rests on."""
+
+    probability: float
+    """That the book is right, 0 to 1."""
+    seen_at_ms: int
+    """When somebody last looked at the whole bin; 0: nobody did yet."""
+    picks: int
+    """Booked there since."""
+    moves: int
+    """Putaways and other moves, booked there since."""
+    days: float
+    """Since the last look; 0 where there was none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BinDetail:
     """A bin with what happened there lately and what will."""
 
     bin: Bin
+    book: BookSure
     lots: list[LotStock]
     """What is to go first, first."""
     serials: list[SerialUnit]

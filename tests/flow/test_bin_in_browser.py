@@ -49,6 +49,8 @@ def test_a_person_says_what_a_bin_holds_and_looks_at_its_past(
     shown.get_by_label("Find a bin").fill(face.bin_id)
     shown.get_by_label("Find a bin").press("Enter")
     drawer = shown.locator("#bin")
+    playwright.expect(drawer.locator("#bin-sure")).to_contain_text("The book is right with")
+    playwright.expect(drawer.locator("#bin-sure")).to_contain_text("looked at")
     drawer.get_by_text("Say what it holds").click()
     playwright.expect(shown.locator("#adjust-article")).to_have_value(article.sku)
     shown.get_by_label("Units of the adjustment").fill("7")

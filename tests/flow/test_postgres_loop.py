@@ -106,8 +106,9 @@ def check_desk(world: CentralWorld) -> None:
         assert all(
             type(row.units) is int and type(row.inbound_units) is int for row in bins.values()
         )
-        detail = queries.bin_detail(conn, "B-11")
+        detail = queries.bin_detail(conn, "B-11", world.shared.now_ns())
         assert detail is not None
+        assert 0.0 < detail.book.probability < 1.0
         assert detail.events
         proposals, total = queries.proposals(conn)
         assert len(proposals) == total > 0

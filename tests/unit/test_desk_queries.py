@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, Table, delete, insert, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from central import tables as t
 from central.desk.books import Books
 from central.desk.queries import LIMIT_MAX, Queries
 from central.desk.site import Names, read_site
 from central.rules import Rules, write_rules
-from tests.desk_world import DeskWorld
+from tests.desk_world import NOW_NS, DeskWorld
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_a_bin_that_only_the_books_know_is_listed_too(tmp_path: Path, queries: Q
         assert found["OLD-1"].kind == "unknown"
         assert found["OLD-1"].stock[0].article.name == "0" * 14
         assert not any("T1" in bin_id for bin_id in found)
-        assert queries.bin_detail(writing, "NOT-1") is None
+        assert queries.bin_detail(writing, "NOT-1", NOW_NS) is None
     engine.dispose()
 
 
@@ -105,7 +105,7 @@ def test_a_bin_shows_lots_serials_and_containers_and_so_does_quarantine(
             rows=[(gtin, "S2", place, ""), (gtin, "S1", place, "LATE"), (gtin, "S3", aside, "")],
         )  # fmt: skip
         put(t.container_place, "sscc", "place", rows=[("340123450000000017", place)])
-        detail = queries.bin_detail(writing, face)
+        detail = queries.bin_detail(writing, face, NOW_NS)
         assert detail is not None
         assert [(held.lot, held.expires_on, held.units) for held in detail.lots] == [
             ("EARLY", "2027-02-28", 2), ("LATE", "2027-05-31", 4), ("NO-DAY", "", 1),
@@ -122,12 +122,37 @@ def test_a_bin_shows_lots_serials_and_containers_and_so_does_quarantine(
 def test_a_bin_tells_what_happened_there_newest_first(
     world: DeskWorld, queries: Queries, books: Connection
 ) -> None:
-    detail = queries.bin_detail(books, world.faces[5].bin_id)
+    detail = queries.bin_detail(books, world.faces[5].bin_id, NOW_NS)
     assert detail is not None
     times = [event.at_ms for event in detail.events]
     assert times == sorted(times, reverse=True)
     assert {event.kind for event in detail.events} >= {"sighted"}
     assert [task.task_id for task in detail.open_tasks] == ["T-206"]
+
+
+def test_a_bin_says_how_sure_its_book_is_and_what_that_rests_on(
+    world: DeskWorld, queries: Queries, books: Connection
+) -> None:
+    place = f"bin:{world.faces[5].bin_id}"
+    now_ns = NOW_NS + 3 * 86_400 * 10**9
+    detail = queries.bin_detail(books, world.faces[5].bin_id, now_ns)
+    assert detail is not None
+    seen_ns = max(event.at_ms for event in detail.events if event.kind != "moved") * 10**6
+    m = t.movement.c
+    since = books.execute(
+        select(m.from_place, m.reason).where(
+            (m.from_place == place) | (m.to_place == place), m.observed_at_ns > seen_ns
+        )
+    ).all()
+    book = detail.book
+    assert book.seen_at_ms == seen_ns // 10**6
+    assert book.picks == sum(row.from_place == place and "pick" in row.reason for row in since)
+    assert book.picks + book.moves == len(since) > 0
+    assert book.days == pytest.approx((now_ns - seen_ns) / 86_400e9, abs=0.01)
+    assert 0.5 < book.probability < 0.98
+    later = queries.bin_detail(books, world.faces[5].bin_id, 2 * now_ns - NOW_NS)
+    assert later is not None
+    assert later.book.probability < book.probability
 
 
 def test_why_leads_from_orders_and_scans_to_tasks_and_movements(

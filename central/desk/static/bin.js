@@ -1,7 +1,7 @@
 // The drawer that shows one bin: its stock, what happened there lately, what will.
 
 import { $, el, mark, say } from "./dom.js";
-import { clock, count, units } from "./format.js";
+import { clock, count, span, times, units } from "./format.js";
 import { pointAt } from "./floor.js";
 import { binFound, binShown, startPast } from "./past.js";
 import { on, state } from "./state.js";
@@ -91,13 +91,14 @@ async function load() {
   if (units !== undefined) mark($("bin"), "units", units);
 }
 
-function binParts({ bin, lots, serials, containers, events, open_tasks: tasks }) {
+function binParts({ bin, book, lots, serials, containers, events, open_tasks: tasks }) {
   const parts = [
     el("p", { class: "big" }, count(bin.units), el("small", {}, bin.capacity_units ? ` of ${units(bin.capacity_units)}` : bin.units === 1 ? " unit" : " units")),
     el("div", { class: "facts" }, chip(bin.kind), bin.edge_id ? chip(`zone ${bin.edge_id}`) : null,
       bin.reserved_units ? chip(`${count(bin.reserved_units)} promised`) : null,
       bin.inbound_units ? chip(`${count(bin.inbound_units)} on their way`) : null),
   ];
+  parts.push(sureParts(book));
   if (bin.slot) parts.push(el("p", {}, `Slotted here: ${bin.slot.name} (${bin.slot.sku})`));
   parts.push(el("h3", {}, "In the bin"), bin.stock.length ? table(["Article", "Units", "Promised"],
     bin.stock.map((held) => [
@@ -117,6 +118,14 @@ function binParts({ bin, lots, serials, containers, events, open_tasks: tasks })
   parts.push(el("h3", {}, "Lately"), events.length ? table(["When", "Change", "What", "By"],
     events.map((event) => eventRow(event, bin.bin_id))) : el("p", {}, "Nothing yet."));
   return parts;
+}
+
+function sureParts({ probability, seen_at_ms: seen, picks, moves, days }) {
+  const since = `${times(picks, "pick")}, ${times(moves, "other move")}`;
+  const why = seen ? `looked at ${span(days * 86400e3)} ago; since then ${since}` : `never looked at; ${since}`;
+  const node = el("p", { id: "bin-sure" }, `The book is right with ${(100 * probability).toFixed(1)} %`, el("small", {}, ` ${why}`));
+  mark(node, "probability", probability);
+  return node;
 }
 
 function quarantineParts({ stock, lots, serials }) {

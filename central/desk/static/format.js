@@ -9,6 +9,7 @@ const hours = new Intl.DateTimeFormat("en", {
 export const count = (value) => whole.format(value);
 export const money = (cents) => coins.format(cents / 100);
 export const units = (value) => `${count(value)} ${value === 1 ? "unit" : "units"}`;
+export const times = (value, what) => `${count(value)} ${what}${value === 1 ? "" : "s"}`;
 export const bins = (value) => `${count(value)} ${value === 1 ? "bin" : "bins"}`;
 export const clock = (ms) => hours.format(new Date(ms));
 
