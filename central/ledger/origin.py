@@ -38,6 +38,8 @@ SET_ASIDE_MAX: Final = 10_000
 DEVICES_MAX: Final = 100_000
 """Devices of edges that are kept; one beyond belongs to nobody and is taken from everybody."""
 TEXT_MAX: Final = 400
+CENTRAL_DEVICE: Final = "central"
+"""Who saw what central asks edges to write."""
 _OF_DEVICE: Final = re.compile(r"([^/]+)/[0-9]+/[0-9]+(?:/[0-9]+)?")
 ArrivedRow = tuple[str, int, int, StockEvent]
 """(edge, epoch, seq, event)."""
@@ -102,13 +104,14 @@ class Origin:
         return None
 
     def _not_its(self, edge_id: str, device: str) -> str:
-        if device in self._robots:
+        if device in self._robots or device == CENTRAL_DEVICE:
             return ""
-        owner = self._fixed.get(device, edge_id)
+        owner = self._fixed.get(device)
         takers = self._takers.get(device, ())
-        if owner == edge_id and (not takers or edge_id in takers):
+        # What the site or central's configuration gives to an edge, nobody takes by naming it.
+        if owner == edge_id if owner else not takers or edge_id in takers:
             return ""
-        whose = owner if owner != edge_id else ", ".join(sorted(takers))
+        whose = owner or ", ".join(sorted(takers))
         return f"{device} is a device of {whose}, and never was one of {edge_id}"
 
     def owner_of(self, place: str) -> str:

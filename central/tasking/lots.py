@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select
 
+from central.ledger.origin import CENTRAL_DEVICE
 from central.statement import Row, Statement
 from central.tables import movement
 from central.tasking.commands import command_record
 from central.tasking.news import Narrowed
-from central.tasking.robots import CENTRAL_DEVICE
 from central.tasking.round import Round
 from wire.ids import bin_of
 from wire.messages import LOT_SAID, Movement

@@ -11,6 +11,7 @@ from typing import Final, Literal
 from sqlalchemy import bindparam, case, func, select, union_all
 
 from central.fleet.jobs import JobProgress, Stop, TransportJob
+from central.ledger.origin import CENTRAL_DEVICE
 from central.ledger.reservations import OPEN_STATUSES
 from central.orders import set_status
 from central.statement import Row, Statement
@@ -24,7 +25,6 @@ from wire.vda5050.action_ids import StockAction
 
 ROBOT_TRIES_MAX: Final = 3
 MOVE_STOPS: Final = 2
-CENTRAL_DEVICE: Final = "central"
 
 
 def start_move(work: Round, row: Row, units: int) -> bool:

@@ -118,6 +118,17 @@ def test_what_crosses_zones_is_booked(books: Books) -> None:
         assert len(applied.events) == 5
 
 
+@pytest.mark.parametrize("named", ["central", "A", "drone-a"])
+def test_to_name_what_is_anothers_keeps_nothing_of_it_out(books: Books, named: str) -> None:
+    books.origin = Origin(site(), {"drone-a": "A"})
+    books.origin.take_devices("B", [named])
+    move_of_a = move("adjust/a1" if named == "central" else f"{named}/1/1",
+                     "bin:A-01", "loss:", named)  # fmt: skip
+    assert books.take("A", move_of_a).refused == []
+    of_b = books.take("B", move(f"{named}/1/2", "bin:B-01", "loss:", named))
+    assert [refusal.code for refusal in of_b.refused] == ["foreign_device"] * (named != "central")
+
+
 def test_a_device_that_changed_hands_may_still_send_what_it_saw_before(books: Books) -> None:
     books.origin.take_devices("B", ["scanner-a"])
     assert books.take("A", move("scanner-a/1/1", "bin:A-01", "bin:A-02")).refused == []
