@@ -92,19 +92,31 @@ def open_engine(url: str, *, synchronous: str = "FULL", repairs: bool = False) -
     return engine
 
 
+def must_exist(url: str) -> None:
+    """Raise StoreError where the database at `url` is a file that is not there, or is empty.
+
+    SQLite makes a new database of both: nothing would be found wrong with books that are lost.
+    """
+    target = parse_database_url(url)
+    if target.get_backend_name() != "sqlite" or "uri" in target.query:
+        return
+    file = Path(target.database or "")
+    if not file.is_file():
+        why = "there is no such file: central makes it when it starts"
+    elif not file.stat().st_size:
+        why = "the file is empty: central's books were there; restore a copy of them"
+    else:
+        return
+    raise StoreError(f"database_url = {hidden(url)!r}: {why}")
+
+
 def open_existing(url: str) -> Engine:
     """Return the engine of a database that central has made. Raises StoreError.
 
     It is not checked, which takes a while where it is large, and nothing is made in it.
     """
     name = hidden(url)
-    target = parse_database_url(url)
-    if target.get_backend_name() == "sqlite" and "uri" not in target.query:
-        file = Path(target.database or "")
-        if not file.is_file():
-            raise StoreError(
-                f"database_url = {name!r}: there is no such file: central makes it when it starts"
-            )
+    must_exist(url)
     engine = _make_engine(url, "FULL", cache_kib=READERS_CACHE_KIB_MAX)
     try:
         with reading(engine) as conn:

@@ -14,7 +14,7 @@ from central.config import CentralConfig
 from central.ledger.asof import rebuild_marks
 from central.ledger.segments import rebuild_segments
 from central.ledger.verify import rebuild_balances, verify_ledger
-from central.store import open_engine, reading
+from central.store import must_exist, open_engine, reading
 from central.tables import movement
 from edge.config import EdgeConfig
 from edge.counting.salvage import CopiedRow, salvage
@@ -29,6 +29,7 @@ from wire.messages import Movement
 @contextmanager
 def opened(config: CentralConfig, *, repairs: bool = False) -> Iterator[Engine]:
     """Yield central's database, closed afterwards. Raises StoreError where it cannot be used."""
+    must_exist(config.url())
     engine = open_engine(config.url(), repairs=repairs)
     try:
         yield engine

@@ -243,6 +243,26 @@ def test_books_that_are_not_there_are_named(tmp_path: Path) -> None:
     assert not (tmp_path / "central.db").exists()
 
 
+@pytest.mark.parametrize("command", ["verify", "rebuild"])
+@pytest.mark.parametrize(("content", "says"), [
+    (None, "there is no such file"), (b"", "the file is empty"),
+])  # fmt: skip
+def test_books_that_are_lost_are_not_whole(
+    tmp_path: Path, command: str, content: bytes | None, says: str
+) -> None:
+    world = make_world(tmp_path)
+    world.kill()
+    file = tmp_path / "central.db"
+    for name in ("central.db", "central.db-wal", "central.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    if content is not None:
+        file.write_bytes(content)
+    found = ledger(world, command)
+    assert found.exit_code == 1
+    assert says in str(found.exception)
+    assert (file.read_bytes() if file.exists() else None) == content
+
+
 def test_verify_and_rebuild_answer_programs_too(world: CentralWorld) -> None:
     world.rt.run_for(3.0)
     whole = ledger(world, "verify", "--json")
