@@ -6,6 +6,7 @@ look and fly. Only the store lane touches the database.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -69,6 +70,8 @@ from wire.topics import (
 from wire.vda5050.topics import VehicleId
 
 NAMES_SHOWN: Final = 10
+ADDED_UP_S: Final = 3_600.0
+"""How often it is looked whether the counts still add up; and at each start."""
 _TEXT_MAX: Final = 400
 _NS_PER_US: Final = 1_000
 log = structlog.get_logger()
@@ -159,6 +162,8 @@ class EdgeAgent:
             self._write_opening()
         self._subscribe()
         self._store_lane.post(self.outbox.start)
+        self._store_lane.post(self._add_up)
+        self._store_lane.call_every(ADDED_UP_S, self._add_up)
         for scanner in self._scanners:
             scanner.start()
         self._mission_lane.post(self._missions.start)
@@ -240,6 +245,20 @@ class EdgeAgent:
             tx.put_meta("opened", str(self._started_ns))
         self._metrics.count("events_accepted", by=self.store.last_seq)
         log.info("opening stock written", rows=self.store.last_seq)
+
+    def _add_up(self) -> None:
+        """Count and say which articles' counts are not what any journal could add up to."""
+        try:
+            found = self.store.unbalanced()
+        except sqlite3.Error as error:
+            log.warning("counts could not be added up", reason=str(error))
+            return
+        for gtin, units in found:
+            self._metrics.count("counts_unbalanced", gtin)
+            log.error(
+                "counts were changed by something else than movements", gtin=gtin, sum=units,
+                fix="stop this edge, then stockhelm ledger verify and ledger rebuild",
+            )  # fmt: skip
 
     def _status_topic(self) -> str:
         return EDGE_STATUS.of(site=self._config.site_id, edge=self._config.edge_id)

@@ -187,6 +187,15 @@ class EdgeStore:
         query = "SELECT seq, payload FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"
         return [(n, text.encode()) for n, text in self._conn.execute(query, (seq, count_max))]
 
+    def unbalanced(self) -> list[tuple[str, int]]:
+        """Return the articles whose counts do not add up to 0 over all places, and to what.
+
+        Each movement takes what it gives: such counts are not what the journal adds up to. Raises
+        sqlite3.Error where they cannot be read.
+        """
+        query = "SELECT gtin, sum(units) FROM counts GROUP BY gtin HAVING sum(units) != 0"
+        return self._conn.execute(query).fetchall()
+
     def commands(self) -> list[tuple[str, str, int]]:
         """Return the commands that were handled, the oldest first: id, mark, expiry."""
         query = "SELECT command_id, mark, expires_at_ns FROM command ORDER BY rowid"
