@@ -17,6 +17,7 @@ from central.ledger.verify import rebuild_balances, verify_ledger
 from central.store import must_exist, open_engine, reading
 from central.tables import movement
 from edge.config import EdgeConfig
+from edge.counting.emptied import refuse_emptied
 from edge.counting.salvage import CopiedRow, salvage
 from edge.counting.verify import rebuild_counts, verify_counts
 from runtime.clock import SystemClock
@@ -45,6 +46,7 @@ def verify(config_file: Path) -> tuple[str, bool]:
             report = verify_ledger(engine)
         return report.text(), report.balanced
     file = _edge_file(found, config_file)
+    refuse_emptied(file)
     db = open_database(file)
     with closing(db.conn):
         differences = verify_counts(db)
@@ -77,6 +79,7 @@ def rebuild(config_file: Path, central_file: Path | None = None) -> str:
     file = _edge_file(found, config_file)
     with hold_folder(Path(found.data_dir), "stockhelm ledger rebuild"):
         try:
+            refuse_emptied(file)
             db = open_database(file)
             with closing(db.conn):
                 counts = rebuild_counts(db)
@@ -96,6 +99,9 @@ def _salvage(file: Path, config: EdgeConfig, central_file: Path | None) -> str:
     )
     if done.missing:
         text += f"\n{done.missing} rows are in neither: observations, or lost; count the bins"
+    text += f"\n{done.commands} of central's commands are known as done"
+    if not done.has_all_commands:
+        text += "; others may be lost: look at what drones are told to fly again"
     return text
 
 

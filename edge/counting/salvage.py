@@ -17,14 +17,19 @@ from typing import Final
 
 import msgspec
 
-from edge.counting.store import EdgeStore, decode_event, open_store
-from runtime.store import StoreError
+from edge.counting.emptied import mark_made
+from edge.counting.store import EdgeStore, decode_event
+from runtime.store import StoreError, open_database
 from wire.messages import Movement, StockEvent
 
 _EVENTS_PER_COMMIT: Final = 5_000
 _SIDES: Final = ("", "-wal", "-shm")
 CopiedRow = tuple[int, int, Movement]
 """(epoch, number in the journal, movement) as central keeps it."""
+
+
+_Command = tuple[str, str, int, int]
+"""(mark, mission, expiry, whether that mission ended) as the table `command` has them."""
 
 
 @dataclass(slots=True)
@@ -35,6 +40,9 @@ class _Found:
     epoch: int = 0
     acked_seq: int = 0
     is_whole: bool = True
+    commands: dict[str, _Command] = field(default_factory=dict)
+    """Of central, that were handled: by id."""
+    has_all_commands: bool = True
 
     @property
     def last_seq(self) -> int:
@@ -52,6 +60,10 @@ class Salvaged:
     """Numbers of the journal that are in neither; rows after its last known one are not counted."""
     kept_as: Path
     """The damaged file."""
+    commands: int
+    """Central's commands that are still known to be handled."""
+    has_all_commands: bool
+    """Whether none of them is lost: one that is lost may be done again when central repeats it."""
 
 
 def salvage(file: Path, *, edge_id: str, now_ns: int, copy: Sequence[CopiedRow] | None) -> Salvaged:
@@ -67,12 +79,15 @@ def salvage(file: Path, *, edge_id: str, now_ns: int, copy: Sequence[CopiedRow] 
     for side in _SIDES:
         new.with_name(new.name + side).unlink(missing_ok=True)
     epoch = max(now_ns // 1_000, found.epoch + 1, *(e + 1 for e, _, _ in copy or ()), 1)
-    store = open_store(new, edge_id=edge_id, new_epoch=epoch)
-    _fill(store, events, now_ns)
+    store = EdgeStore(open_database(new), edge_id=edge_id, new_epoch=epoch)
+    _fill(store, events, found.commands, now_ns)
     store.close()
     kept_as = _keep(file)
     new.rename(file)
-    return Salvaged(len(found.rows), from_copy, missing, kept_as)
+    mark_made(file, edge_id)
+    return Salvaged(
+        len(found.rows), from_copy, missing, kept_as, len(found.commands), found.has_all_commands
+    )
 
 
 def _read(file: Path) -> _Found:
@@ -81,7 +96,7 @@ def _read(file: Path) -> _Found:
     try:
         conn = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
     except sqlite3.Error:
-        found.is_whole = False
+        found.is_whole = found.has_all_commands = False
         return found
     with closing(conn):
         meta: dict[str, str] = {}
@@ -97,9 +112,25 @@ def _read(file: Path) -> _Found:
         for order in ("", " DESC"):
             if not _read_rows(conn, order, found.rows):
                 found.is_whole = False
+        found.has_all_commands = _read_commands(conn, found.commands)
     if len(found.rows) != found.last_seq:
         found.is_whole = False
     return found
+
+
+def _read_commands(conn: sqlite3.Connection, commands: dict[str, _Command]) -> bool:
+    """Read the commands that were handled, from both ends; return whether all could be read."""
+    for order in ("", " DESC"):
+        query = f"SELECT * FROM command NOT INDEXED ORDER BY rowid{order}"  # noqa: S608 - ours
+        try:
+            for command_id, mark, mission_id, expires_at_ns, ended in conn.execute(query):
+                commands[str(command_id)] = (
+                    str(mark), str(mission_id), int(expires_at_ns), int(ended),
+                )  # fmt: skip
+        except (sqlite3.Error, ValueError, TypeError):
+            continue
+        return True
+    return False
 
 
 def _read_rows(conn: sqlite3.Connection, order: str, rows: dict[int, StockEvent]) -> bool:
@@ -130,7 +161,14 @@ def _merge(found: _Found, copy: Iterable[CopiedRow]) -> tuple[list[StockEvent], 
     return [event for *_, event in placed], len(copied), last_seq - len(numbers)
 
 
-def _fill(store: EdgeStore, events: Sequence[StockEvent], now_ns: int) -> None:
+def _fill(
+    store: EdgeStore, events: Sequence[StockEvent], commands: dict[str, _Command], now_ns: int
+) -> None:
+    with store.transaction() as tx:
+        for command_id, (mark, mission_id, expires_at_ns, ended) in commands.items():
+            tx.put_command(
+                command_id, mark, mission_id=mission_id, expires_at_ns=expires_at_ns, ended=ended
+            )
     for start in range(0, len(events), _EVENTS_PER_COMMIT):
         with store.transaction() as tx:
             for event in events[start : start + _EVENTS_PER_COMMIT]:

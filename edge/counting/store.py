@@ -45,6 +45,7 @@ from edge.counting.core import (
     split,
     task_units,
 )
+from edge.counting.emptied import mark_made, refuse_emptied
 from edge.counting.tables import AWAY, TABLES, file_of, prepare_tables
 from edge.scanning.core import Session
 from runtime.store import StoreError, open_database
@@ -105,7 +106,7 @@ _OLD_EPOCHS: Final = (
     "SELECT epoch FROM device_state WHERE device_id = ? ORDER BY rowid DESC LIMIT -1 OFFSET ?"
 )
 _PUT_COMMAND: Final = (
-    "INSERT INTO command(command_id, mark, mission_id, expires_at_ns, ended) VALUES (?, ?, ?, ?, 0)"
+    "INSERT INTO command(command_id, mark, mission_id, expires_at_ns, ended) VALUES (?, ?, ?, ?, ?)"
     " ON CONFLICT(command_id) DO UPDATE"
     " SET expires_at_ns = max(expires_at_ns, excluded.expires_at_ns)"
 )
@@ -489,10 +490,10 @@ class Transaction:
             self._conn.execute(_OLD_ANSWERS, (device_id, epoch, oldest))
 
     def put_command(
-        self, command_id: str, mark: str, *, mission_id: str, expires_at_ns: int
+        self, command_id: str, mark: str, *, mission_id: str, expires_at_ns: int, ended: int = 0
     ) -> None:
         """Write that a command was handled; of a known one only the expiry moves on."""
-        self._conn.execute(_PUT_COMMAND, (command_id, mark, mission_id, expires_at_ns))
+        self._conn.execute(_PUT_COMMAND, (command_id, mark, mission_id, expires_at_ns, ended))
 
     def forget_commands(self, expired_at_ns: int) -> None:
         """Forget the commands that are expired at this moment."""
@@ -518,8 +519,16 @@ class Transaction:
 
 
 def open_store(path: Path | None, *, edge_id: str, new_epoch: int) -> EdgeStore:
-    """Return the edge's database at `path` (None: in memory). Raises StoreError where damaged."""
-    return EdgeStore(open_database(path), edge_id=edge_id, new_epoch=new_epoch)
+    """Return the edge's database at `path` (None: in memory).
+
+    Raises StoreError where it is damaged, or empty although it was not.
+    """
+    if path is None:
+        return EdgeStore(open_database(None), edge_id=edge_id, new_epoch=new_epoch)
+    refuse_emptied(path)
+    store = EdgeStore(open_database(path), edge_id=edge_id, new_epoch=new_epoch)
+    mark_made(path, edge_id)
+    return store
 
 
 def decode_event(payload: bytes | str) -> StockEvent:
