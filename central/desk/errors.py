@@ -91,6 +91,10 @@ def validation_text(errors: Any) -> str:
     for error in list(errors)[:ERRORS_TOLD_MAX]:
         where = " ".join(str(part) for part in error["loc"])
         value = repr(error.get("input"))[:INPUT_CHARS_MAX]
-        given = "" if error["type"] in ("missing", "json_invalid") else f" = {value}"
+        # A whole body, cut off, says nothing that its sender does not know.
+        is_whole = len(error["loc"]) == 1 and isinstance(error.get("input"), dict)
+        given = f" = {value}"
+        if error["type"] in ("missing", "json_invalid") or is_whole:
+            given = ""
         told.append(f"{where}{given}: {error['msg']}")
     return f"{'; '.join(told)} ({SEE_API})"

@@ -51,12 +51,14 @@ from edge.scanning.state import (
 )
 from edge.scanning.taking import arriving, checked, lacking, take
 from edge.scanning.tasks import (
+    all_done,
     already,
     left_of,
     next_step,
     not_at_bin,
     open_tasks,
     over_task,
+    remembered,
     task_for,
 )
 from wire.answers import Code, Sound
@@ -115,15 +117,17 @@ def _command(state: Session, name: str, arrival: Arrival, work: Work) -> Step:
         case "CANCEL":
             if not state.mode:
                 return state, refuse(Code.WRONG_MODE, "nothing to cancel: scan a command first")
-            kept = Session(mode=state.mode, last=state.last)
+            kept = Session(mode=state.mode, last=state.last, receipts=state.receipts)
+            if state.mode in free.FREE_MODES:
+                return kept, free.begin(state.mode)
             return kept, tick(f"{state.mode}: scan the bin")
         case "DAMAGED" | "OVER" | "SHORT":
             return _of_receipt(state, name, arrival, work)
     mode = name.lower()
     if mode in free.FREE_MODES:
-        return Session(mode=mode), free.begin(mode)
+        return Session(mode=mode, receipts=state.receipts), free.begin(mode)
     text = "count: scan the bin" if mode == COUNT else f"{mode}: {next_step(mode, work)}"
-    return Session(mode=mode), tick(text)
+    return Session(mode=mode, receipts=state.receipts), tick(text)
 
 
 def _of_receipt(state: Session, name: str, arrival: Arrival, work: Work) -> Step:
@@ -142,7 +146,11 @@ def _of_receipt(state: Session, name: str, arrival: Arrival, work: Work) -> Step
     if task is None and len(tasks) == 1:
         task = tasks[0]
     if task is None:
-        text = f"{len(tasks)} receipts are open at {state.bin_id}: scan an article of the short one"
+        text = f"no receipt is open at {state.bin_id}: {next_step(RECEIVE, work)}"
+        if tasks:
+            text = (
+                f"{len(tasks)} receipts are open at {state.bin_id}: scan one of the short article"
+            )
         return state, refuse(Code.NO_TASK, text)
     left = left_of(task, work)
     outcome = Outcome(
@@ -151,7 +159,7 @@ def _of_receipt(state: Session, name: str, arrival: Arrival, work: Work) -> Step
         text=f"{left} x {task.gtin} did not come: done",
     )  # fmt: skip
     last = LastMove(moved=(), task_id=task.task_id, short_units=left)
-    return _replace(state, armed="", last=last, is_fresh=False), outcome
+    return _replace(remembered(state, task), armed="", last=last, is_fresh=False), outcome
 
 
 def _closed(
@@ -232,7 +240,7 @@ def _bin(state: Session, bin_id: BinId, arrival: Arrival, floor: Floor, work: Wo
     if state.mode != COUNT:
         refused = not_at_bin(state.mode, bin_id, work)
         # More of a receipt may come when all of it is done: SH-OVER is said at its dock.
-        if refused and not (state.mode == RECEIVE and _is_dock(bin_id, work)):
+        if refused and not (state.mode == RECEIVE and _is_dock(state, bin_id, work)):
             return state, already(state, bin_id, work) or refused
     here = _replace(
         state, bin_id=bin_id, gtin="", units=0, lot="", expires_on="", serial="", armed="",
@@ -241,9 +249,10 @@ def _bin(state: Session, bin_id: BinId, arrival: Arrival, floor: Floor, work: Wo
     return here, tick(f"{state.mode} at {bin_id}: scan the article")
 
 
-def _is_dock(bin_id: str, work: Work) -> bool:
+def _is_dock(state: Session, bin_id: str, work: Work) -> bool:
     place = bin_location(bin_id)
-    return any(task.kind == RECEIVE and task.to_place == place for task in work.tasks)
+    known = (*work.tasks, *state.receipts)
+    return any(task.kind == RECEIVE and task.to_place == place for task in known)
 
 
 def _article(
@@ -290,25 +299,28 @@ def _receive(
     state: Session, label: ArticleLabel, arrival: Arrival, floor: Floor, work: Work
 ) -> Step:
     task = task_for(RECEIVE, state.bin_id, label, floor, work)
-    if isinstance(task, Outcome) and state.armed == OVER:
-        task = over_task(state, label, work) or task
+    ended = over_task(state, label, work) if isinstance(task, Outcome) else None
+    if ended and state.armed == OVER:
+        task = ended
     if isinstance(task, Outcome):
+        if ended and task.code in {Code.NO_TASK, Code.WRONG_ITEM}:
+            task = all_done(RECEIVE, label)
         return state, already(state, state.bin_id, work, label) or task
+    after = remembered(_replace(state, armed=""), task)
     if state.armed == DAMAGED:
         # Broken goods are taken out of the way whatever their lot and day.
         refused = arriving(label, task.from_place, work)
         if refused:
             return state, refused
-        broken = _replace(state, armed="")
         to_place = location("damaged")
-        return _book(broken, task, label, arrival, work, reason=DAMAGED, to_place=to_place)
+        return _book(after, task, label, arrival, work, reason=DAMAGED, to_place=to_place)
     known = checked(label, RECEIVE, arrival, work, task)
     if isinstance(known, Outcome):
         return state, known
     refused = arriving(known, task.from_place, work)
     if refused:
         return state, refused
-    return _book(_replace(state, armed=""), task, known, arrival, work)
+    return _book(after, task, known, arrival, work)
 
 
 def _put_away(state: Session, to_bin: BinId, arrival: Arrival, floor: Floor, work: Work) -> Step:

@@ -31,6 +31,8 @@ TASK_MODES: Final = frozenset({RECEIVE, PUTAWAY, REFILL, PICK})
 TWO_STEPS: Final = frozenset({PUTAWAY, REFILL, MOVE})
 """Booked when the goods are where they go: an article, then its place."""
 CONTAINER: Final = "container:"
+RECEIPTS_MAX: Final = 8
+"""Receipts that a session remembers; the oldest is forgotten, and SH-OVER no longer finds it."""
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +79,9 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     since_ns: int = 0
     """When the look began whose count comes next, by the edge's clock."""
     last: LastMove | None = None
+    receipts: tuple[PersonTask, ...] = ()
+    """Receipts that were scanned for last, the newest first: SH-OVER may name one that is over and
+    in nobody's list any more."""
     is_fresh: bool = False
     """Whether nothing was taken since `last` was booked: only then the same scan is that again."""
 

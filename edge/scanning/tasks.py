@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from edge.scanning.gs1 import ArticleLabel
-from edge.scanning.state import PICK, RECEIVE, TWO_STEPS, Floor, Outcome, Session, Work, refuse
+from edge.scanning.state import (
+    PICK,
+    RECEIPTS_MAX,
+    RECEIVE,
+    TWO_STEPS,
+    Floor,
+    Outcome,
+    Session,
+    Work,
+    refuse,
+)
 from wire.answers import Code
 from wire.ids import Location, bin_location
 from wire.messages import PersonTask
@@ -25,7 +37,7 @@ def task_for(
         known = (*work.tasks, *work.handed_on)
         done = [task for task in known if task.kind == mode and task.gtin == label.gtin]
         if done:
-            return refuse(Code.TOO_MANY, f"all units of {label.gtin} are done already{_over(mode)}")
+            return all_done(mode, label)
         return refuse(Code.NO_TASK, f"no {mode} task is open for {work.person_id}")
     here = [task for task in of_mode if task_bin(task) == bin_location(bin_id)]
     wanted = [task for task in here if task.gtin == label.gtin]
@@ -47,7 +59,7 @@ def task_for(
 
 def over_task(state: Session, label: ArticleLabel, work: Work) -> PersonTask | None:
     """Return the receipt that more units than expected belong to, done or not."""
-    known = (*work.tasks, *work.handed_on)
+    known = (*work.tasks, *work.handed_on, *state.receipts)
     here = bin_location(state.bin_id)
     return next(
         (
@@ -57,6 +69,18 @@ def over_task(state: Session, label: ArticleLabel, work: Work) -> PersonTask | N
         ),
         None,
     )
+
+
+def remembered(state: Session, task: PersonTask) -> Session:
+    """Return the session that knows this receipt also when nobody lists it any more: as done."""
+    done = msgspec.structs.replace(task, units=0, done_units=0)
+    others = [other for other in state.receipts if other.task_id != task.task_id]
+    return msgspec.structs.replace(state, receipts=(done, *others)[:RECEIPTS_MAX])
+
+
+def all_done(mode: str, label: ArticleLabel) -> Outcome:
+    """Return the refusal of an article of which nothing is left to do."""
+    return refuse(Code.TOO_MANY, f"all units of {label.gtin} are done already{_over(mode)}")
 
 
 def not_at_bin(mode: str, bin_id: str, work: Work) -> Outcome | None:

@@ -12,6 +12,7 @@ from fastapi import FastAPI, HTTPException, Query
 from central.desk.app import Decision
 from central.desk.errors import Refusal, RefusedError, add_error_handlers
 from central.desk.guard import Guard
+from central.desk.stock import Adjustment
 
 
 @pytest.fixture
@@ -87,8 +88,8 @@ def test_what_is_not_json_is_told(app: FastAPI) -> None:
     [
         (b"NaN", 422, "body = nan: "),
         (b"1e400", 422, "body = inf: "),
-        (b'{"approve": true, "units": NaN}', 422, "body units = nan: Input should be a finite"),
-        (b'{"approve": true, "units": 1e400}', 422, "body units = inf: Input should be a finite"),
+        (b'{"approve": true, "units": NaN}', 422, "body units = nan: Input should be a valid"),
+        (b'{"approve": true, "units": 1e400}', 422, "body units = inf: Input should be a valid"),
         (b'{"approve": true, "units": -Infinity}', 422, "body units = -inf: Input should be"),
         (b'{"approve": true, "reason": "\\ud800"}', 422, "body reason = '\\ud800': Input should"),
         (b'{"approve": true, "\\ud800": 1}', 422, "body = '\\ud800': Input should be a valid"),
@@ -129,3 +130,16 @@ def test_a_refused_decision_says_it_twice_in_the_same_words(app: FastAPI) -> Non
     assert answer.json() == {
         "detail": "no, maria", "proposal_id": "P1", "ok": False, "text": "no, maria",
     }  # fmt: skip
+
+
+def test_a_body_whose_values_do_not_go_together_is_refused_without_a_copy_of_it(
+    app: FastAPI,
+) -> None:
+    @app.post("/adjust")
+    def adjust(adjustment: Adjustment) -> None:
+        raise AssertionError(adjustment)
+
+    body = {"article": "SKU-017", "reason": "damaged", "person": "maria"}
+    answer = ask(app, "POST", "/adjust", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("body: Value error, expected either to_units")

@@ -177,6 +177,33 @@ def test_more_than_expected_is_taken_once_it_is_said_to_be_more() -> None:
     assert book.units("bin:DOCK-1") == 10
 
 
+@pytest.mark.parametrize("ending", [[article_label(units=10)], [command_label("SHORT")]])
+@pytest.mark.parametrize("between", [[], [command_label("RECEIVE"), bin_label("DOCK-1")]])
+def test_more_than_expected_is_taken_when_the_list_has_the_receipt_no_more(
+    ending: list[str], between: list[str]
+) -> None:
+    book = receiving()
+    book.scan(*ending)
+    before = book.units("bin:DOCK-1")
+    book.tasks = []  # central has seen its end
+    more = article_label(units=3)
+    assert book.scan(*between, command_label("SHORT")).text.startswith("no receipt is open")
+    refused = book.scan(more)
+    assert refused.code == "too_many"
+    assert "SH-OVER" in refused.text
+    assert book.scan(command_label("OVER"), more).sound == "done"
+    assert book.units("bin:DOCK-1") == before + 3
+    assert book.scan(UNDO).code == "undone"
+    assert book.units("bin:DOCK-1") == before
+    book.check()
+
+
+def test_cancel_says_what_the_mode_begins_with() -> None:
+    book = receiving()
+    first = book.scan(command_label("RETURN"))
+    assert book.scan(command_label("CANCEL")).text == first.text
+
+
 def test_broken_goods_go_to_their_own_place_and_are_part_of_the_receipt() -> None:
     book = receiving()
     book.scan(article_label(units=8), command_label("DAMAGED"))
