@@ -8,7 +8,9 @@ import msgspec
 from msgspec.structs import replace
 
 from central.config import CentralConfig, DeskConfig
+from edge.agent import other_devices
 from edge.config import EdgeConfig
+from edge.scanning.strangers import answering_edge
 from runtime.bus import TlsFiles
 from runtime.clock import Clock
 from runtime.config import load_config, to_toml
@@ -49,8 +51,12 @@ def _wishes(demo: DemoSite) -> list[Wish]:
         Wish(name="floor", kind=Kind.FLOOR),
     ]
     for edge in demo.edges:
-        wishes.append(Wish(name=edge, kind=Kind.EDGE))
         config = load_config(demo.config(f"edge-{edge}"), EdgeConfig)
+        over_mqtt = (row.device_id for row in config.scanners if not row.path)
+        own = (*over_mqtt, *other_devices(config))
+        # One edge refuses devices that nobody knows: it may answer all.
+        own = () if edge == answering_edge(demo.site) else own
+        wishes.append(Wish(name=edge, kind=Kind.EDGE, devices=own))
         wishes += [
             Wish(name=row.device_id, kind=Kind.SCANNER, person=row.person_id)
             for row in config.scanners

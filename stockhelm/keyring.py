@@ -24,10 +24,13 @@ from runtime.errors import StartError
 from runtime.one_at_a_time import hold_folder
 from stockhelm.certificates import CA_DAYS, LEAF_DAYS, LEAF_DAYS_MAX, Authority, make_authority
 from wire.ids import IdError, parse_name
+from wire.messages import EDGE_DEVICES_MAX
 from wire.rights import Identity, Kind
 
 ENROLLED_MAX: Final = 100_000
 HOSTS_MAX: Final = 20
+DEVICES_MAX: Final = EDGE_DEVICES_MAX
+"""Of one edge; one with more is enrolled without them, for all of the site."""
 HOST_PATTERN: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?|::1?")
 PASSWORD_BYTES: Final = 20
 SALT_BYTES: Final = 12  # mosquitto 2.0 takes no other length
@@ -63,6 +66,7 @@ class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
     person: str = ""
     manufacturer: str = ""
     serial_number: str = ""
+    devices: tuple[str, ...] = ()
 
     @property
     def identity(self) -> Identity:
@@ -73,6 +77,7 @@ class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
             person=self.person,
             manufacturer=self.manufacturer,
             serial=self.serial_number,
+            devices=self.devices,
         )
 
     def state(self, now_ns: int) -> str:
@@ -98,6 +103,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     person: str = ""
     manufacturer: str = ""
     serial_number: str = ""
+    devices: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raise KeysUsageError where it cannot be done as asked."""
@@ -106,6 +112,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
             for what in ("person", "manufacturer", "serial_number"):
                 if getattr(self, what):
                     parse_name(getattr(self, what), what.replace("_", " "))
+            for device in self.devices:
+                parse_name(device, "device")
         except IdError as error:
             raise KeysUsageError(str(error)) from error
         if not 1 <= self.days <= LEAF_DAYS_MAX:
@@ -117,6 +125,13 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.person and self.kind is not Kind.SCANNER:
             raise KeysUsageError(f"{self.name}: --person is for scanners, got --kind {self.kind}")
+        if self.devices and self.kind is not Kind.EDGE:
+            raise KeysUsageError(f"{self.name}: --device is for edges, got --kind {self.kind}")
+        if len(self.devices) > DEVICES_MAX:
+            raise KeysUsageError(
+                f"--device: expected at most {DEVICES_MAX}, got {len(self.devices)}; without any,"
+                " an edge answers all devices of the site"
+            )
         if self.kind is Kind.BROKER and not self.hosts:
             raise KeysUsageError(f"{self.name}: a broker needs --host, as clients name it")
         if self.by == "password" and (self.hosts or self.kind is Kind.BROKER):
@@ -193,7 +208,7 @@ class Keyring:
             row = Enrolled(
                 name=wish.name, kind=wish.kind, by=wish.by, enrolled_at_ns=now_ns,
                 hosts=wish.hosts, person=wish.person, manufacturer=wish.manufacturer,
-                serial_number=wish.serial_number,
+                serial_number=wish.serial_number, devices=tuple(sorted(set(wish.devices))),
             )  # fmt: skip
             if wish.by == "password":
                 password = base64.b32encode(os.urandom(PASSWORD_BYTES)).decode().lower()

@@ -97,6 +97,10 @@ def _enrol(
     ] = "",
     manufacturer: Annotated[str, typer.Option(help="Robot: as in its VDA 5050 topics.")] = "",
     serial: Annotated[str, typer.Option(help="Robot: where its serial is not its name.")] = "",
+    device: Annotated[
+        list[str] | None,
+        typer.Option(help="Edge: answers and speaks for this device, and no other; repeat it."),
+    ] = None,
 ) -> None:
     """Let somebody in; refuses a name that is enrolled already."""
 
@@ -108,7 +112,7 @@ def _enrol(
         wish = Wish(
             name=name, kind=kind, by="password" if by_password else "certificate",
             days=LEAF_DAYS if days is None else days, hosts=tuple(host or ()), person=person,
-            manufacturer=manufacturer, serial_number=serial,
+            manufacturer=manufacturer, serial_number=serial, devices=tuple(device or ()),
         )  # fmt: skip
         row, files = Keyring(directory, SystemClock()).enrol(wish)
         until = f"valid until {_day(row.expires_at_ns)}" if row.expires_at_ns else "until revoked"
@@ -193,4 +197,5 @@ def _shown(row: Enrolled, now_ns: int) -> dict[str, Any]:
         "hosts": list(row.hosts),
         "person": row.person,
         "manufacturer": row.manufacturer,
+        "devices": list(row.devices),
     }

@@ -44,6 +44,8 @@ class Identity:
     """Robot: the first half of who it is in VDA 5050."""
     serial: str = ""
     """Robot: the second half; empty: its name."""
+    devices: tuple[str, ...] = ()
+    """Edge: the devices that it answers and speaks for; none: all of the site."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +93,14 @@ def rights_of(who: Identity, *, site: str, interface: str) -> Rights:
 def _publishes(who: Identity, site: str, interface: str) -> Iterator[str]:
     party = _PARTY.get(who.kind)
     for topic in _own_topics(who.kind):
-        if topic.publisher is party:
+        if topic.publisher is party and topic is not topics.DEVICE_FEEDBACK:
             yield topic.any(site=site, **_own(who, topic))
-    if who.kind is Kind.EDGE:  # of what does not speak for itself: serial scanners, cameras
-        yield topics.DEVICE_STATUS.any(site=site)
+    if who.kind is Kind.EDGE:
+        # The state, too, of what does not speak for itself: serial scanners, cameras.
+        for topic in (topics.DEVICE_FEEDBACK, topics.DEVICE_STATUS):
+            if not who.devices:
+                yield topic.any(site=site)
+            yield from (topic.of(site=site, device=name) for name in who.devices)
     if who.kind is Kind.FLOOR:
         yield from (topic.any(site=site) for topic in _of_floor(publishes=True))
     for name in _VDA_PUBLISH.get(who.kind, ()):

@@ -104,10 +104,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
             maker = "ACME" if kind is Kind.ROBOT else ""
             broker.enrol(name, kind, person=person, manufacturer=maker)
         broker.enrol("scanner-2", Kind.SCANNER)
+        broker.enrol("B", Kind.EDGE, devices=("serial-2", "scanner-2"))
         broker.enrol("pass-1", Kind.SCANNER, by="password")
         broker.enrol("pass-2", Kind.SCANNER, by="password")
         assert broker.process.follow_keys().startswith(
-            "let in: A, S1, camera-1, central, desk, floor"
+            "let in: A, B, S1, camera-1, central, desk, floor"
         )
         yield broker
 
@@ -140,6 +141,26 @@ def test_a_scan_and_its_answer_go_through(site: Guarded) -> None:
     assert scanner.next().payload == b"good"
     edge.leave()
     scanner.leave()
+
+
+def test_an_edge_with_devices_answers_these_and_no_others(site: Guarded) -> None:
+    edge = site.connected("B")
+    told = edge.publish_all(
+        [
+            f"{SITE}/device/{device}/{what}"
+            for device in ("scanner-1", "scanner-2", "serial-2")
+            for what in ("feedback", "status", "scan")
+        ]
+    )
+    allowed = {topic for topic, reason in told.items() if reason != DENIED}
+    assert allowed == {
+        f"{SITE}/device/{device}/{what}"
+        for device in ("scanner-2", "serial-2")
+        for what in ("feedback", "status")
+    }
+    assert edge.publish(f"{SITE}/edge/B/journal") != DENIED
+    assert edge.publish(f"{SITE}/edge/A/journal") == DENIED
+    assert edge.subscribe(f"{SITE}/device/scanner-2/scan") != DENIED
 
 
 def test_a_foreign_certificate_ends_nobodys_session(site: Guarded) -> None:

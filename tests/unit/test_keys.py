@@ -145,6 +145,8 @@ def test_a_password_is_told_once_and_kept_only_as_a_hash(folder: Path) -> None:
         (("a", "--kind", "robot"), "a robot, and nobody else, needs --manufacturer"),
         (("a", "--kind", "edge", "--manufacturer", "M"), "a robot, and nobody else, needs"),
         (("a", "--kind", "edge", "--person", "p1"), "--person is for scanners"),
+        (("a", "--kind", "scanner", "--device", "b"), "--device is for edges"),
+        (("a", "--kind", "edge", "--device", "b/c"), "device 'b/c': expected 1 to 40 letters"),
         (("a", "--kind", "scanner", "--days", "0"), "--days 0: expected 1 to 3650"),
         (("a", "--kind", "scanner", "--password", "--certificate"), "got both"),
         (("a", "--kind", "scanner", "--password", "--days", "3"), "--days is for certificates"),
