@@ -224,6 +224,7 @@ LABELS: Final[Mapping[str, tuple[str, Callable[[Numbers, str], str]]]] = {
     "counted_units": ("Counted", _as_is),
     "book_units": ("The book had", _as_is),
     "under_way_units": ("Being adjusted already", _unless(0)),
+    "apart_units": ("The ledger had more than its edge", _unless(0)),
     "count_sure": ("The count is right with", _share),
     "value_cents": ("Worth", _money),
     "counted_by": ("Counted by", _as_is),

@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, case, delete, func, select, update
 
 from central.belief.core import Prior, shifted
 from central.belief.settle import ADJUST_SURE, count_is_right
@@ -21,7 +21,7 @@ from central.ledger.adjust import EVENT, FOUND, LOSS, Adjustment, adjust, waitin
 from central.replenish.numbers import Numbers, units_text
 from central.replenish.types import Proposal
 from central.statement import Row, Statement
-from central.tables import bin_count, edge_command, movement, proposal
+from central.tables import balance, bin_count, edge_command, movement, proposal
 from central.tasking.motion import AT_REST, LOOKED_BACK_MAX, in_motion, is_set_aside
 from central.tasking.round import NEVER_NS, Round, earliest
 from runtime.clock import NS_PER_S
@@ -103,6 +103,31 @@ _BOOKED_SINCE: Final = Statement(
     )
     .limit(1)
 )
+_HELD: Final = Statement(
+    select(func.coalesce(func.sum(balance.c.units), 0)).where(
+        balance.c.place == bindparam("place"), balance.c.gtin == bindparam("of_gtin")
+    )
+)
+_COME_SINCE: Final = Statement(
+    select(
+        func.coalesce(
+            func.sum(
+                case(
+                    (movement.c.to_place == bindparam("place"), movement.c.units),
+                    else_=-movement.c.units,
+                )
+            ),
+            0,
+        )
+    ).where(
+        movement.c.id > bindparam("first_id"),
+        movement.c.edge_id == bindparam("edge"),
+        (movement.c.epoch > bindparam("of_epoch"))
+        | ((movement.c.epoch == bindparam("of_epoch")) & (movement.c.seq > bindparam("of_seq"))),
+        (movement.c.from_place == bindparam("place")) | (movement.c.to_place == bindparam("place")),
+        movement.c.gtin == bindparam("of_gtin"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +197,7 @@ def _difference(work: Round, row: Row) -> tuple[int, int]:
     way (motion.py).
     """
     place = bin_location(row.bin_id)
-    since = {
-        "first_id": row.last_id - LOOKED_BACK_MAX,
-        "edge": row.edge_id,
-        "of_epoch": row.epoch,
-        "of_seq": row.seq,
-        "place": place,
-        "of_gtin": row.gtin,
-    }
-    if _BOOKED_SINCE.first(work.conn, since) is not None:
+    if _BOOKED_SINCE.first(work.conn, _since(row)) is not None:
         return 0, 0
     corrections = [
         move
@@ -193,15 +210,42 @@ def _difference(work: Round, row: Row) -> tuple[int, int]:
     return row.counted_units - row.book_units - under_way, under_way
 
 
+def _since(row: Row) -> dict[str, Any]:
+    """Return what asks for the movements of a count's bin and article that were booked after it."""
+    return {
+        "first_id": row.last_id - LOOKED_BACK_MAX,
+        "edge": row.edge_id,
+        "of_epoch": row.epoch,
+        "of_seq": row.seq,
+        "place": bin_location(row.bin_id),
+        "of_gtin": row.gtin,
+    }
+
+
+def _apart_units(work: Round, row: Row) -> int:
+    """Return how much more the ledger had at a count than the edge's book: 0 while all is well.
+
+    Where they differ, as after an old copy of an edge's database was brought back, the difference
+    to the edge's book would make the ledger false.
+    """
+    pair = {"place": bin_location(row.bin_id), "of_gtin": row.gtin}
+    held = int(_HELD.scalar(work.conn, pair))
+    return held - int(_COME_SINCE.scalar(work.conn, _since(row))) - int(row.book_units)
+
+
 def _proposal(work: Round, count: Row, under_way: int) -> Proposal:
     by = count.counted_units - count.book_units - under_way
     place = bin_location(count.bin_id)
     sure = count_is_right(shifted(PRIOR.opening, TWICE), by, PRIOR.miscount)
     article = work.floor.site.articles.get(count.gtin)
+    apart = _apart_units(work, count)
+    if apart:
+        work.count("counts_of_another_book")
     numbers: Numbers = {
         "counted_units": count.counted_units,
         "book_units": count.book_units,
         "under_way_units": under_way,
+        "apart_units": apart,
         "count_sure": round(sure, 4),
         "value_cents": abs(by) * (article.price_cents if article else 0),
         "counted_by": count.person_id,
@@ -209,6 +253,8 @@ def _proposal(work: Round, count: Row, under_way: int) -> Proposal:
         "units": abs(by),
     }
     coming = f" and {under_way:+d} is under way" if under_way else ""
+    if apart:
+        coming += f" (that is edge {count.edge_id}'s: the ledger had {count.book_units + apart})"
     return Proposal(
         kind="adjust", gtin=count.gtin, units=abs(by),
         from_place=FOUND if by > 0 else place, to_place=place if by > 0 else LOSS,
@@ -231,7 +277,7 @@ def adjusting_is_allowed(work: Round, item: Proposal) -> str:
     cents, sure = int(item.numbers["value_cents"]), float(item.numbers["count_sure"])
     if item.units > policy.auto_adjust_units_max or cents > policy.auto_adjust_cents_max:
         return ""
-    if sure < ADJUST_SURE or not item.numbers["may_count"]:
+    if sure < ADJUST_SURE or not item.numbers["may_count"] or item.numbers["apart_units"]:
         return ""
     return (
         f"adjusts {units_text(item.units)} worth {cents} cents, up to"

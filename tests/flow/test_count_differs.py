@@ -227,6 +227,26 @@ def test_an_older_count_does_not_undo_what_a_person_said_since(
     assert world.balance("bin:A-01") == left
 
 
+def test_a_difference_to_a_book_that_the_ledger_does_not_know_waits(world: CentralWorld) -> None:
+    """An old copy of the edge's database: 80 are there, as the ledger says; its book has 83."""
+    count(world, "A-01", 80, 83)
+    (row,) = world.proposals("adjust")
+    assert (row.status, world.balance("bin:A-01")) == ("waiting", 80)
+    assert "the book had 83 (that is edge A's: the ledger had 80): -3." in row.reason
+    assert world.metrics.snapshot().counters["counts_of_another_book"] == 1
+
+
+def test_what_is_booked_behind_a_count_sets_no_books_apart(world: CentralWorld) -> None:
+    edge = world.edges["A"]
+    long_ago_ns = world.shared.now_ns() - 100 * 10**9
+    count(world, "A-01", 77, 80, wait_s=QUIET_S / 4)
+    edge.move(PEN, 9, "dock:", "bin:A-01", received_at_ns=long_ago_ns)
+    world.rt.run_for(10.0)
+    assert [row.status for row in world.proposals("adjust")] == ["done"]
+    assert world.balance("bin:A-01") == 86
+    assert "counts_of_another_book" not in world.metrics.snapshot().counters
+
+
 def test_a_count_is_judged_after_a_crash_right_behind_its_commit(world: CentralWorld) -> None:
     world.kill_after_commits(1)
     count(world, "A-01", 77, 80, wait_s=1.0)
