@@ -177,7 +177,9 @@ def read_snapshot(
         allocated=allocated,
         backordered=backordered,
         last_seen_ns=last_seen(conn),
-        sure={bin_id: book.sure for bin_id, book in how_sure(conn, now_ns).items()},
+        sure={
+            bin_id: book.sure for bin_id, book in how_sure(conn, now_ns, floor.site.bins).items()
+        },
         doubtful_bins=_doubtful_bins(conn),
         countable_bins=frozenset(
             row.bin_id for row in floor.reserves if row.edge_id in floor.drones

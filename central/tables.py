@@ -233,6 +233,23 @@ bin_count = Table(
 )  # fmt: skip
 """Counts of whole bins that are to be judged, or whose adjustment waits to be decided."""
 
+count_interval = Table(
+    "count_interval", metadata,
+    Column("event_id", String(140), primary_key=True),
+    Column("bin_id", String(20), nullable=False),
+    Column("gtin", String(14), nullable=False),
+    Column("begun_ns", _Ns, nullable=False),  # when the book was last known, and looked at again
+    Column("counted_ns", _Ns, nullable=False, index=True),
+    Column("sure", Float, nullable=False),  # how sure it was when it began
+    Column("picks", Float, nullable=False),  # booked between them
+    Column("putaways", Float, nullable=False),
+    Column("moves", Float, nullable=False),
+    Column("off_units", BigInteger, nullable=False),  # by how much the count differed
+    Index("count_interval_pair", "bin_id", "gtin", "counted_ns"),
+)  # fmt: skip
+"""What each count of a bin at rest found, and what had been done there since the book was last
+known: of these it is learned how often what goes wrong."""
+
 customer_order = Table(
     "customer_order", metadata,
     Column("order_id", String(40), primary_key=True),

@@ -139,16 +139,6 @@ class Learned:
     """Errors found, as far as counts can tell."""
 
 
-def sure_by(picks: int, others: int, days: float, prior: Prior | None = None) -> float:
-    """Return p0 * exp(-sum h_k n_k) of a bin since it was last looked at, by the prior's hazards.
-
-    `others`: putaways and moves, which err alike at first.
-    """
-    prior = prior or Prior()
-    pick, putaway, _, day = prior.hazards
-    return prior.opening * math.exp(-pick * picks - putaway * others - day * max(0.0, days))
-
-
 class Beliefs:
     """All pairs of a site. Each event costs O(1); `probabilities` one pass over arrays."""
 
@@ -246,35 +236,9 @@ class Beliefs:
         Pairs with a count that differs and is not settled yet are looked at as they stand. Cost
         O((intervals + pairs) * EM_ROUNDS), in numpy.
         """
-        count, classes = len(self.index), max(1, len(self.classes))
         rows = np.array([*self.intervals, *self._open_rows(now_d)], dtype=np.float64)
-        rows = rows.reshape(-1, 8)
-        pair = rows[:, 0].astype(np.int64)
-        of_class = self.class_of[pair]
-        exposed = rows[:, 2:6]
-        rates = np.tile(self._hazards, (classes, 1))
-        site_s, class_s = np.array(self.prior.site_exposures), np.array(self.prior.class_exposures)
-        frailty, wrong = np.ones(count), np.zeros(len(rows))
-        for _ in range(EM_ROUNDS):
-            risks = rates[of_class] * exposed * frailty[pair, np.newaxis]
-            risk = risks.sum(axis=1)
-            wrong = 1.0 - _shift(rows[:, 1] * np.exp(-risk), rows[:, 6])
-            # What was wrong at the interval's start already is no work of its exposures.
-            slipped = wrong * risk / np.maximum(risk - np.log(rows[:, 1]), 1e-12)
-            shares = slipped[:, np.newaxis] * risks / np.maximum(risk, 1e-12)[:, np.newaxis]
-            errors = _by(of_class, shares, classes)
-            weight = _by(of_class, exposed * frailty[pair, np.newaxis], classes)
-            site = (site_s * self._hazards + errors.sum(axis=0)) / (site_s + weight.sum(axis=0))
-            rates = (class_s * site + errors) / (class_s + weight)
-            expected = np.bincount(pair, (rates[of_class] * exposed).sum(axis=1), count)
-            found = np.bincount(pair, slipped, count)
-            frailty = (self.prior.pair_errors + found) / (self.prior.pair_errors + expected)
-        heavy = self.prior.off_weight
-        sizes = np.bincount(of_class, wrong * rows[:, 7], classes) + heavy * self.prior.off_units
-        total = np.bincount(of_class, wrong * (rows[:, 7] > 0), classes) + heavy
-        return Learned(
-            rates=rates, off_units=sizes / total, frailty=frailty, errors=float(wrong.sum())
-        )
+        pairs = len(self.index)
+        return learn_from(rows.reshape(-1, 8), self.class_of[:pairs], len(self.classes), self.prior)
 
     def _open_rows(self, now_d: float) -> list[tuple[float, ...]]:
         state = self.state[: len(self.index)]
@@ -300,6 +264,39 @@ class Beliefs:
         mean = learned.off_units[self.class_of[: len(self.index)]]
         counted = np.abs(self.state[: len(self.index), OFF_UNITS])
         return np.where(counted > 0, counted, mean)
+
+
+def learn_from(rows: Floats, class_of: Ints, classes: int, prior: Prior) -> Learned:
+    """Return the hazards that closed intervals teach, by class, and each pair's own factor.
+
+    `rows`: (pair, p0, picks, putaways, moves, days, evidence, size of the difference) of each;
+    `class_of`: the class of each pair. Cost O((rows + pairs) * EM_ROUNDS), in numpy.
+    """
+    count, classes, hazards = len(class_of), max(1, classes), np.array(prior.hazards)
+    pair = rows[:, 0].astype(np.int64)
+    of_class = class_of[pair]
+    exposed = rows[:, 2:6]
+    rates = np.tile(hazards, (classes, 1))
+    site_s, class_s = np.array(prior.site_exposures), np.array(prior.class_exposures)
+    frailty, wrong = np.ones(count), np.zeros(len(rows))
+    for _ in range(EM_ROUNDS):
+        risks = rates[of_class] * exposed * frailty[pair, np.newaxis]
+        risk = risks.sum(axis=1)
+        wrong = 1.0 - _shift(rows[:, 1] * np.exp(-risk), rows[:, 6])
+        # What was wrong at the interval's start already is no work of its exposures.
+        slipped = wrong * risk / np.maximum(risk - np.log(rows[:, 1]), 1e-12)
+        shares = slipped[:, np.newaxis] * risks / np.maximum(risk, 1e-12)[:, np.newaxis]
+        errors = _by(of_class, shares, classes)
+        weight = _by(of_class, exposed * frailty[pair, np.newaxis], classes)
+        site = (site_s * hazards + errors.sum(axis=0)) / (site_s + weight.sum(axis=0))
+        rates = (class_s * site + errors) / (class_s + weight)
+        expected = np.bincount(pair, (rates[of_class] * exposed).sum(axis=1), count)
+        found = np.bincount(pair, slipped, count)
+        frailty = (prior.pair_errors + found) / (prior.pair_errors + expected)
+    heavy = prior.off_weight
+    sizes = np.bincount(of_class, wrong * rows[:, 7], classes) + heavy * prior.off_units
+    total = np.bincount(of_class, wrong * (rows[:, 7] > 0), classes) + heavy
+    return Learned(rates=rates, off_units=sizes / total, frailty=frailty, errors=float(wrong.sum()))
 
 
 def _shift(p: Floats, evidence: Floats) -> Floats:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
-from central.belief.core import count_evidence, shifted
+from central.belief.core import Prior, count_evidence, shifted
 
 ADJUST_SURE: Final = 0.9
 """A count must be so likely right before the book is made to agree with it; else it is counted
 again, and a second count with the same difference settles it."""
+
+ASKED_TWICE: Final = math.log(Prior().miscount / (1.0 - Prior().miscount))
+"""Log odds against the book where a person was asked once more before a count was taken: their
+first differed as well."""
 
 
 def count_is_right(p: float, difference: int, miscount: float, before: int = 0) -> float:

@@ -16,12 +16,13 @@ DETAILS_MAX: Final = 200
 """Lots, serial numbers and containers of one place that are shown, each."""
 
 
-def book_of(books: Connection, bin_id: str, now_ns: int) -> r.BookSure:
+def book_of(books: Connection, names: Names, bin_id: str, now_ns: int) -> r.BookSure:
     """Return how sure the book of a bin is: what the choice of bins to count goes by."""
-    found = how_sure(books, now_ns, bin_id)[bin_id]
+    found = how_sure(books, now_ns, names.site.bins, bin_id)[bin_id]
     return r.BookSure(
         probability=round(found.sure, 4), seen_at_ms=found.seen_ns // NS_PER_MS,
         picks=found.picks, moves=found.others, days=round(found.days, 2),
+        failed=found.failed, counts=found.counts,
     )  # fmt: skip
 
 

@@ -450,7 +450,7 @@ class Queries:
         )
         return r.BinDetail(
             bin=found,
-            book=details.book_of(books, bin_id, now_ns),
+            book=details.book_of(books, self._names, bin_id, now_ns),
             lots=details.lots_at(books, self._names, place),
             serials=details.serials_at(books, self._names, place),
             containers=details.containers_at(books, place),

@@ -166,6 +166,10 @@ class BookSure:
     """Putaways and other moves, booked there since."""
     days: float
     """Since the last look; 0 where there was none."""
+    failed: bool
+    """Whether a person found too few there since, or a robot failed."""
+    counts: int
+    """So many counts on the site taught how often what goes wrong; 0: none did yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

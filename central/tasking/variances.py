@@ -7,7 +7,6 @@ other does. Small ones are approved by policy, larger ones wait for a planner.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,7 +15,8 @@ import msgspec
 from sqlalchemy import bindparam, case, delete, func, select, update
 
 from central.belief.core import Prior, shifted
-from central.belief.settle import ADJUST_SURE, count_is_right
+from central.belief.intervals import interval_of, keep_interval, read_rates
+from central.belief.settle import ADJUST_SURE, ASKED_TWICE, count_is_right
 from central.ledger.adjust import EVENT, FOUND, LOSS, Adjustment, adjust, waiting_adjustments
 from central.replenish.numbers import Numbers, units_text
 from central.replenish.types import Proposal
@@ -29,8 +29,6 @@ from wire.ids import bin_location, bin_of
 
 REASON: Final = "count"
 PRIOR: Final = Prior()
-TWICE: Final = math.log(PRIOR.miscount / (1.0 - PRIOR.miscount))
-"""A person was asked once more before this count was taken: their first differed as well."""
 
 _SUPERSEDE: Final = Statement(
     update(proposal)
@@ -162,7 +160,8 @@ def judged(work: Round) -> Judged:
         moving = in_motion(work, row) if by else AT_REST
         if by and moving == AT_REST:
             _SET.run(work.conn, {"of_event": row.event_id, "to_status": "judged"})
-            adjustments.append(_proposal(work, row, under_way))
+            sure = _count_is_right(work, row, by)
+            adjustments.append(_proposal(work, row, under_way, sure))
             continue
         _FORGET.run(work.conn, {"of_event": row.event_id})
         if by:
@@ -183,7 +182,10 @@ def _take(work: Round, row: Row) -> None:
     _OLDER.run(work.conn, pair)
     place = bin_location(row.bin_id)
     _SUPERSEDE.run(work.conn, {"of_gtin": row.gtin, "place": place, "now_ns": work.now_ns})
-    if row.counted_units == row.book_units or row.bin_id not in work.floor.site.bins:
+    is_known = row.bin_id in work.floor.site.bins
+    if row.counted_units == row.book_units or not is_known:
+        if is_known:
+            keep_interval(work.conn, interval_of(work.conn, row, 0))
         _FORGET.run(work.conn, {"of_event": row.event_id})
     else:
         _SET.run(work.conn, {"of_event": row.event_id, "to_status": "open"})
@@ -233,10 +235,26 @@ def _apart_units(work: Round, row: Row) -> int:
     return held - int(_COME_SINCE.scalar(work.conn, _since(row))) - int(row.book_units)
 
 
-def _proposal(work: Round, count: Row, under_way: int) -> Proposal:
+def _count_is_right(work: Round, count: Row, by: int) -> float:
+    """Return how likely a count that differs is right; what it found is kept to learn from.
+
+    The book was as sure as what was done at the bin leaves it by what counts have taught, at most
+    as opening stock.
+    """
+    rates = read_rates(work.conn, work.floor.site.bins)
+    before = interval_of(work.conn, count, by)
+    if not _apart_units(work, count):  # else it tells of a database, not of the work at the bin
+        keep_interval(work.conn, before)
+    exposed = (before.picks, before.putaways, before.moves, before.days)
+    row = work.floor.site.bins.get(count.bin_id)
+    expected = rates.expected(row, count.bin_id, before.sure, exposed)
+    book_sure = min(expected, PRIOR.opening)
+    return count_is_right(shifted(book_sure, ASKED_TWICE), by, rates.miscount)
+
+
+def _proposal(work: Round, count: Row, under_way: int, sure: float) -> Proposal:
     by = count.counted_units - count.book_units - under_way
     place = bin_location(count.bin_id)
-    sure = count_is_right(shifted(PRIOR.opening, TWICE), by, PRIOR.miscount)
     article = work.floor.site.articles.get(count.gtin)
     apart = _apart_units(work, count)
     if apart:

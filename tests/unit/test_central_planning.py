@@ -12,6 +12,7 @@ from central import tables as t
 from central.config import PolicyConfig
 from central.demand.service import Forecast
 from central.desk.details import book_of
+from central.desk.site import Names
 from central.planning import Planning, read_snapshot
 from central.replenish.types import Plan, PlanningSnapshot, Proposal, ProposalKind
 from central.store import reading
@@ -240,7 +241,7 @@ def test_moves_make_a_book_less_sure_and_a_look_more_also_after_a_restart(
     assert moved == pytest.approx(0.98 * math.exp(-4 * 0.002))
     assert moved < before
     with world.engine.begin() as conn:
-        shown = book_of(conn, "B-11", world.shared.now_ns())
+        shown = book_of(conn, Names(world.shared.site), "B-11", world.shared.now_ns())
     assert (shown.probability, shown.picks) == (round(moved, 4), 4)  # the desk says the same
     world.kill()
     world.begin()

@@ -120,8 +120,8 @@ function binParts({ bin, book, lots, serials, containers, events, open_tasks: ta
   return parts;
 }
 
-function sureParts({ probability, seen_at_ms: seen, picks, moves, days }) {
-  const since = `${times(picks, "pick")}, ${times(moves, "other move")}`;
+function sureParts({ probability, seen_at_ms: seen, picks, moves, days, failed }) {
+  const since = `${times(picks, "pick")}, ${times(moves, "other move")}${failed ? "; work failed there since" : ""}`;
   const why = seen ? `looked at ${span(days * 86400e3)} ago; since then ${since}` : `never looked at; ${since}`;
   const node = el("p", { id: "bin-sure" }, `The book is right with ${(100 * probability).toFixed(1)} %`, el("small", {}, ` ${why}`));
   mark(node, "probability", probability);
