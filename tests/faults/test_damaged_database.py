@@ -92,7 +92,12 @@ def truncated(file: Path, chance: Random) -> None:
         out.truncate(file.stat().st_size * chance.randint(3, 8) // 10)
 
 
+def emptied(file: Path, chance: Random) -> None:
+    file.write_bytes(b"")
+
+
 DAMAGES: dict[str, Damage] = {
+    "emptied": emptied,
     "header": header,
     "journal page": journal_page,
     "counts page": counts_page,
