@@ -83,7 +83,7 @@ def lifted(sscc: str, to_place: str, work: Work) -> tuple[Moved, ...] | Outcome:
 def nest(sscc: str, into: str, work: Work) -> tuple[Moved, ...] | Outcome:
     """Return the move of one container into another one, or its refusal."""
     outer = into
-    for _ in range(DEPTH_MAX):
+    for _ in range(DEPTH_MAX - _levels_in(sscc, work)):
         if outer == sscc:
             text = f"container {into} is in {sscc}: it cannot go into what it holds"
             return refuse(Code.CONTAINER_LOOP, text)
@@ -94,8 +94,19 @@ def nest(sscc: str, into: str, work: Work) -> tuple[Moved, ...] | Outcome:
                 return goods
             return (*goods, carried(sscc, CONTAINER + into, work))
         outer = place.removeprefix(CONTAINER)
-    text = f"container {into} is in {DEPTH_MAX} others: no more go into each other"
+    text = f"{sscc} into {into}: at most {DEPTH_MAX} containers more go into each other"
     return refuse(Code.CONTAINER_LOOP, text)
+
+
+def _levels_in(sscc: str, work: Work) -> int:
+    """Return how deep containers lie in each other within this one: 0 where it holds none."""
+    inside = [sscc]
+    for level in range(DEPTH_MAX):
+        inside = [n for outer in inside for n in work.details.inside(CONTAINER + outer, ROWS_MAX)]
+        inside = inside[:ROWS_MAX]  # more than that is not unloaded anyway
+        if not inside:
+            return level
+    return DEPTH_MAX
 
 
 def carried(sscc: str, to_place: str, work: Work) -> Moved:

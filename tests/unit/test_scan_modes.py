@@ -436,6 +436,19 @@ def test_a_container_cannot_go_into_what_it_holds() -> None:
     assert book.scan(UNDO).code == "next", "the hands are free again"
 
 
+@pytest.mark.parametrize("pairs", [
+    [(n, n + 1) for n in range(11, 17)],  # each into a larger one
+    [(n, n + 1) for n in range(16, 10, -1)],  # the larger ones first
+])  # fmt: skip
+def test_containers_go_into_each_other_five_deep_from_either_end(
+    pairs: list[tuple[int, int]],
+) -> None:
+    book = ScanBook()
+    book.scan(command_label("MOVE"))
+    codes = [book.scan(container_label(n), container_label(into)).code for n, into in pairs]
+    assert codes == ["booked"] * 5 + ["container_loop"]
+
+
 def test_goods_are_taken_out_of_a_container_one_by_one() -> None:
     book = loaded()
     book.scan(container_label(2), article_label(PEN, 1))
