@@ -22,6 +22,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     day_s: float
     auto_units_max: int
     auto_buy_cents_max: int
+    auto_adjust_units_max: int = 0
+    auto_adjust_cents_max: int = 0
 
 
 def rules_of(config: CentralConfig) -> Rules:
@@ -30,6 +32,8 @@ def rules_of(config: CentralConfig) -> Rules:
         day_s=config.planning.day_s,
         auto_units_max=config.policy.auto_units_max,
         auto_buy_cents_max=config.policy.auto_buy_cents_max,
+        auto_adjust_units_max=config.policy.auto_adjust_units_max,
+        auto_adjust_cents_max=config.policy.auto_adjust_cents_max,
     )
 
 

@@ -242,7 +242,10 @@ class Keyring:
             now_ns = self._clock.now_ns()
             found = [row for row in rows if row.name == name and not row.revoked_at_ns]
             if not found:
-                raise KeysError(f"{name!r} is not enrolled: `stockhelm keys enrol` makes it")
+                raise KeysError(
+                    f"{name!r} is not enrolled:"
+                    f" `stockhelm keys enrol --dir {self.folder} {name} --kind KIND` makes it"
+                )
             old = found[-1]
             if old.by == "password":
                 raise KeysError(f"{name!r} has a password: that lasts until it is revoked")
@@ -268,7 +271,7 @@ class Keyring:
                 was = any(row.name == name for row in rows)
                 raise KeysError(
                     f"{name!r} {'is revoked already' if was else 'was never enrolled'}: nothing to"
-                    " do (`stockhelm keys list` shows who is enrolled)"
+                    f" do (`stockhelm keys list --dir {self.folder}` shows who is enrolled)"
                 )
             for i in found:
                 rows[i] = msgspec.structs.replace(
@@ -286,7 +289,8 @@ class Keyring:
             if row.name == wish.name and row.state(now_ns) != "revoked":
                 raise KeysError(
                     f"{wish.name!r} is enrolled already, as {row.kind} by {row.by}"
-                    f" ({row.state(now_ns)}): `stockhelm keys revoke {wish.name}` first"
+                    f" ({row.state(now_ns)}):"
+                    f" `stockhelm keys revoke --dir {self.folder} {wish.name}` first"
                 )
         for ending in ("crt", "key", "password"):
             file = self.issued_file(wish.name, ending)

@@ -228,5 +228,5 @@ LABELS: Final[Mapping[str, tuple[str, Callable[[Numbers, str], str]]]] = {
     "count_sure": ("The count is right with", _share),
     "value_cents": ("Worth", _money),
     "counted_by": ("Counted by", _as_is),
-    "may_count": ("Counted by", _unless_so("somebody whose work that is not")),
+    "may_count": ("Policy", _unless_so("leaves it to a planner: not counted by the role count")),
 }  # fmt: skip

@@ -310,6 +310,8 @@ class Rules:
     day_s: float
     auto_units_max: int
     auto_buy_cents_max: int
+    auto_adjust_units_max: int
+    auto_adjust_cents_max: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

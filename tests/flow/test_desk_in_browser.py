@@ -186,14 +186,18 @@ def test_what_lies_below_the_edge_of_the_list_is_announced(desk: DeskProcess, br
 def test_a_newcomer_is_told_once_what_the_page_is_and_the_rules_stay(
     desk: DeskProcess, browser: Any
 ) -> None:
-    rules = Rules(day_s=120.0, auto_units_max=60, auto_buy_cents_max=500_000)
+    rules = Rules(
+        day_s=120.0, auto_units_max=60, auto_buy_cents_max=500_000,
+        auto_adjust_units_max=6, auto_adjust_cents_max=5_000,
+    )  # fmt: skip
     with desk.world.engine().begin() as books:
         write_rules(books, rules)
     with opened(browser, desk.url + "/") as page:
         intro = page.locator("#intro")
         playwright.expect(intro).to_contain_text("This page shows FC1 as it is now")
         playwright.expect(page.locator("#rules")).to_have_text(
-            "Policy itself approves moves of up to 60 units and purchases of up to 5,000.00."
+            "Policy itself approves moves of up to 60 units, purchases of up to 5,000.00"
+            " and sure counts that change up to 6 units worth 50.00."
             " A day (d) lasts 2 min on this site."
         )
         page.get_by_role("button", name="Got it").click()

@@ -59,6 +59,7 @@ def test_nothing_is_overwritten(folder: Path) -> None:
     code, said = keys("enrol", "--dir", folder, "broker", "--kind", "scanner")
     assert code == 1
     assert "'broker' is enrolled already, as broker by certificate (valid)" in said
+    assert f"`stockhelm keys revoke --dir {folder} broker` first" in said
     assert {f: f.read_bytes() for f in before if f.name != "in-use.lock"} == {
         f: text for f, text in before.items() if f.name != "in-use.lock"
     }

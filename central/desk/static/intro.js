@@ -22,8 +22,12 @@ export function startIntro() {
   });
 }
 
-function rulesText({ day_s: dayS, auto_units_max: moved, auto_buy_cents_max: cents }) {
-  const policy = `Policy itself approves moves of up to ${units(moved)}`
-    + ` and purchases of up to ${money(cents)}.`;
+function rulesText({
+  day_s: dayS, auto_units_max: moved, auto_buy_cents_max: cents,
+  auto_adjust_units_max: adjusted, auto_adjust_cents_max: worth,
+}) {
+  const policy = `Policy itself approves moves of up to ${units(moved)},`
+    + ` purchases of up to ${money(cents)}`
+    + ` and sure counts that change up to ${units(adjusted)} worth ${money(worth)}.`;
   return dayS === DAY_S ? policy : `${policy} A day (d) lasts ${span(dayS * 1000)} on this site.`;
 }
