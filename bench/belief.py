@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from bench.belief_model import BINS, CHOOSERS, Outcome, play
-from central.belief.core import Floats
+from central.belief.core import DAY, INTERVALS_MAX, Beliefs, Floats
 from stockhelm.bench import Bench, Row, at_least, at_most, figure
 
 SEEDS: Final = (1, 2, 3)
@@ -18,6 +18,9 @@ COUNTS_PER_DAY: Final = 25
 GROUPS: Final = 10
 ECE_MAX: Final = 0.05
 OURS: Final = "belief"
+BY_MINUTE: Final = "belief by minute"
+BINS_LARGE: Final = 100_000
+NS_PER_MS: Final = 1e6
 
 
 def run(bench: Bench) -> list[Row]:
@@ -47,6 +50,7 @@ def run(bench: Bench) -> list[Row]:
         [a.errors_per_count / b.errors_per_count for a, b in zip(ours, found["ABC"], strict=True)]
     )
     rows.append(at_least("errors found per count, of ABC's, same seed", "x", better, goal=1.0))
+    rows += _by_minute(found)
     rows += [
         figure(
             f"bins that are wrong at the end of a day, beside {way}", "share",
@@ -56,12 +60,58 @@ def run(bench: Bench) -> list[Row]:
         for way, outcomes in found.items() if way != OURS
     ]  # fmt: skip
     rows += _calibration(bench, ours)
+    rows += _speed(bench)
     return rows
+
+
+def _by_minute(found: dict[str, list[Outcome]]) -> list[Row]:
+    """Return errors found per minute of walking and counting, of both of our ways."""
+    rates = {way: _median([o.errors_per_minute for o in outs]) for way, outs in found.items()}
+    rows = [
+        figure(
+            f"errors found per minute, {way}, beside {peer}", "errors/min", rates[way],
+            peer=rates[peer], peer_name=peer,
+        )
+        for way in (OURS, BY_MINUTE) for peer in found if peer not in (OURS, BY_MINUTE)
+    ]  # fmt: skip
+    better = _median(
+        [
+            a.errors_per_minute / b.errors_per_minute
+            for a, b in zip(found[BY_MINUTE], found["ABC"], strict=True)
+        ]
+    )
+    what = f"errors found per minute, {BY_MINUTE}, of ABC's, same seed"
+    return [*rows, at_least(what, "x", better, goal=1.0)]
+
+
+def _speed(bench: Bench) -> list[Row]:
+    """Return the time of the filter with so many bins, medians of three."""
+    rng = np.random.default_rng(1)
+    beliefs = Beliefs()
+    for number in range(BINS_LARGE):
+        beliefs.pair((f"{number}", ""), f"zone-{number % 20}", 0.0)
+    beliefs.state[:BINS_LARGE, :DAY] = rng.poisson(3.0, (BINS_LARGE, DAY))
+    for number in rng.integers(0, BINS_LARGE, INTERVALS_MAX):
+        beliefs.counted(int(number), 0, 30.0)
+    learning, stating = [], []
+    for _ in range(3):
+        begun_ns = bench.clock.monotonic_ns()
+        learned = beliefs.learn(60.0)
+        learned_ns = bench.clock.monotonic_ns()
+        beliefs.probabilities(60.0, learned)
+        stating.append((bench.clock.monotonic_ns() - learned_ns) / NS_PER_MS)
+        learning.append((learned_ns - begun_ns) / NS_PER_MS)
+    size = f"{BINS_LARGE} bins"
+    return [
+        figure(f"learning from {len(beliefs.intervals)} counts, {size}", "ms", _median(learning)),
+        figure(f"probabilities of {size}", "ms", _median(stating)),
+    ]
 
 
 def _calibration(bench: Bench, outcomes: list[Outcome]) -> list[Row]:
     stated = np.concatenate([o.stated for o in outcomes])
     right = np.concatenate([o.right for o in outcomes])
+    knowing = np.concatenate([o.knowing for o in outcomes])
     bench.console.print(f"reliability, {len(stated)} stated probabilities in {GROUPS} groups:")
     for said, was, size in reliability(stated, right):
         bar = "#" * round(was * 50)
@@ -76,6 +126,10 @@ def _calibration(bench: Bench, outcomes: list[Outcome]) -> list[Row]:
         figure(
             "Brier score", "", brier, peer=base * (1.0 - base),
             peer_name="the same share stated for every bin",
+        ),
+        figure(
+            "Brier score", "", brier, peer=float(((knowing - right) ** 2).mean()),
+            peer_name="who knows the true rates of every bin",
         ),
     ]  # fmt: skip
 

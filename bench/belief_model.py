@@ -14,7 +14,21 @@ from typing import Final
 
 import numpy as np
 
-from central.belief.core import MOVE, PICK, PUTAWAY, Beliefs, Floats, Ints
+from bench.belief_walk import by_minute, minutes_of
+from central.belief.core import (
+    AT_D,
+    COUNTED,
+    DAY,
+    MOVE,
+    P0,
+    PICK,
+    PUTAWAY,
+    SIGHTED,
+    Beliefs,
+    Floats,
+    Ints,
+    shifted,
+)
 from central.belief.settle import ADJUST_SURE, count_is_right
 
 BINS: Final = 1_500
@@ -143,6 +157,20 @@ def by_belief(world: World, beliefs: Beliefs) -> Chooser:
     return choose
 
 
+ROUND_MAX: Final = 60
+"""More bins than anybody counts in a day."""
+
+
+def by_worth(world: World, beliefs: Beliefs) -> Chooser:
+    """Count what gives most errors for its walking and counting."""
+    del world
+
+    def choose(day: float) -> list[int]:
+        return by_minute(1.0 - beliefs.probabilities(day, beliefs.learn(day)), ROUND_MAX)
+
+    return choose
+
+
 @dataclass(slots=True)
 class Rounds:
     """Bins of one class, counted in turn."""
@@ -200,7 +228,8 @@ def by_chance(world: World, beliefs: Beliefs) -> Chooser:
 
 
 CHOOSERS: Final = {
-    "belief": by_belief, "ABC": by_abc, "oldest first": by_age, "random": by_chance,
+    "belief": by_belief, "belief by minute": by_worth, "ABC": by_abc, "oldest first": by_age,
+    "random": by_chance,
 }  # fmt: skip
 
 
@@ -209,11 +238,33 @@ class Outcome:
     """What one way of counting gave in one world."""
 
     errors_per_count: float
+    errors_per_minute: float
+    """Of walking and counting."""
     wrong_share: float
     """Of bins at the ends of days."""
     stated: Floats
     right: Floats
     """Stated probabilities and truth (0 or 1) of samples of bins at the ends of days."""
+    knowing: Floats
+    """What who knew the true rates of every bin would state of the same samples."""
+
+
+def knowing_rates(world: World, beliefs: Beliefs, day: float) -> Floats:
+    """Return how sure somebody would be of each bin who knew its true rates, not what went wrong.
+
+    As well as one can do by what was booked and counted, but for what goes wrong next door: of that
+    only the mean is counted in.
+    """
+    state = beliefs.state[:BINS]
+    days = np.maximum(0.0, day - state[:, AT_D])
+    shares = np.array([WRONG_PICK, MISPLACED, WRONG_MOVE])
+    own = world.factor * (state[:, :DAY] @ shares) + world.theft_per_day * days
+    per_day = np.column_stack([world.picks_per_day, world.puts_per_day, world.moves_per_day])
+    next_door = np.roll(HALF * world.factor * (per_day @ shares), 1) * days
+    expected = state[:, P0] * np.exp(-own - next_door)
+    looked = state[:, COUNTED] + state[:, SIGHTED]
+    known = [shifted(float(p), float(log)) for p, log in zip(expected, looked, strict=True)]
+    return np.array(known)
 
 
 def play(
@@ -226,23 +277,31 @@ def play(
         beliefs.pair((f"{pair}", ""), f"zone-{world.zone[pair]}", 0.0)
     choose = CHOOSERS[way](world, beliefs)
     sampler = np.random.default_rng(seed + 1)
-    stated, right, wrong = [], [], []
-    budget = 0
+    stated, right, wrong, knowing = [], [], [], []
+    budget, minutes = 0, 0.0
     for number in range(days):
         day = float(number + 1)
         live_a_day(world, beliefs)
         if number == warm_days:
             world.found = world.counts = 0
+            minutes = 0.0
         if number >= warm_days:
             wrong.append(float((world.off != 0).mean()))
             some = sampler.choice(BINS, samples, replace=False)
             stated.append(beliefs.probabilities(day, beliefs.learn(day))[some])
+            knowing.append(knowing_rates(world, beliefs, day)[some])
             right.append((world.off[some] == 0).astype(np.float64))
         budget += counts_per_day
         chosen = iter(choose(day))
-        while budget > 0:
-            budget -= count_bin(world, beliefs, next(chosen), day)
+        visited, spent = [], 0
+        while budget > spent:
+            visited.append(next(chosen))
+            spent += count_bin(world, beliefs, visited[-1], day)
+        budget -= spent
+        minutes += minutes_of(visited, spent)
     return Outcome(
-        errors_per_count=world.found / max(1, world.counts), wrong_share=float(np.mean(wrong)),
+        errors_per_count=world.found / max(1, world.counts),
+        errors_per_minute=world.found / max(1.0, minutes), wrong_share=float(np.mean(wrong)),
         stated=np.concatenate(stated), right=np.concatenate(right),
+        knowing=np.concatenate(knowing),
     )  # fmt: skip
