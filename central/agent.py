@@ -101,7 +101,7 @@ def build_central(runtime: Runtime, metrics: Metrics, config: CentralConfig) -> 
     """Return the central process of `config`. Raises SiteError or StoreError with what to do."""
     texts = read_site_texts(Path(config.site_dir))
     history = texts.pop(HISTORY_FILE, "")
-    floor = make_floor(parse_site(texts), config.drones)
+    floor = make_floor(parse_site(texts), config.drones, config.cameras)
     check_floor(floor, config)
     engine = open_engine(config.url())
     log.info("central's database is open", url=engine.url.render_as_string(hide_password=True))
@@ -123,7 +123,7 @@ def read_site_texts(directory: Path) -> dict[str, str]:
 
 
 def check_floor(floor: Floor, config: CentralConfig) -> None:
-    """Raise SiteError where orders could never leave, or a drone belongs to no edge."""
+    """Raise SiteError where orders could never leave, or a drone or camera belongs to no edge."""
     if not floor.hands or not floor.packs:
         raise SiteError(
             "bins.csv: expected at least one bin of kind pack whose id begins with HAND- (where "
@@ -137,3 +137,11 @@ def check_floor(floor: Floor, config: CentralConfig) -> None:
                 f"drones: {drone.drone_id} belongs to edge {drone.edge_id!r}, bins.csv has "
                 f"{', '.join(sorted(edges))}"
             )
+    for camera in config.cameras:
+        for bin_id in camera.bins:
+            row = floor.site.bins.get(bin_id)
+            if row is None or row.edge_id != camera.edge_id:
+                raise SiteError(
+                    f"cameras: {camera.camera_id} sees {bin_id!r}: expected a bin of edge"
+                    f" {camera.edge_id!r} in bins.csv"
+                )

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from runtime.broker_link import BrokerConfig
 from runtime.config import Folder, check_unique, is_loopback
-from wire.messages import Name
+from wire.messages import BINS_PER_LOOK_MAX, Bin, Name
 
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 
@@ -36,9 +36,12 @@ class PlanningConfig(Section, frozen=True, kw_only=True):
     buy_review_d: Annotated[float, Meta(gt=0, le=365)] = 1.0
     """How often a supplier is ordered from, in demand days."""
     count_every_s: Annotated[float, Meta(ge=1, le=10_000_000)] = 3_600.0
-    """How often a round of cycle counts by drone is proposed."""
+    """How often rounds of cycle counts are proposed."""
     count_bins_max: Annotated[int, Meta(ge=1, le=200)] = 6
-    """Bins of one round."""
+    """Bins of one round; a person's has 50 at most."""
+    count_errors_per_h_min: Annotated[float, Meta(ge=0, le=3_600)] = 6.0
+    """A person is sent to count where an hour of it is expected to find so many errors at least;
+    drones and cameras look all the same."""
 
 
 class PolicyConfig(Section, frozen=True, kw_only=True):
@@ -99,6 +102,17 @@ class DroneAtEdge(Section, frozen=True, kw_only=True):
     """The edge that flies it."""
 
 
+class CameraAtEdge(Section, frozen=True, kw_only=True):
+    """A fixed camera and the edge agent that reads it: it may be asked to look at its bins."""
+
+    camera_id: Name
+    """As in that edge's `[[cameras]]` or `[[smart_cameras]]`."""
+    edge_id: Name
+    """The edge that reads it."""
+    bins: Annotated[tuple[Bin, ...], Meta(min_length=1, max_length=BINS_PER_LOOK_MAX)]
+    """What it sees; bins of that edge."""
+
+
 class CentralConfig(Section, frozen=True, kw_only=True):
     """Everything the central process needs to know."""
 
@@ -116,10 +130,14 @@ class CentralConfig(Section, frozen=True, kw_only=True):
     tasking: TaskingConfig = TaskingConfig()
     fleet: FleetConfig = FleetConfig()
     drones: tuple[DroneAtEdge, ...] = ()
+    cameras: tuple[CameraAtEdge, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raise ValueError where a drone stands twice."""
-        check_unique(drones=[("drone_id", row.drone_id) for row in self.drones])
+        """Raise ValueError where a drone or camera stands twice."""
+        check_unique(
+            drones=[("drone_id", row.drone_id) for row in self.drones],
+            cameras=[("camera_id", row.camera_id) for row in self.cameras],
+        )
 
     def url(self) -> str:
         """Return the database's URL."""

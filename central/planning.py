@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, and_, bindparam, func, or_, select
 
 from central.belief.books import LAST_SEEN, OF_THE_BIN, how_sure, last_seen
 from central.config import CentralConfig
+from central.eyes import read_eyes
 from central.history import UNITS_PER_DAY_MAX
 from central.ledger.core import PlaceGtin
 from central.ledger.reservations import OPEN_STATUSES
@@ -162,6 +163,7 @@ def read_snapshot(
     history = _history(conn, floor, day)
     first = min((d for rows in history.values() for d, _ in rows), default=day)
     allocated, backordered = _orders(conn)
+    seen, books = last_seen(conn), how_sure(conn, now_ns, floor.site.bins)
     return PlanningSnapshot(
         site=floor.site,
         config=config.planning,
@@ -176,16 +178,14 @@ def read_snapshot(
         on_order=_on_order(conn),
         allocated=allocated,
         backordered=backordered,
-        last_seen_ns=last_seen(conn),
-        sure={
-            bin_id: book.sure for bin_id, book in how_sure(conn, now_ns, floor.site.bins).items()
-        },
+        last_seen_ns=seen,
+        sure={bin_id: book.sure for bin_id, book in books.items()},
         doubtful_bins=_doubtful_bins(conn),
-        countable_bins=frozenset(
-            row.bin_id for row in floor.reserves if row.edge_id in floor.drones
+        changed_bins=frozenset(
+            at for at, book in books.items() if book.picks or book.others or book.failed
         ),
+        eyes=read_eyes(conn, floor, seen),
         last_count_round_ns=int(_LAST_COUNT_ROUND.scalar(conn)),
-        open_count=_open_count(conn),
         refused=frozenset(_REFUSED.tuples(conn, {"now_ns": now_ns})),
         causes=_causes(conn),
     )
@@ -297,19 +297,6 @@ def _doubtful_bins(conn: Connection) -> frozenset[str]:
     there (how many labels are in view says nothing of the units behind them).
     """
     return frozenset(_DOUBTFUL.scalars(conn))
-
-
-_COUNTING: Final = select(task.c.task_id).where(
-    task.c.kind == "count", task.c.status.in_(OPEN_STATUSES)
-)
-_COUNT_WAITS: Final = select(proposal.c.proposal_id).where(
-    proposal.c.kind == "count", proposal.c.status.in_(("waiting", "approved"))
-)
-_OPEN_COUNT: Final = Statement(select(or_(_COUNTING.exists(), _COUNT_WAITS.exists())))
-
-
-def _open_count(conn: Connection) -> bool:
-    return bool(_OPEN_COUNT.scalar(conn))
 
 
 _CAUSES: Final = Statement(

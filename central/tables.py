@@ -298,7 +298,7 @@ task = Table(
     # receive, putaway, refill, transfer, pick, deliver, count
     Column("status", String(20), nullable=False, index=True),
     # open, assigned, moving, done, failed, cancelled
-    Column("worker_kind", String(20), nullable=False),  # person, robot, drone
+    Column("worker_kind", String(20), nullable=False),  # person, robot, drone, camera
     Column("worker_id", String(81), nullable=False, default=""),
     Column("gtin", String(14), nullable=False),
     Column("units", BigInteger, nullable=False),
@@ -400,11 +400,11 @@ job_end = Table(
 edge_command = Table(
     "edge_command", metadata,
     Column("command_id", String(40), primary_key=True),
-    Column("kind", String(20), nullable=False),  # record, fly
+    Column("kind", String(20), nullable=False),  # record, fly, look
     Column("status", String(20), nullable=False, index=True),  # open, done, dropped
     Column("edge_id", String(40), nullable=False),
     Column("task_id", String(40), nullable=False, index=True),
-    Column("event_id", String(120), nullable=False, unique=True),  # ends it; a mission's id for fly
+    Column("event_id", String(120), nullable=False, unique=True),  # ends it; a mission's id
     Column("body", Text, nullable=False),  # JSON of the Movement; bins of a mission
     Column("drone_id", String(40), nullable=False, default=""),
     Column("tries", Integer, nullable=False, default=0),

@@ -26,6 +26,7 @@ from edge.scanning.intake import ScanIntake
 from edge.scanning.strangers import Strangers, answering_edge
 from edge.site import read_site
 from edge.vision.looks import WATCH_S, Looks
+from edge.vision.rounds import CameraRounds
 from edge.vision.service import CameraStatus, VisionService
 from edge.writer import Writer
 from firmware_bridge.scanners.aim_line import (
@@ -51,6 +52,7 @@ from wire.messages import (
     DeviceStatus,
     EdgeDevices,
     FlyMission,
+    LookAtBins,
     PersonTasks,
     ScanFeedback,
     StockEvent,
@@ -118,7 +120,7 @@ class EdgeAgent:
         )  # fmt: skip
         self._commands = Commands(
             edge_id=config.edge_id, bin_owner=bin_owner, writer=self._writer,
-            clock=self._clock, metrics=metrics, fly=self._fly,
+            clock=self._clock, metrics=metrics, fly=self._fly, look=self._look,
         )  # fmt: skip
         mqtt_devices = (row.device_id for row in config.scanners if not row.path)
         self._mqtt_devices = frozenset(mqtt_devices)
@@ -145,12 +147,15 @@ class EdgeAgent:
             runtime, metrics, config, site, self._mission_lane, self._take_events
         )
         self._vision_lane = runtime.lane("vision")
+        eyes = [row.camera_id for row in config.cameras]
+        eyes += [row.camera_id for row in config.smart_cameras]
+        self._rounds = CameraRounds(self._clock, metrics, eyes, self._take_events)
         self._vision = VisionService(
             runtime, metrics, config, site, self._vision_lane, self._take_events,
-            self._tell_camera,
+            self._tell_camera, self._rounds,
         )  # fmt: skip
         self._looks = Looks(
-            metrics, config, site, self._clock, self._take_events, self._tell_camera
+            metrics, config, site, self._clock, self._take_events, self._tell_camera, self._rounds
         )
         # What stands at the broker of devices, for a broker that lost it: one table per lane.
         self._told_of_lines: dict[str, bytes] = {}
@@ -170,6 +175,8 @@ class EdgeAgent:
         self._vision_lane.post(self._vision.start)
         if self._config.smart_cameras:
             self._vision_lane.call_every(WATCH_S, self._looks.watch)
+        if self._config.smart_cameras or self._config.cameras:
+            self._vision_lane.call_every(WATCH_S, self._rounds.watch)
         self._bus.start()
 
     def stop(self) -> None:
@@ -371,6 +378,9 @@ class EdgeAgent:
 
     def _fly(self, command: FlyMission) -> None:
         self._mission_lane.post(partial(self._missions.fly, command))
+
+    def _look(self, command: LookAtBins) -> None:
+        self._vision_lane.post(partial(self._vision.look, command))
 
     def _take_events(self, events: Sequence[StockEvent]) -> None:
         for event in events:

@@ -1,4 +1,4 @@
-"""Central's commands to an edge: write a movement, let a drone fly. Repeats change nothing.
+"""Central's commands to an edge: write a movement, let a drone or camera look; each once.
 
 A command is repeated as it was: same id, same nonce, same content; only its expiry moves on. What
 comes under a known id with another nonce or content is somebody else's, and refused. What was
@@ -23,7 +23,7 @@ from runtime.clock import Clock
 from runtime.metrics import Metrics
 from wire.codec import WireError, decode
 from wire.ids import bin_of
-from wire.messages import EdgeCommand, FlyMission, RecordMove
+from wire.messages import EdgeCommand, FlyMission, LookAtBins, RecordMove
 
 HANDLED_MAX: Final = 10_000
 """Commands that are remembered. Beyond, the expired ones are forgotten (their expiry refuses them);
@@ -39,7 +39,7 @@ class _Handled:
 
 
 class Commands:
-    """The commands of one edge, on the store lane. `fly` hands a mission to whoever flies."""
+    """The commands of one edge, on the store lane. `fly` and `look` hand missions and rounds on."""
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class Commands:
         clock: Clock,
         metrics: Metrics,
         fly: Callable[[FlyMission], None],
+        look: Callable[[LookAtBins], None],
     ) -> None:
         self._edge_id = edge_id
         self._bin_owner = bin_owner
@@ -57,6 +58,7 @@ class Commands:
         self._clock = clock
         self._metrics = metrics
         self._fly = fly
+        self._look = look
         self._handled = {
             name: _Handled(mark, expires_at_ns)
             for name, mark, expires_at_ns in writer.store.commands()
@@ -77,10 +79,10 @@ class Commands:
                 self._refuse(*reason)
             elif command.nonce:
                 self._do(command)
-            elif isinstance(command, FlyMission):  # of an older central: its ids are all there is
-                self._fly(command)
-            else:
+            elif isinstance(command, RecordMove):  # of an older central: its ids are all there is
                 self._writer.submit_facts([command.movement])
+            else:
+                self._send(command)
 
     def _why_not(self, command: EdgeCommand) -> tuple[str, str] | None:
         """Return code and text of why a command is refused, or None."""
@@ -125,7 +127,7 @@ class Commands:
         """Write that a command is handled, and the movement that it asks for."""
         if self._forget_before_ns:
             tx.forget_commands(self._forget_before_ns)
-        mission_id = command.mission_id if isinstance(command, FlyMission) else ""
+        mission_id = "" if isinstance(command, RecordMove) else _mission_of(command)
         tx.put_command(
             command.command_id, _mark(command),
             mission_id=mission_id, expires_at_ns=command.expires_at_ns,
@@ -137,12 +139,18 @@ class Commands:
         """Go on with a command that is durable: a mission flies, unless it is over already."""
         self._forget_before_ns = 0
         self.remember(command)
-        if not isinstance(command, FlyMission):
+        if isinstance(command, RecordMove):
             return
         if self._writer.store.mission_is_over(command.command_id):
-            log.info("mission is over, its end is in the journal", mission=command.mission_id)
+            log.info("mission is over, its end is in the journal", mission=_mission_of(command))
         else:
+            self._send(command)
+
+    def _send(self, command: FlyMission | LookAtBins) -> None:
+        if isinstance(command, FlyMission):
             self._fly(command)
+        else:
+            self._look(command)
 
     def remember(self, command: EdgeCommand) -> None:
         """Remember what must stay the same in repetitions."""
@@ -179,6 +187,11 @@ class _Doing:
         """Let it come again."""
         if self._is_new:
             self._commands.forget(self._command)
+
+
+def _mission_of(command: FlyMission | LookAtBins) -> str:
+    """Return the id that its `MissionEnded` carries."""
+    return command.mission_id if isinstance(command, FlyMission) else command.round_id
 
 
 def _mark(command: EdgeCommand) -> str:

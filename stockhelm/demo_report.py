@@ -116,7 +116,10 @@ def make_report(
             sightings=_one(
                 db, "SELECT count(DISTINCT event_id) FROM observation WHERE kind='sighted'"
             ),
-            drone_missions_done=done.get("count", 0),
+            drone_missions_done=_one(
+                db,
+                "SELECT count(*) FROM task WHERE status='done' AND worker_kind='drone'",
+            ),
             proposals=dict(_rows(db, "SELECT status, count(*) FROM proposal GROUP BY status")),
             bins=len(demo.site.bins),
             bins_in_flight=len(in_flight),

@@ -12,6 +12,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from central.config import (
+    CameraAtEdge,
     CentralConfig,
     DeskConfig,
     DroneAtEdge,
@@ -331,6 +332,20 @@ def _smart_looks(demo: DemoSite, shape: Shape) -> dict[str, list[BinRow]]:
     return found
 
 
+def _cameras_of(demo: DemoSite, shape: Shape) -> tuple[CameraAtEdge, ...]:
+    """Return what central knows of the fixed cameras: their edges and what they see."""
+    found = [
+        CameraAtEdge(
+            camera_id=name, edge_id=rows[0].edge_id, bins=tuple(row.bin_id for row in rows)
+        )
+        for name, rows in _smart_looks(demo, shape).items()
+    ]
+    if shape.cameras:
+        edge_id, bins = _camera_bins(demo)
+        found.append(CameraAtEdge(camera_id="camera-1", edge_id=edge_id, bins=bins))
+    return tuple(found)
+
+
 def _drone_port(demo: DemoSite) -> str:
     return str(demo.directory / "ports" / "drone-1")
 
@@ -380,6 +395,7 @@ def _central_config(demo: DemoSite, ports: Ports, shape: Shape) -> CentralConfig
         database_url=demo.database_url,
         broker=BrokerLink(port=ports.broker),
         drones=(drone,) if shape.drones else (),
+        cameras=_cameras_of(demo, shape),
         planning=PlanningConfig(
             day_s=shape.day_s,
             review_s=3.0,

@@ -24,7 +24,8 @@ from stockhelm.sim_promises import PROMISES, OpenBooks
 from stockhelm.sim_waiting import stands_still
 from wire.ids import bin_of
 
-SIGHTING: Final = '{"type":"BinSighted"%'
+LOOKS: Final = tuple(f'{{"type":"{kind}"%' for kind in ("BinSighted", "MissionEnded"))
+"""What eyes say that go on looking at a world that stands still: no goods move by it."""
 EDGE: Final = edge_process("")
 Units = dict[tuple[str, str], int]
 LotUnits = dict[tuple[str, str, str], int]
@@ -35,9 +36,9 @@ class Rest:
     """What is not at rest in the books of a site."""
 
     moving: int
-    """Facts on their way that are not sightings."""
+    """Facts on their way that are not looks."""
     seen: int
-    """Sightings on their way."""
+    """Sightings, and ends of rounds of looks, on their way."""
     mark: str
 
 
@@ -219,13 +220,15 @@ class SiteBooks:
         try:
             for edge in self._demo.edges:
                 with self._edge(edge) as db:
-                    waiting, sightings = db.execute(
-                        "SELECT count(*), coalesce(sum(payload LIKE ?), 0) FROM outbox", (SIGHTING,)
+                    waiting, looks = db.execute(
+                        "SELECT count(*), coalesce(sum(payload LIKE ? OR payload LIKE ?), 0)"
+                        " FROM outbox",
+                        LOOKS,
                     ).fetchone()
-                    moving += waiting - sightings
-                    seen += sightings
-                    written = "SELECT count(*) FROM journal WHERE payload NOT LIKE ?"
-                    marks.append(str(_one(db, written, SIGHTING)))
+                    moving += waiting - looks
+                    seen += looks
+                    written = "SELECT count(*) FROM journal WHERE payload NOT LIKE ? AND payload"
+                    marks.append(str(_one(db, written + " NOT LIKE ?", *LOOKS)))
             with self._central() as db:
                 # What an edge did not hear of a robot, central tells it again, ever more seldom.
                 told = "SELECT count(*) FROM edge_command WHERE kind = 'record' AND status = 'open'"

@@ -107,7 +107,7 @@ class Edge:
         self.acked = 0
         self.sent = 0
         self.acks: list[m.JournalAck] = []
-        self.commands: list[m.RecordMove | m.FlyMission] = []
+        self.commands: list[m.RecordMove | m.FlyMission | m.LookAtBins] = []
         self.deaf = deaf
         """Does not do what it is told."""
         self.flies_ok = True
@@ -171,7 +171,7 @@ class Edge:
 
     def _on_command(self, messages: list[Incoming]) -> None:
         for incoming in messages:
-            command: m.RecordMove | m.FlyMission = decode(
+            command: m.RecordMove | m.FlyMission | m.LookAtBins = decode(
                 incoming.payload, cast("type[m.EdgeCommand]", m.EdgeCommand)
             )
             self.commands.append(command)
@@ -179,16 +179,18 @@ class Edge:
                 continue
             if isinstance(command, m.RecordMove):
                 self.write(command.movement)
+            elif isinstance(command, m.FlyMission):
+                self._end(command, command.mission_id, command.drone_id)
             else:
-                self._fly(command)
+                self._end(command, command.round_id, command.camera_id)
 
-    def _fly(self, command: m.FlyMission) -> None:
+    def _end(self, command: m.FlyMission | m.LookAtBins, mission_id: str, eye_id: str) -> None:
         now_ns = self.shared.now_ns()
         self.write(
             m.MissionEnded(
-                event_id=f"mission/{command.mission_id}",
-                mission_id=command.mission_id,
-                drone_id=command.drone_id,
+                event_id=f"mission/{mission_id}",
+                mission_id=mission_id,
+                drone_id=eye_id,
                 ok=self.flies_ok,
                 detail="" if self.flies_ok else "wind",
                 bins_seen=command.bins,
@@ -239,12 +241,19 @@ class Person:
         )
 
     def _count(self, task: m.PersonTask) -> None:
+        stops = task.stops or (m.CountStop(bin_id=str(bin_of(task.from_place)), gtins=(PEN,)),)
+        for stop in stops:
+            for gtin in stop.gtins or (PEN,):
+                self.say(task, stop.bin_id, gtin)
+
+    def say(self, task: m.PersonTask, bin_id: str, gtin: str) -> None:
+        """Count one of an article in a bin, as the book has it."""
         now_ns = self.shared.now_ns()
         self.edge.write(
             m.BinCounted(
                 event_id=self.shared.new_id("count"),
-                bin_id=str(bin_of(task.from_place)),
-                gtin=PEN,
+                bin_id=bin_id,
+                gtin=gtin,
                 counted_units=1,
                 book_units=1,
                 device_id="scanner",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from central.config import PlanningConfig
+from central.replenish.counting import Eye
 from central.replenish.types import PlanningSnapshot
 from runtime.clock import NS_PER_S
 from wire.site import ArticleRow, BinRow, Site, SupplierRow
@@ -69,6 +70,15 @@ def at(units: Mapping[str, int], gtin: str = PEN) -> dict[tuple[str, str], int]:
     return {(f"bin:{bin_id}", gtin): count for bin_id, count in units.items()}
 
 
+RESERVES = ("A-01", "A-02", "A-03", "B-01", "B-02")
+
+
+def drone(*bins: str, busy: bool = False) -> Eye:
+    """Return a drone that sees these bins, or all reserve bins."""
+    seen = frozenset(bins or RESERVES)
+    return Eye(kind="drone", name="drone-1", edge_id="A", bins=seen, busy=busy)
+
+
 def snapshot(**changes: Any) -> PlanningSnapshot:
     """Return a snapshot: pens sell 10 a day, no count is due, nothing is anywhere."""
     values: dict[str, Any] = {
@@ -80,5 +90,6 @@ def snapshot(**changes: Any) -> PlanningSnapshot:
         "history": {PEN: steady(10)},
         "balances": {},
         "last_count_round_ns": NOON_NS,
+        "eyes": (drone(),),
     }
     return PlanningSnapshot(**(values | changes))

@@ -17,6 +17,8 @@ SCAN_TEXT_MAX = 512
 EVENTS_PER_BATCH_MAX = 100
 EDGE_DEVICES_MAX = 1_000
 BINS_PER_LOOK_MAX = 64
+COUNT_STOPS_MAX = 50
+STOP_ARTICLES_MAX = 5
 ENDED_TASKS_MAX = 10
 
 # `\Z`, not `$`: that would let a line end after the text through.
@@ -238,20 +240,20 @@ class BinSighted(Message, frozen=True, kw_only=True):
     received_at_ns: TimeNs
     """When it reached the edge."""
     task_id: OptionalName = ""
-    """The drone's mission; empty: a fixed camera."""
+    """The drone's mission or the camera's round; empty: a fixed camera, unasked."""
 
 
 class MissionEnded(Message, frozen=True, kw_only=True):
-    """A drone's mission is over, one way or the other."""
+    """A drone's mission or a camera's round is over, one way or the other."""
 
     event_id: EventId
     """Unique for ever."""
     mission_id: Name
-    """As in `FlyMission`."""
+    """As in `FlyMission`, or the round as in `LookAtBins`."""
     drone_id: Name
-    """Who flew."""
+    """Who flew, or the camera that looked."""
     ok: bool
-    """Whether it was flown to its end."""
+    """Whether it was flown or looked to its end."""
     detail: Text
     """How it ended, for people."""
     bins_seen: Annotated[tuple[Bin, ...], Meta(max_length=1_000)]
@@ -365,10 +367,37 @@ class FlyMission(Message, frozen=True, kw_only=True):
     """The same in each repetition of this command, and in no other; empty: of an older central."""
 
 
-EdgeCommand = RecordMove | FlyMission
+class LookAtBins(Message, frozen=True, kw_only=True):
+    """Let a fixed camera look at these bins now, and tell what it sees, news or not."""
+
+    command_id: Name
+    """Unique."""
+    expires_at_ns: TimeNs
+    """Too late after this: it is dropped."""
+    round_id: Name
+    """Looked once by a process; its `MissionEnded` and `BinSighted` carry it."""
+    camera_id: Name
+    """Which camera of this edge."""
+    bins: Annotated[tuple[Bin, ...], Meta(min_length=1, max_length=BINS_PER_LOOK_MAX)]
+    """What to look at."""
+    nonce: Nonce = ""
+    """The same in each repetition of this command, and in no other; empty: of an older central."""
+
+
+EdgeCommand = RecordMove | FlyMission | LookAtBins
 
 
 # --- central -> people ------------------------------------------------------------------------
+
+
+class CountStop(msgspec.Struct, frozen=True, kw_only=True):
+    """One bin of a counting round. Blind: it says what to count there, never how many."""
+
+    bin_id: Bin
+    """Where."""
+    gtins: Annotated[tuple[Gtin, ...], Meta(max_length=STOP_ARTICLES_MAX)] = ()
+    """What the book has there: each is counted, also where none is left; empty: whatever is there.
+    """
 
 
 class PersonTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -394,6 +423,9 @@ class PersonTask(msgspec.Struct, frozen=True, kw_only=True):
     """Already in the ledger when this was said: an edge that has booked more knows of it."""
     lot: Lot = ""
     """The lot to take while it is there and not over; empty: any."""
+    stops: Annotated[tuple[CountStop, ...], Meta(max_length=COUNT_STOPS_MAX)] = ()
+    """The bins of a counting round that are still to be counted, in the order of the way; the first
+    is `from_place`. Empty: that one bin, or no count."""
 
 
 class EndedTask(msgspec.Struct, frozen=True, kw_only=True):

@@ -93,7 +93,7 @@ JOURNAL_ACK: Final = Topic(
     publisher=Party.CENTRAL, subscribers=(Party.EDGE,),
 )  # fmt: skip
 EDGE_COMMAND: Final = Topic(
-    pattern=SITE + "/edge/{edge}/command", messages=(m.RecordMove, m.FlyMission),
+    pattern=SITE + "/edge/{edge}/command", messages=(m.RecordMove, m.FlyMission, m.LookAtBins),
     publisher=Party.CENTRAL, subscribers=(Party.EDGE,),
 )  # fmt: skip
 PERSON_TASKS: Final = Topic(

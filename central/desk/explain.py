@@ -26,7 +26,7 @@ IN_THE_SUM: Final = (
     "backordered_units", "position_units",
 )  # fmt: skip
 BESIDE_ANOTHER: Final = (
-    "sd_units_per_day", "forecast_days", "lead_demand_variance", "units",
+    "sd_units_per_day", "forecast_days", "lead_demand_variance", "units", "eye_name", "eye_edge",
 )  # fmt: skip
 """Shown with another number, or in the heading."""
 
@@ -106,6 +106,11 @@ def _plain(value: Any) -> str:
 
 def _as_is(numbers: Numbers, key: str) -> str:
     return _plain(numbers[key])
+
+
+def _eye(numbers: Numbers, key: str) -> str:
+    name, edge_id = numbers.get("eye_name", ""), numbers.get("eye_edge", "")
+    return f"{numbers[key]} {name or edge_id}".strip()
 
 
 def _unless(nothing: int) -> Callable[[Numbers, str], str]:
@@ -214,6 +219,14 @@ LABELS: Final[Mapping[str, tuple[str, Callable[[Numbers, str], str]]]] = {
     "cost_cents": ("Costs", _money),
     "urgent": ("Urgent", _if_so("no reserve bin has any")),
     "bins": ("Bins", _as_is),
+    "eye": ("Looked at by", _eye),
+    "errors_per_h": ("Errors found in an hour, expected", _as_is),
+    "minutes_per_error": ("Minutes of a person for an error", _as_is),
+    "wrong_shares": ("Books wrong with", _as_is),
+    "finds_shares": ("Share of those that the look shows", _as_is),
+    "count_seconds": ("Seconds at each bin", _as_is),
+    "walk_s": ("Start and way", _seconds),
+    "refused": ("Not chosen", _as_is),
     "doubtful_bins": ("Bins in doubt", _unless(0)),
     "never_seen_bins": ("Bins never seen", _unless(0)),
     "oldest_unseen_s": ("Longest unseen", _seconds),

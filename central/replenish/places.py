@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from central.replenish.types import PlanningSnapshot
@@ -47,6 +47,10 @@ class Stock:
                 if bin_id is not None and units > 0:
                     self._filled[bin_id] += units
                     self._articles[bin_id].add(gtin)
+
+    def filled(self) -> Mapping[str, int]:
+        """Return by bin the units that the books have there or on their way there."""
+        return self._filled
 
     def _know(self, place: str, gtin: str) -> None:
         found = self._bins.get(bin_of(place) or "")

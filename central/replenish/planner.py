@@ -17,6 +17,7 @@ import numpy as np
 from central.demand.kernels import Floats, demand_quantiles
 from central.demand.service import Forecast, forecast_all, means_over
 from central.replenish import reasons
+from central.replenish.counting import WRONG_MIN, Candidate, round_numbers, rounds_of
 from central.replenish.kernels import lead_variance, up_to_levels, whole_cases
 from central.replenish.numbers import NO_LIMIT, Numbers
 from central.replenish.places import Stock
@@ -28,6 +29,9 @@ from wire.site import BinRow
 TRIPS_MAX: Final = 4
 """Proposals for one bin (or zone) and article in one plan; the next review goes on."""
 CAUSES_MAX: Final = 10
+COUNTED_KINDS: Final = ("reserve", "pick")
+"""Bins that hold stock; through the others it only passes."""
+DOUBTFUL_SURE_MAX: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,44 +312,59 @@ def _buy(work: Round, gtin: str, target: str, room: int, level: Levels) -> int:
 
 
 def count(work: Round) -> None:
-    """Propose one round of counts: bins in doubt first, then those whose book is least sure.
-
-    Of equally sure ones those not seen for longest.
-    """
+    """Propose rounds of counts, one per drone, camera and zone's people that has none open."""
     found = work.snapshot
     since_ns = found.now_ns - found.last_count_round_ns
-    if found.open_count or since_ns < work.config.count_every_s * NS_PER_S:
+    if since_ns < work.config.count_every_s * NS_PER_S:
         return
-    rows = [
-        row
+    rounds = rounds_of(
+        found.eyes, _candidates(work),
+        bins_max=work.config.count_bins_max, per_h_min=work.config.count_errors_per_h_min,
+    )  # fmt: skip
+    for one in rounds:
+        target = bin_location(one.chosen[0].row.bin_id)
+        if work.refused("count", "", target):
+            continue
+        bins = [item.row.bin_id for item in one.chosen]
+        doubtful = [bin_id for bin_id in bins if bin_id in found.doubtful_bins]
+        oldest_d = max(item.seen_d for item in one.chosen)
+        numbers: Numbers = {
+            **round_numbers(one),
+            "count_bins_max": work.config.count_bins_max,
+            "doubtful_bins": len(doubtful),
+            "never_seen_bins": sum(item.seen_d < 0 for item in one.chosen),
+            "oldest_unseen_s": oldest_d * work.config.day_s if oldest_d >= 0 else -1.0,
+            "count_every_s": work.config.count_every_s,
+            "least_sure": min(found.sure.get(bin_id, 1.0) for bin_id in bins),
+        }
+        text = reasons.count(numbers, doubtful)
+        work.add("count", "", len(bins), (target, target), numbers, text)
+
+
+def _candidates(work: Round) -> list[Candidate]:
+    """Return the bins for stock that may be looked at, as they stand."""
+    found, day_ns = work.snapshot, work.config.day_s * NS_PER_S
+    units = work.stock.filled()
+    return [
+        Candidate(
+            row=row,
+            wrong=max(1.0 - _sure(found, row.bin_id), WRONG_MIN),
+            units=units.get(row.bin_id, 0),
+            seen_d=(found.now_ns - found.last_seen_ns[row.bin_id]) / day_ns
+            if row.bin_id in found.last_seen_ns
+            else -1.0,
+            changed=row.bin_id in found.changed_bins,
+            holds=bool(row.gtin) or units.get(row.bin_id, 0) > 0,
+        )
         for row in work.site.bins.values()
-        if (row.bin_id in found.countable_bins if found.countable_bins else row.kind == "reserve")
+        if row.kind in COUNTED_KINDS
     ]
 
-    def rank(row: BinRow) -> tuple[bool, float, int, str]:
-        seen_ns = found.last_seen_ns.get(row.bin_id, 0)
-        sure = found.sure.get(row.bin_id, 1.0)
-        return (row.bin_id not in found.doubtful_bins, sure, seen_ns, row.bin_id)
 
-    chosen = sorted(rows, key=rank)[: work.config.count_bins_max]
-    target = location("bin", "")
-    if not chosen or work.refused("count", "", target):
-        return
-    doubtful = [row.bin_id for row in chosen if row.bin_id in found.doubtful_bins]
-    seen = [found.last_seen_ns.get(row.bin_id, 0) for row in chosen]
-    oldest_s = (found.now_ns - min(seen)) / NS_PER_S if min(seen) > 0 else -1.0
-    flight = sorted(chosen, key=lambda row: (row.x_m, row.y_m, row.z_m, row.bin_id))
-    numbers: Numbers = {
-        "bins": " ".join(row.bin_id for row in flight),
-        "eligible_bins": len(rows),
-        "count_bins_max": work.config.count_bins_max,
-        "doubtful_bins": len(doubtful),
-        "never_seen_bins": sum(at == 0 for at in seen),
-        "oldest_unseen_s": oldest_s,
-        "count_every_s": work.config.count_every_s,
-        "least_sure": min(found.sure.get(row.bin_id, 1.0) for row in chosen),
-    }
-    work.add("count", "", len(chosen), (target, target), numbers, reasons.count(numbers, doubtful))
+def _sure(found: PlanningSnapshot, bin_id: str) -> float:
+    """Return how likely a bin's book is right; one in doubt is so with a half at most."""
+    sure = found.sure.get(bin_id, 1.0)
+    return min(sure, DOUBTFUL_SURE_MAX) if bin_id in found.doubtful_bins else sure
 
 
 PHASES: Final = (refill_faces, feed_forward, buy, count)
@@ -357,7 +376,7 @@ def recompute(numbers: Numbers) -> int:
         known = int(numbers["book_units"]) + int(numbers["under_way_units"])
         return abs(int(numbers["counted_units"]) - known)
     if "bins" in numbers:
-        return min(int(numbers["eligible_bins"]), int(numbers["count_bins_max"]))
+        return len(str(numbers["bins"]).split())
     if "faces_up_to_units" in numbers:
         reorder_point, up_to = _zone_levels(
             int(numbers["faces_up_to_units"]), float(numbers["cover_demand_units"])

@@ -55,7 +55,14 @@ def count(numbers: Numbers, doubtful: Sequence[str]) -> str:
         parts.append(f"the least sure book is right with {least_sure:.1%}")
     bins = str(numbers["bins"]).split()
     what = "1 bin" if len(bins) == 1 else f"{len(bins)} bins"
-    return f"Count {what} ({'; '.join(parts)}): {', '.join(bins)}."
+    who = str(numbers["eye_name"]) or f"a person of {numbers['eye_edge']}"
+    refused = str(numbers["refused"])
+    instead = f" Not chosen: {refused}." if refused else ""
+    return (
+        f"Count {what} by {who} ({'; '.join(parts)}): {', '.join(bins)}. An hour of it is expected"
+        f" to find {float(numbers['errors_per_h']):.3g} errors, one for"
+        f" {float(numbers['minutes_per_error']):.3g} minutes of a person.{instead}"
+    )
 
 
 def starved(bin_id: str, numbers: Numbers, on_order: int) -> str:

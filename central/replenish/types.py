@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from central.config import PlanningConfig
 from central.demand.service import Forecast
+from central.replenish.counting import Eye
 from central.replenish.numbers import Numbers
 from wire.site import Site
 
@@ -51,12 +52,12 @@ class PlanningSnapshot:
     """How likely a bin's book is right, by what was booked there since the last look; absent: 1."""
     doubtful_bins: frozenset[str] = frozenset()
     """Bins where the last observation disagrees with the book."""
-    countable_bins: frozenset[str] = frozenset()
-    """Bins that a drone can see; empty: every reserve bin."""
+    changed_bins: frozenset[str] = frozenset()
+    """Bins where something was booked, or work failed, since the last look."""
+    eyes: tuple[Eye, ...] = ()
+    """Who and what can look at bins; without any none is proposed to be counted."""
     last_count_round_ns: int = 0
     """When the newest count proposal was made; 0: never."""
-    open_count: bool = False
-    """Whether a count proposal or task is still open: no second one then."""
     refused: frozenset[tuple[str, str, str]] = frozenset()
     """(kind, GTIN, to_place) that a person rejected a short time ago: not proposed again."""
     causes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from central.store import insert_new
 from central.tables import edge_command, mission_end, movement
 from central.tasking.round import Round, earliest, log
 from wire.ids import bin_of
-from wire.messages import FlyMission, Movement, RecordMove
+from wire.messages import FlyMission, LookAtBins, Movement, RecordMove
 from wire.topics import EDGE_COMMAND
 
 PAUSE_S_MAX: Final = 60.0
@@ -43,19 +43,20 @@ def command_record(work: Round, edge_id: str, move: Movement, *, after_s: float)
     insert_new(work.conn, edge_command, [row])
 
 
-def command_mission(
-    work: Round, edge_id: str, drone_id: str, *, task_id: str, bins: str, expires_at_ns: int
-) -> None:
-    """Tell `edge_id` to let a drone look at `bins`; the mission has the task's id."""
+def command_look(
+    work: Round, edge_id: str, eye_id: str, *, kind: str, task_id: str, bins: str,
+    expires_at_ns: int,
+) -> None:  # fmt: skip
+    """Tell `edge_id` to let a drone (`fly`) or camera (`look`) see `bins`; it has the task's id."""
     row = {
-        "command_id": work.new_id("fly"),
-        "kind": "fly",
+        "command_id": work.new_id(kind),
+        "kind": kind,
         "status": "open",
         "edge_id": edge_id,
         "task_id": task_id,
         "event_id": task_id,
         "body": bins,
-        "drone_id": drone_id,
+        "drone_id": eye_id,
         "next_at_ns": work.now_ns,
         "expires_at_ns": expires_at_ns,
     }
@@ -64,7 +65,8 @@ def command_mission(
 
 _WRITTEN: Final = select(movement.c.event_id).where(movement.c.event_id == edge_command.c.event_id)
 _ENDED: Final = select(mission_end.c.event_id).where(
-    mission_end.c.mission_id == edge_command.c.event_id, edge_command.c.kind == "fly"
+    mission_end.c.mission_id == edge_command.c.event_id,
+    edge_command.c.kind.in_(("fly", "look")),
 )
 _DONE: Final = Statement(
     select(edge_command.c.command_id, edge_command.c.task_id)
@@ -195,12 +197,21 @@ def nonce_of(work: Round, command_id: str) -> str:
     return hashlib.blake2b(command_id.encode(), key=key, digest_size=NONCE_BYTES).hexdigest()
 
 
-def _message(work: Round, row: Row) -> RecordMove | FlyMission:
+def _message(work: Round, row: Row) -> RecordMove | FlyMission | LookAtBins:
     if row.kind == "record":
         return RecordMove(
             command_id=row.command_id,
             expires_at_ns=work.later_ns(VALID_S),
             movement=msgspec.json.decode(row.body, type=Movement),
+            nonce=nonce_of(work, row.command_id),
+        )
+    if row.kind == "look":
+        return LookAtBins(
+            command_id=row.command_id,
+            expires_at_ns=row.expires_at_ns,
+            round_id=row.event_id,
+            camera_id=row.drone_id,
+            bins=tuple(row.body.split()),
             nonce=nonce_of(work, row.command_id),
         )
     return FlyMission(

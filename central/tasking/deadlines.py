@@ -67,7 +67,9 @@ def _take_next_step(work: Round, row: Row) -> None:
     elif row.worker_kind == "robot":
         _robot_is_late(work, row)
     else:
-        end_task(work, row, "failed", f"no word from drone {row.worker_id or '(none free)'}")
+        end_task(
+            work, row, "failed", f"no word from {row.worker_kind} {row.worker_id or '(none free)'}"
+        )
 
 
 def _robot_is_late(work: Round, row: Row) -> None:

@@ -81,7 +81,7 @@ def _handed_on(*conditions: ColumnElement[bool]) -> Select[Any]:
         select(
             task_end.c.person_id, task_end.c.at_ns, task.c.task_id, task.c.kind, task.c.gtin,
             task.c.units, task.c.moved_units, task.c.from_place, task.c.to_place, task.c.order_id,
-            task.c.due_at_ns,
+            task.c.due_at_ns, task.c.detail,
             # Whatever lot is in somebody's hands already is counted.
             literal_column("''").label("lot"),
         )

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
-from central.config import DroneAtEdge
+from central.config import CameraAtEdge, DroneAtEdge
 from wire.ids import bin_location, bin_of
 from wire.site import BinRow, PersonRow, Site
 
@@ -35,6 +35,8 @@ class Floor:
     """person -> where they stand in people.csv."""
     drones: Mapping[str, str]
     """edge -> drone."""
+    cameras: Mapping[str, CameraAtEdge]
+    """camera -> what it sees."""
 
     def in_order(self, person_ids: AbstractSet[str] | None) -> list[str]:
         """Return the people of the site among `person_ids`, or all, as people.csv has them."""
@@ -56,7 +58,9 @@ class Floor:
         return ""
 
 
-def make_floor(site: Site, drones: tuple[DroneAtEdge, ...]) -> Floor:
+def make_floor(
+    site: Site, drones: tuple[DroneAtEdge, ...], cameras: tuple[CameraAtEdge, ...] = ()
+) -> Floor:
     """Return the look-ups over `site`."""
     bins = sorted(site.bins.values(), key=lambda row: row.bin_id)
     faces: dict[str, list[str]] = defaultdict(list)
@@ -83,6 +87,7 @@ def make_floor(site: Site, drones: tuple[DroneAtEdge, ...]) -> Floor:
         },
         person_ranks={person_id: rank for rank, person_id in enumerate(site.people)},
         drones={drone.edge_id: drone.drone_id for drone in drones},
+        cameras={camera.camera_id: camera for camera in cameras},
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, select
 from central.ledger.reservations import OPEN_STATUSES
 from central.statement import Row
 from central.tables import lot, lot_balance, task
+from central.tasking.counts import stops_of
 from central.tasking.ends import HandedOn, ended_of, note_handed_on
 from central.tasking.news import Narrowed
 from central.tasking.round import Round, change_task, end_task
@@ -230,6 +231,7 @@ def _person_task(row: Row) -> PersonTask:
         due_at_ns=row.due_at_ns,
         done_units=row.moved_units,
         lot=row.lot,
+        stops=stops_of(row.detail) if row.kind == "count" else (),
     )
 
 

@@ -21,7 +21,7 @@ from central.tasking.commands import (
     send_commands,
     settle_commands,
 )
-from central.tasking.counts import fly_missions
+from central.tasking.counts import send_eyes
 from central.tasking.deadlines import Deadlines
 from central.tasking.lots import name_lots
 from central.tasking.news import News, ids_in, no_news
@@ -173,7 +173,7 @@ def make_phases(people: PeopleBoard, purchases: PurchaseSender) -> Sequence[Phas
         _phase(judge_counts, t.bin_count, t.proposal, next_at_ns=next_judging_at_ns),
         _phase(expire_proposals, t.proposal, next_at_ns=next_expiry_at_ns),
         Phase(raise_doubts, always=True),
-        _phase(fly_missions, t.edge_command, t.task),
+        _phase(send_eyes, t.edge_command, t.task),
         _phase(people.assign, t.task, t.lot, t.lot_balance, by_id=True),
         _phase(people.publish, t.task, t.task_end, t.movement, t.lot, t.lot_balance, by_id=True),
         _phase(purchases.send, t.purchase_order, next_at_ns=purchases.next_at_ns),

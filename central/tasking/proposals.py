@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, func, insert, or_, select, update
 
 from central.demand.service import Forecast
 from central.ledger.reservations import available_units
-from central.replenish.numbers import units_text
+from central.replenish.numbers import Numbers, units_text
 from central.replenish.types import Plan, Proposal
 from central.statement import Row, Statement
 from central.store import insert_new, upsert
@@ -124,11 +124,27 @@ def add_proposal(work: Round, item: Proposal) -> str:
     return proposal_id
 
 
-def propose_count(work: Round, place: str, *, reason: str, causes: tuple[str, ...]) -> None:
-    """Propose to count one doubtful bin, unless that is proposed already."""
+def propose_count(
+    work: Round, place: str, *, reason: str, causes: tuple[str, ...], by_person: bool = False
+) -> None:
+    """Propose to count one doubtful bin, unless that is proposed already.
+
+    `by_person`: where people count, they do, also where a drone flies: it says nothing of units. A
+    round of a drone or camera that begins at this bin does not stand in the way of that.
+    """
     row = work.floor.bin_at(place)
-    if row is None or ("count", "", bin_location(row.bin_id)) in _busy_keys(work):
+    if row is None:
         return
+    person = by_person and bool(work.floor.workers.get(("count", row.edge_id)))
+    if _is_counted_soon(work, bin_location(row.bin_id), person=person):
+        return
+    numbers: Numbers = {
+        "bins": row.bin_id,
+        "eligible_bins": 1,
+        "count_bins_max": 1,
+        "doubtful_bins": 1,
+        "units": 1,
+    }
     item = Proposal(
         kind="count",
         gtin="",
@@ -136,16 +152,32 @@ def propose_count(work: Round, place: str, *, reason: str, causes: tuple[str, ..
         from_place="",
         to_place=bin_location(row.bin_id),
         reason=reason,
-        numbers={
-            "bins": row.bin_id,
-            "eligible_bins": 1,
-            "count_bins_max": 1,
-            "doubtful_bins": 1,
-            "units": 1,
-        },
+        numbers=numbers | ({"eye": "person", "eye_edge": row.edge_id} if person else {}),
         causes=causes,
     )
     add_proposal(work, item)
+
+
+_OPEN_COUNTS: Final = Statement(
+    select(proposal.c.numbers).where(
+        proposal.c.kind == "count",
+        proposal.c.to_place == bindparam("place"),
+        proposal.c.status.in_(("waiting", "approved")),
+    )
+)
+
+
+def _is_counted_soon(work: Round, place: str, *, person: bool) -> bool:
+    """Return whether a count of this bin is open, refused or just failed; `person`: by a person."""
+    if ("count", "", place) not in _busy_keys(work):
+        return False
+    if not person:
+        return True
+    eyes = [
+        msgspec.json.decode(numbers).get("eye", "")
+        for numbers in _OPEN_COUNTS.scalars(work.conn, {"place": place})
+    ]
+    return not eyes or "person" in eyes
 
 
 def judge_counts(work: Round) -> None:
@@ -154,7 +186,7 @@ def judge_counts(work: Round) -> None:
     for item in verdict.adjustments:
         add_proposal(work, item)
     for place, why, event_id in verdict.doubtful:
-        propose_count(work, place, reason=why, causes=(event_id,))
+        propose_count(work, place, reason=why, causes=(event_id,), by_person=True)
 
 
 def policy_reason(work: Round, item: Proposal) -> str:

@@ -15,13 +15,13 @@ from central.tables import (
     edge_command,
     mission_end,
     movement,
-    observation,
     proposal,
     purchase_order,
     reservation,
     task,
     task_short,
 )
+from central.tasking.counts import settle_walks
 from central.tasking.ends import TO_TARGET
 from central.tasking.news import Narrowed
 from central.tasking.proposals import end_proposal
@@ -132,31 +132,14 @@ def _flown(*conditions: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-_COUNT_OF_TASK: Final = select(observation.c.event_id).where(
-    observation.c.task_id == task.c.task_id, observation.c.kind == "counted"
-)
-
-
-def _counted(*conditions: ColumnElement[bool]) -> Select[Any]:
-    return _in_order()(
-        task.c.kind == "count",
-        task.c.worker_kind == "person",
-        _COUNT_OF_TASK.exists(),
-        *conditions,
-    )
-
-
 _FLOWN: Final = Narrowed(_flown, task.c.task_id)
-_COUNTED: Final = Narrowed(_counted, task.c.task_id)
 
 
 def settle_counts(work: Round) -> None:
-    """Close the counts that a drone flew or a person did."""
-    tasks = work.news.tasks()
-    for row in _FLOWN.all(work.conn, tasks):
+    """Close the counts that a drone flew, a camera looked or a person did."""
+    for row in _FLOWN.all(work.conn, work.news.tasks()):
         end_task(work, row, "done" if row.ok else "failed", "" if row.ok else row.said)
-    for row in _COUNTED.all(work.conn, tasks):
-        end_task(work, row, "done")
+    settle_walks(work)
 
 
 _SHORT: Final = func.sum(task_short.c.short_units)

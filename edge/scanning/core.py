@@ -383,7 +383,7 @@ def _count(state: Session, label: ArticleLabel, arrival: Arrival, floor: Floor, 
             task
             for task in (*work.tasks, *work.handed_on)
             if task.kind == COUNT
-            and place in {task.from_place, task.to_place}
+            and _is_asked(task, state.bin_id)
             and task.gtin in {"", label.gtin}
         ),
         None,
@@ -400,6 +400,13 @@ def _count(state: Session, label: ArticleLabel, arrival: Arrival, floor: Floor, 
     outcome = Outcome(ok=True, code=Code.COUNTED, text=text, sound=Sound.GOOD, events=(event,))
     recounts = tuple(r for r in state.recounts if r != key)
     return _replace(state, recounts=recounts, since_ns=arrival.received_at_ns), outcome
+
+
+def _is_asked(task: PersonTask, bin_id: str) -> bool:
+    """Return whether a counting task asks for this bin."""
+    if task.stops:
+        return any(stop.bin_id == bin_id for stop in task.stops)
+    return bin_location(bin_id) in {task.from_place, task.to_place}
 
 
 def _book_units(label: ArticleLabel, place: str, work: Work) -> int:

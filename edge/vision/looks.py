@@ -13,6 +13,7 @@ import structlog
 
 from edge.config import EdgeConfig
 from edge.vision.core import News, Sighting
+from edge.vision.rounds import CameraRounds
 from edge.vision.service import SETTLE_LOOKS, CameraStatus, OnStatus, sighted
 from runtime.bus import Incoming
 from runtime.clock import NS_PER_S, Clock
@@ -47,7 +48,9 @@ class Looks:
         clock: Clock,
         on_sightings: Callable[[list[BinSighted]], None],
         on_status: OnStatus = lambda _status: None,
+        rounds: CameraRounds | None = None,
     ) -> None:
+        self._rounds = rounds
         self._metrics = metrics
         self._clock = clock
         self._tell = on_sightings
@@ -103,6 +106,8 @@ class Looks:
         seen = [self._sighting(one) for one in look.bins if one.bin_id in self._bins]
         if len(seen) < len(look.bins):
             self._metrics.count("vision_ignored", "foreign_bin", len(look.bins) - len(seen))
+        if self._rounds is not None:
+            self._rounds.looked(camera, seen, look.taken_at_ns)
         news = self._news[camera].of(seen, self._clock.monotonic_ns())
         if news:
             self._metrics.count("sightings", camera, len(news))

@@ -12,11 +12,12 @@ from edge.config import CameraConfig, EdgeConfig
 from edge.vision.core import News, Sighting
 from edge.vision.decode import WAREHOUSE_FORMATS, Decoder, PictureError, open_picture
 from edge.vision.reading import Reader
+from edge.vision.rounds import CameraRounds
 from runtime.clock import NS_PER_S
-from runtime.lanes import Lane
+from runtime.lanes import Lane, Timer
 from runtime.metrics import Metrics
 from runtime.runtime import Runtime
-from wire.messages import BinSighted, SeenArticle
+from wire.messages import BinSighted, LookAtBins, SeenArticle
 from wire.site import Site
 
 RETRY_S_MAX: Final = 30.0
@@ -59,8 +60,10 @@ class VisionService:
         lane: Lane,
         on_sightings: Callable[[list[BinSighted]], None],
         on_status: OnStatus = lambda _status: None,
+        rounds: CameraRounds | None = None,
     ) -> None:
         self._cameras: list[_Camera] = []
+        self._rounds = rounds
         if not config.cameras:
             return
         decoder = Decoder(formats=WAREHOUSE_FORMATS)
@@ -69,7 +72,7 @@ class VisionService:
         self._cameras = [
             _Camera(
                 runtime, metrics, camera, lane, decoder, reader, on_sightings,
-                on_status=on_status,
+                on_status=on_status, rounds=rounds,
             )
             for camera in config.cameras
         ]  # fmt: skip
@@ -83,6 +86,13 @@ class VisionService:
         """Take no more pictures."""
         for camera in self._cameras:
             camera.stop()
+
+    def look(self, command: LookAtBins) -> None:
+        """Let a camera look at some bins now; one that sends its looks itself does so in time."""
+        if self._rounds is None or not self._rounds.begin(command):
+            return
+        for camera in self._cameras:
+            camera.look_now(command.camera_id)
 
     def status(self) -> list[CameraStatus]:
         """Return how each camera does; may be called on any lane."""
@@ -103,7 +113,10 @@ class _Camera:
         tell: Callable[[list[BinSighted]], None],
         *,
         on_status: OnStatus,
+        rounds: CameraRounds | None,
     ) -> None:
+        self._rounds = rounds
+        self._timer: Timer | None = None
         self._config = config
         self._clock = runtime.clock
         self._metrics = metrics
@@ -135,6 +148,12 @@ class _Camera:
         self._source.close()
         self._set("its edge agent ended")
 
+    def look_now(self, camera_id: str) -> None:
+        """Ask for the next picture at once, unless one is on its way; if this is the camera."""
+        if camera_id == self._config.camera_id and self._timer is not None:
+            self._timer.cancel()
+            self._ask()
+
     def status(self) -> CameraStatus:
         """Return how the camera does."""
         return CameraStatus(
@@ -160,6 +179,7 @@ class _Camera:
         self._on_status(self.status())
 
     def _ask(self) -> None:
+        self._timer = None
         if self._stopped:
             return
         self._asked_at_ns = self._clock.monotonic_ns()
@@ -184,12 +204,16 @@ class _Camera:
         look = self._reader.look(codes)
         for reason, count in look.ignored.items():
             self._metrics.count("vision_ignored", reason, count)
+        if self._rounds is not None:
+            self._rounds.looked(self._config.camera_id, look.sightings, at_ns)
         told = self._news.of(look.sightings, self._clock.monotonic_ns())
         if told:
             self._metrics.count("sightings", self._config.camera_id, len(told))
             self._tell([self._event(sighting, at_ns) for sighting in told])
         spent_s = (self._clock.monotonic_ns() - self._asked_at_ns) / NS_PER_S
-        self._lane.call_later(max(0.0, self._config.period_s - spent_s), self._ask)
+        waits = self._rounds is not None and self._rounds.waits(self._config.camera_id)
+        again_s = 0.0 if waits else max(0.0, self._config.period_s - spent_s)
+        self._timer = self._lane.call_later(again_s, self._ask)
 
     def _on_error(self, reason: str) -> None:
         if self._stopped:
@@ -197,7 +221,9 @@ class _Camera:
         self._errors += 1
         self._metrics.count("vision_errors", self._config.camera_id)
         self._set(reason)
-        self._lane.call_later(self._retry_s, self._ask)
+        if self._rounds is not None:
+            self._rounds.failed(self._config.camera_id, reason)
+        self._timer = self._lane.call_later(self._retry_s, self._ask)
         self._retry_s = min(2 * self._retry_s, max(RETRY_S_MAX, self._config.period_s))
 
     def _event(self, sighting: Sighting, at_ns: int) -> BinSighted:

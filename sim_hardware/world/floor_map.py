@@ -6,6 +6,7 @@ import heapq
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Final
 
 from wire.site import BinRow, Site, SiteError
@@ -164,6 +165,19 @@ class FloorMap:
         while nodes[-1] != from_node:
             nodes.append(found[nodes[-1]][1])
         return nodes[::-1]
+
+    def on_way(self, from_node: str, to_node: str, share: float) -> tuple[float, float]:
+        """Return x and y of who has gone this share of the shortest way, metres."""
+        left_m = self.walk_m(from_node, to_node) * share
+        way = self.way(from_node, to_node)
+        for here, there in pairwise(way):
+            (x0, y0), (x1, y1) = self.position(here), self.position(there)
+            step_m = math.dist((x0, y0), (x1, y1))
+            if left_m <= step_m and step_m > 0.0:
+                part = left_m / step_m
+                return x0 + part * (x1 - x0), y0 + part * (y1 - y0)
+            left_m -= step_m
+        return self.position(way[-1])
 
     def nearest(self, from_node: str, bins: Iterable[BinRow]) -> BinRow:
         """Return the bin with the shortest way; the first by name where several are as near."""

@@ -54,11 +54,11 @@ SOLD_OUT_RANKS: Final = (7, 14)
 """How fast those articles sell (0: fastest) of which hardly anything is left: they are bought."""
 PEOPLE: Final = (
     PersonRow(person_id="p1", name="Ana", edge_id="A", roles="receive putaway"),
-    PersonRow(person_id="p2", name="Bo", edge_id="A", roles="receive putaway"),
+    PersonRow(person_id="p2", name="Bo", edge_id="A", roles="receive putaway count"),
     PersonRow(person_id="p3", name="Cem", edge_id="B", roles="pick"),
     PersonRow(person_id="p4", name="Dita", edge_id="B", roles="pick"),
     PersonRow(person_id="p5", name="Emil", edge_id="B", roles="pick"),
-    PersonRow(person_id="p6", name="Farah", edge_id="B", roles="pick"),
+    PersonRow(person_id="p6", name="Farah", edge_id="B", roles="pick count"),
 )
 
 

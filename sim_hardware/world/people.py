@@ -20,7 +20,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Final
 
 from runtime.seeds import Random
@@ -31,7 +30,7 @@ from sim_hardware.world.lots import NO_MARK, Mark
 from sim_hardware.world.schedule import WorldCall
 from sim_hardware.world.world import World
 from wire.answers import Code
-from wire.ids import bin_of
+from wire.ids import bin_location, bin_of
 from wire.messages import EndedTask, PersonTask, PersonTasks
 from wire.site import BinRow, PersonRow
 
@@ -166,16 +165,8 @@ class Person:
         now_s = self._world.time.now_s
         if now_s >= end_s:
             return floor.position(self._walk_to)
-        left_m = floor.walk_m(self._node, self._walk_to) * (now_s - begin_s) / (end_s - begin_s)
-        way = floor.way(self._node, self._walk_to)
-        for here, there in pairwise(way):
-            (x0, y0), (x1, y1) = floor.position(here), floor.position(there)
-            step_m = math.dist((x0, y0), (x1, y1))
-            if left_m <= step_m and step_m > 0.0:
-                share = left_m / step_m
-                return x0 + share * (x1 - x0), y0 + share * (y1 - y0)
-            left_m -= step_m
-        return floor.position(way[-1])
+        share = (now_s - begin_s) / (end_s - begin_s)
+        return floor.on_way(self._node, self._walk_to, share)
 
     def show(self, told: PersonTasks) -> None:
         """Put these tasks on the person's screen, and what became of those before."""
@@ -452,10 +443,27 @@ class Person:
         return Outcome.DONE if grab.scans else Outcome.FORGOTTEN
 
     def _count(self, task: PersonTask, row: BinRow) -> Script:
+        """Count the bin of a task, or all bins of a round in the order of its way."""
+        if not task.stops:
+            return (yield from self._count_bin(task, row, (task.gtin,) if task.gtin else ()))
+        for stop in task.stops:
+            bin_row = self._world.bins.get(stop.bin_id)
+            if bin_row is None:
+                return Outcome.REFUSED
+            yield from self._walk(bin_row.node_id)
+            if not self._is_listed(task):
+                return Outcome.WITHDRAWN
+            there = sorted({*stop.gtins, *self._world.stock_at(bin_location(stop.bin_id))})
+            outcome = yield from self._count_bin(task, bin_row, tuple(there))
+            if outcome is not Outcome.DONE:
+                return outcome
+        return Outcome.DONE
+
+    def _count_bin(self, task: PersonTask, row: BinRow, gtins: tuple[str, ...]) -> Script:
         if not (yield from self._say_where("COUNT", row.bin_id)):
             return Outcome.REFUSED
-        found = self._world.stock_at(task.from_place)
-        wanted = [task.gtin] if task.gtin else sorted(found) or [row.gtin]
+        there = self._world.stock_at(bin_location(row.bin_id))
+        wanted = list(gtins) or sorted(there) or [row.gtin]
         for gtin in filter(None, wanted):
             if not (yield from self._count_article(task, row, gtin)):
                 return Outcome.REFUSED
@@ -465,7 +473,7 @@ class Person:
         """Count what is there of an article, once more where asked; who errs errs again."""
         slip: int | None = None
         for _ in range(LOOKS_MAX):
-            units = self._world.stock_at(task.from_place).get(gtin, 0)
+            units = self._world.stock_at(bin_location(row.bin_id)).get(gtin, 0)
             yield self._handle(units)
             slip = self.slips.miscounted(units) - units if slip is None else slip
             said = max(units + slip, 0)

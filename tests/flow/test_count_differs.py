@@ -10,6 +10,7 @@ import pytest
 
 from central.config import PolicyConfig
 from central.ledger.verify import verify_ledger
+from central.replenish.numbers import Numbers
 from central.replenish.planner import recompute
 from central.replenish.types import Plan, Proposal
 from tests.central_world import CUP, PEN, CentralWorld
@@ -148,9 +149,26 @@ def test_a_difference_larger_than_the_goods_just_handled_is_counted_again(
     assert world.proposals("adjust") == []
     (again,) = world.proposals("count")
     assert again.reason == f"-17 x {PEN} at A-01, counted while goods were handled there"
+    assert [(r.worker_kind, r.status) for r in world.tasks("count")] == [("person", "done")]
     count(world, "A-01", 60, 77)
     (row,) = world.proposals("adjust")
     assert (row.status, row.units) == ("waiting", 17)
+
+
+def test_it_is_counted_again_by_a_person_also_while_a_drone_flies_there(
+    world: CentralWorld,
+) -> None:
+    world.edges["A"].deaf = True
+    numbers: Numbers = {"bins": "A-01", "eye": "drone", "eye_name": "drone-1"}
+    flight = Proposal(
+        kind="count", gtin="", units=1, from_place="", to_place="bin:A-01", reason="r",
+        numbers=numbers,
+    )  # fmt: skip
+    world.keeper.take_plan(Plan(proposals=(flight,), forecasts=()))
+    world.edges["A"].move(PEN, 3, "bin:A-01", "tote:O1")
+    count(world, "A-01", 60, 77, wait_s=10.0)
+    count(world, "A-01", 60, 77, wait_s=0.0)
+    assert sorted(r.worker_kind for r in world.tasks("count")) == ["drone", "person"]
 
 
 def test_what_a_robot_took_before_it_was_booked_is_not_lost_twice(world: CentralWorld) -> None:

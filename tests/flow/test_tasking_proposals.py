@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -11,9 +12,10 @@ from sqlalchemy import select, update
 from central import tables as t
 from central.config import PolicyConfig, TaskingConfig
 from central.ledger.verify import verify_ledger
+from central.replenish.numbers import Numbers
 from central.replenish.planner import recompute
 from central.replenish.types import Plan, Proposal, ProposalKind
-from tests.central_world import PEN, CentralWorld
+from tests.central_world import CUP, PEN, CentralWorld
 from wire import messages as m
 
 
@@ -516,12 +518,60 @@ def test_a_mission_that_failed_or_never_ended_fails_its_count(world: CentralWorl
     assert len(world.edges["A"].commands) == flights
 
 
+def round_by(eye: str, name: str, bins: str) -> Proposal:
+    numbers: Numbers = {"bins": bins, "eye": eye, "eye_name": name}
+    return replace(counting(bins), numbers=numbers)
+
+
+def test_a_round_is_one_task_of_a_person_that_shrinks_as_they_count(world: CentralWorld) -> None:
+    cid = world.people["cid"]
+    cid.idle = True
+    plan(world, counting("B-12 B-11"))
+    world.rt.run_for(1.0)
+    (task,) = cid.screen
+    assert (task.kind, task.from_place, task.units) == ("count", "bin:B-12", 2)
+    assert [stop.bin_id for stop in task.stops] == ["B-12", "B-11"]
+    assert {stop.gtins for stop in task.stops} == {(PEN,)}
+    cid.say(task, "B-12", PEN)
+    world.rt.run_for(1.0)
+    (task,) = cid.screen
+    assert (task.from_place, task.units, task.done_units) == ("bin:B-11", 1, 1)
+    assert [stop.bin_id for stop in task.stops] == ["B-11"]
+    cid.say(task, "B-11", CUP)
+    world.rt.run_for(1.0)
+    assert len(cid.screen) == 1, "another article says nothing of the one that is asked for"
+    cid.say(task, "B-11", PEN)
+    world.rt.run_for(1.0)
+    assert [r.status for r in world.proposals()] == ["done"]
+    assert not cid.screen
+
+
+def test_a_camera_looks_at_its_round(world: CentralWorld) -> None:
+    plan(world, round_by("camera", "cam-1", "B-11 B-12"))
+    world.rt.run_for(3.0)
+    (row,) = world.tasks("count")
+    assert (row.status, row.worker_kind, row.worker_id) == ("done", "camera", "cam-1")
+    (command,) = world.edges["B"].commands
+    assert isinstance(command, m.LookAtBins)
+    assert (command.round_id, command.camera_id) == (row.task_id, "cam-1")
+    assert command.bins == ("B-11", "B-12")
+    assert [r.status for r in world.proposals()] == ["done"]
+
+
+def test_a_person_counts_also_where_a_drone_flies_if_the_proposal_says_so(
+    world: CentralWorld,
+) -> None:
+    plan(world, round_by("person", "", "A-01"))
+    world.rt.run_for(5.0)
+    assert [(r.status, r.worker_kind) for r in world.tasks("count")] == [("done", "person")]
+
+
 def test_where_no_drone_flies_a_person_counts(world: CentralWorld) -> None:
     plan(world, counting("B-11 B-12"))
     world.rt.run_for(5.0)
     assert [(r.status, r.worker_id, r.from_place) for r in world.tasks("count")] == [
-        ("done", "cid", "bin:B-11"), ("done", "cid", "bin:B-12"),
-    ]  # fmt: skip
+        ("done", "cid", "bin:B-11"),
+    ]
     assert [r.status for r in world.proposals()] == ["done"]
 
 

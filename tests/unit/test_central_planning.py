@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from central import tables as t
-from central.config import PolicyConfig
+from central.config import CameraAtEdge, PolicyConfig
 from central.demand.service import Forecast
 from central.desk.details import book_of
 from central.desk.site import Names
+from central.eyes import BLIND_ROUNDS_MAX
 from central.planning import Planning, read_snapshot
 from central.replenish.types import Plan, PlanningSnapshot, Proposal, ProposalKind
 from central.store import reading
@@ -106,8 +108,11 @@ def test_purchases_are_on_order_until_they_are_received(world: CentralWorld) -> 
 def test_looks_at_bins_and_open_counts(world: CentralWorld) -> None:
     world.edges["A"].deaf = True
     seen = snapshot(world)
-    assert (seen.open_count, seen.last_count_round_ns) == (False, 0)
-    assert seen.countable_bins == {"A-01", "A-02"}
+    assert seen.last_count_round_ns == 0
+    eyes = {(eye.kind, eye.edge_id): eye for eye in seen.eyes}
+    assert eyes["drone", "A"].bins == {"A-01", "A-02"}
+    assert {"B-11", "B-12"} <= eyes["person", "B"].bins
+    assert not any(eye.busy for eye in seen.eyes)
     for number, (bin_id, units) in enumerate((("A-01", 79), ("A-02", 0), ("B-11", 20))):
         world.edges[bin_id[0]].write(
             m.BinCounted(
@@ -127,7 +132,7 @@ def test_looks_at_bins_and_open_counts(world: CentralWorld) -> None:
     seen = snapshot(world)
     assert seen.last_seen_ns == {"A-01": 100, "A-02": 101, "B-11": 102, "B-12": 200}
     assert seen.doubtful_bins == {"A-01", "B-12"}
-    assert seen.open_count
+    assert [(eye.kind, eye.edge_id) for eye in seen.eyes if eye.busy] == [("drone", "A")]
     assert seen.last_count_round_ns > 0
 
 
@@ -269,3 +274,48 @@ def test_who_counts_one_lot_or_one_unit_has_not_counted_the_bin(world: CentralWo
     seen = snapshot(world)
     assert "A-01" not in seen.last_seen_ns
     assert not seen.doubtful_bins
+
+
+def camera_round(world: CentralWorld, number: int, *read: str) -> None:
+    """Let the camera look at A-01 once more, and read these."""
+    task_id, now_ns = f"look/{number}", world.shared.now_ns()
+    with world.engine.begin() as conn:
+        row = {
+            "command_id": task_id, "kind": "look", "status": "done", "edge_id": "A",
+            "task_id": task_id, "event_id": task_id, "body": "A-01", "drone_id": "cam-1",
+            "next_at_ns": now_ns,
+        }  # fmt: skip
+        conn.execute(t.edge_command.insert(), row)
+        ended = {
+            "event_id": f"cam-1/{task_id}", "mission_id": task_id, "drone_id": "cam-1",
+            "ok": len(read), "detail": "", "bins_seen": json.dumps(read),
+            "observed_at_ns": now_ns,
+        }  # fmt: skip
+        conn.execute(t.mission_end.insert(), ended)
+    world.rt.run_for(1.0)
+
+
+def test_a_camera_that_never_reads_a_bin_is_not_asked_again_until_something_changes(
+    world: CentralWorld,
+) -> None:
+    def looks_at() -> frozenset[str]:
+        cameras = (CameraAtEdge(camera_id="cam-1", edge_id="A", bins=("A-01", "A-02")),)
+        floor, now_ns = make_floor(world.shared.site, (), cameras), world.shared.now_ns()
+        with reading(world.engine) as conn:
+            found = read_snapshot(conn, floor=floor, config=world.config, now_ns=now_ns)
+        return found.eyes[0].bins
+
+    camera_round(world, 0, "A-01")
+    for number in range(1, BLIND_ROUNDS_MAX):
+        camera_round(world, number)
+    assert looks_at() == {"A-01", "A-02"}
+    camera_round(world, BLIND_ROUNDS_MAX)
+    assert looks_at() == {"A-02"}
+    world.edges["A"].move(PEN, 1, "bin:A-01", "tote:T1", reason="pick")
+    world.rt.run_for(1.0)
+    assert "A-01" in snapshot(world).changed_bins
+    assert looks_at() == {"A-01", "A-02"}
+    camera_round(world, BLIND_ROUNDS_MAX + 1)
+    assert looks_at() == {"A-02"}
+    camera_round(world, BLIND_ROUNDS_MAX + 2, "A-01")
+    assert looks_at() == {"A-01", "A-02"}

@@ -72,4 +72,4 @@ def test_no_task_is_given_to_the_guest(demo: DemoSite) -> None:
     assert rows[-1] == {"person_id": "guest", "name": "Guest", "edge_id": "B", "roles": ""}
     workers = make_floor(demo.site, ()).workers
     assert GUEST not in {person for people in workers.values() for person in people}
-    assert sum(len(people) for people in workers.values()) == 2 * 2 + 4
+    assert sum(len(people) for people in workers.values()) == 2 * 2 + 4 + 2

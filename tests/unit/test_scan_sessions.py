@@ -12,7 +12,7 @@ from edge.scanning.core import Arrival, Floor, Outcome, Session, Work, step
 from edge.scanning.gs1 import read_label
 from tests.build import scan
 from tests.edge_world import GLN, MUG, PEN, article_label, bin_label, command_label, task
-from wire.messages import BinCounted, Movement, PersonTask
+from wire.messages import BinCounted, CountStop, Movement, PersonTask
 
 FLOOR = Floor(
     gln=GLN,
@@ -115,6 +115,15 @@ def test_count_says_what_is_there_and_moves_nothing() -> None:
     assert (mugs.counted_units, mugs.book_units, mugs.task_id) == (17, 20, "C1")
     assert (pens.counted_units, pens.book_units) == (0, 0)
     assert shift.books["bin:A-01", MUG] == 20
+
+
+def test_a_count_of_any_bin_of_a_round_belongs_to_its_task() -> None:
+    stops = (CountStop(bin_id="A-01"), CountStop(bin_id="A-02", gtins=(MUG,)))
+    shift = Shift(task("count", to_place="bin:A-01", gtin="", task_id="C1", stops=stops))
+    for bin_id in ("A-02", "A-03"):
+        for text in (command_label("COUNT"), bin_label(bin_id), article_label(PEN, units=0)):
+            shift.scan(text)
+    assert [event.task_id for event in shift.events if isinstance(event, BinCounted)] == ["C1", ""]
 
 
 def test_thirty_scans_need_no_command_between() -> None:

@@ -12,7 +12,7 @@ from sim_hardware.config import SimScanner
 from tests.sim_floor import GLN, SITE, Bench, Reader, make_bench
 from wire import topics
 from wire.codec import decode
-from wire.messages import DeviceScan, DeviceStatus, EndedTask, PersonTask
+from wire.messages import CountStop, DeviceScan, DeviceStatus, EndedTask, PersonTask
 from wire.site import OpeningRow
 
 SERIAL, MQTT = "p3", "p5"
@@ -295,6 +295,22 @@ def test_a_count_says_what_is_there_also_nothing(bench: Bench) -> None:
     bench.runtime.run_for(60)
     assert [t for t in texts(reader, "p3") if not t.startswith("]C1414")] == [
         "]C191SH-COUNT", f"]C101{row.gtin}30{row.units}", f"]C101{other}300",
+    ]  # fmt: skip
+
+
+def test_a_person_counts_the_bins_of_a_round_one_after_the_other(bench: Bench) -> None:
+    reader = Reader(bench)
+    held = [row for row in bench.site.opening if row.bin_id.startswith("B-") and row.units > 1]
+    one, two = held[:2]
+    stops = (
+        CountStop(bin_id=one.bin_id, gtins=(one.gtin,)), CountStop(bin_id=two.bin_id),
+    )  # fmt: skip
+    task = PersonTask(task_id="C1", kind="count", gtin="", units=2, from_place=f"bin:{one.bin_id}",
+                      to_place=f"bin:{one.bin_id}", stops=stops)  # fmt: skip
+    bench.give_tasks("p3", task)
+    bench.runtime.run_for(120)
+    assert [t for t in texts(reader, "p3") if t.startswith("]C101")] == [
+        f"]C101{one.gtin}30{one.units}", f"]C101{two.gtin}30{two.units}",
     ]  # fmt: skip
 
 
