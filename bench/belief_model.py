@@ -221,6 +221,19 @@ def by_age(world: World, beliefs: Beliefs) -> Chooser:
     return choose
 
 
+def by_aisle(world: World, beliefs: Beliefs) -> Chooser:
+    """Count all bins in the order in which they stand: the least walking there is."""
+    queue = deque(range(BINS))
+    del world, beliefs
+
+    def choose(_day: float) -> Iterator[int]:
+        while True:
+            yield queue[0]
+            queue.rotate(-1)
+
+    return choose
+
+
 def by_chance(world: World, beliefs: Beliefs) -> Chooser:
     """Count any bins."""
     del beliefs
@@ -229,7 +242,7 @@ def by_chance(world: World, beliefs: Beliefs) -> Chooser:
 
 CHOOSERS: Final = {
     "belief": by_belief, "belief by minute": by_worth, "ABC": by_abc, "oldest first": by_age,
-    "random": by_chance,
+    "aisle by aisle": by_aisle, "random": by_chance,
 }  # fmt: skip
 
 

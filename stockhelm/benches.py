@@ -18,5 +18,5 @@ BENCHES: Final = {
     "sim": "the simulated floor: the same run every time, world seconds per second with 1 000"
     " scanners, a day of a small site, warehouses of up to a million bins (about ten minutes)",
     "belief": "errors found per count and per minute against ABC, oldest first and random,"
-    " and whether the stated probabilities are true, in a stochastic model (about five minutes)",
+    " and whether the stated probabilities are true, in a stochastic model (about two minutes)",
 }
