@@ -41,6 +41,8 @@ SEED: Final = 7
 SINGLES_IN_FLIGHT_MAX: Final = 64
 """A window of single events is wider: eight would leave everybody waiting."""
 TURN_S: Final = 0.05
+DEVICES_MAX: Final = 500
+BINS_EACH: Final = 8
 DONE_S_MAX: Final = 300.0
 READY: Final = b"ready"
 
@@ -126,8 +128,8 @@ class Ingest:
         )
         # The site's own people are sent home: the scanners are somebody else's.
         (self.demo.directory / "site" / "people.csv").unlink()
-        site = self.demo.site
-        self._places = Places(list(site.bins), list(site.articles))
+        self._gtins = list(self.demo.site.articles)
+        _give_bins(self.demo.directory / "site" / "bins.csv")
         self._made: dict[tuple[int, int, int], list[list[bytes]]] = {}
 
     def events_per_s(self, kind: Kind) -> float:
@@ -205,7 +207,7 @@ class Ingest:
                     for batch in batches_of(
                         movements(
                             rows, seed=SEED + device, device_id=f"scanner-{device}",
-                            places=self._places,
+                            places=Places(own_bins(device), self._gtins),
                         ),
                         kind.rows_each, edge_id=f"E{device}",
                     )
@@ -254,6 +256,23 @@ class Ingest:
                 if READY not in process.stdout.readline():
                     raise BenchError(f"central did not start: see {self._bench.directory}")
                 yield
+
+
+def own_bins(device: int) -> list[str]:
+    """Return the bins of a device's edge: of others' it may tell nothing."""
+    return [f"E{device:03}-{number}" for number in range(BINS_EACH)]
+
+
+def _give_bins(file: Path) -> None:
+    """Add the bins of the edges that send, at the place of the site's first."""
+    first = file.read_text("utf-8").splitlines()[1].split(",")
+    rows = [
+        ",".join((bin_id, f"E{device}", *first[2:]))
+        for device in range(DEVICES_MAX)
+        for bin_id in own_bins(device)
+    ]
+    with file.open("a", encoding="utf-8") as bins:
+        bins.writelines(f"{row}\n" for row in rows)
 
 
 @contextmanager

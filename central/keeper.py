@@ -7,6 +7,7 @@ asks again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
@@ -348,9 +349,13 @@ class Keeper:
         ):
             if count:
                 metrics.count(name, by=count)
-        for refusal in applied.refused:
-            metrics.count("events_refused", refusal.code)
-            log.error("event set aside", edge=refusal.edge_id, code=refusal.code, why=refusal.text)
+        # One line for many: an edge with another bins.csv than central's has thousands of them.
+        refused = Counter((refusal.edge_id, refusal.code) for refusal in applied.refused)
+        first = {(r.edge_id, r.code): r.text for r in reversed(applied.refused)}
+        for (edge_id, code), count in refused.items():
+            metrics.count("events_refused", code, by=count)
+            why = first[edge_id, code]
+            log.error("events set aside", edge=edge_id, code=code, events=count, first=why)
         late_ms: dict[bool, list[float]] = {True: [], False: []}
         for item in applied.events:
             late_ms[_is_scan(item)].append(max(now_ns - item.received_at_ns, 0) / _NS_PER_MS)
