@@ -4,39 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, select
 
 from central.ledger.adjust import Adjusted, Adjustment, adjust
 from central.statement import Statement
 from central.store import insert_new
-from central.tables import bin_count, decision, proposal
+from central.tables import decision
 from central.tasking.round import Round
-from wire.ids import bin_location
+from central.tasking.variances import let_go
 from wire.messages import AdjustResult, AdjustStock
 from wire.topics import DESK_ADJUSTED
 
 _KNOWN: Final = Statement(
     select(decision.c.ok, decision.c.text).where(decision.c.command_id == bindparam("command_id"))
-)
-_LET_GO: Final = Statement(
-    update(proposal)
-    .where(
-        proposal.c.kind == "adjust",
-        proposal.c.status == "waiting",
-        proposal.c.gtin == bindparam("of_gtin"),
-        (proposal.c.from_place == bindparam("place")) | (proposal.c.to_place == bindparam("place")),
-    )
-    .values(
-        status="expired",
-        decided_at_ns=bindparam("now_ns"),
-        decided_by=bindparam("person"),
-        decision_reason="somebody said since then what the bin holds",
-    )
-)
-_FORGET_COUNTS: Final = Statement(
-    delete(bin_count).where(
-        bin_count.c.bin_id == bindparam("of_bin"), bin_count.c.gtin == bindparam("of_gtin")
-    )
 )
 
 
@@ -84,10 +64,8 @@ def _adjusted(work: Round, command: AdjustStock) -> Adjusted:
     )
     answer = adjust(work.conn, work.floor.site, asked, work.now_ns)
     if answer.ok and not command.is_difference:
-        place = bin_location(command.bin_id)
-        pair = {"place": place, "of_gtin": command.gtin}
-        _LET_GO.run(work.conn, pair | {"now_ns": work.now_ns, "person": command.person_id})
-        _FORGET_COUNTS.run(work.conn, {"of_bin": command.bin_id, "of_gtin": command.gtin})
+        why = "somebody said since then what the bin holds"
+        let_go(work, command.bin_id, command.gtin, why, decided_by=command.person_id)
     return answer
 
 

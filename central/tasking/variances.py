@@ -41,7 +41,8 @@ _SUPERSEDE: Final = Statement(
     .values(
         status="expired",
         decided_at_ns=bindparam("now_ns"),
-        decision_reason="the bin was counted again",
+        decided_by=bindparam("person"),
+        decision_reason=bindparam("why"),
     )
 )
 _BY_AGE: Final = (
@@ -51,7 +52,7 @@ _BY_AGE: Final = (
     bin_count.c.seq,
 )
 _NEW: Final = Statement(select(bin_count).where(bin_count.c.status == "new").order_by(*_BY_AGE))
-_OLDER: Final = Statement(
+_FORGET_ALL: Final = Statement(
     delete(bin_count).where(
         bin_count.c.bin_id == bindparam("of_bin"),
         bin_count.c.gtin == bindparam("of_gtin"),
@@ -152,7 +153,8 @@ def judged(work: Round) -> Judged:
     handled all the same, the bin is counted again: only a count taken at rest changes the book.
     """
     _DECIDED.run(work.conn)
-    for row in _NEW.all(work.conn):
+    newest = {(row.bin_id, row.gtin): row for row in _NEW.all(work.conn)}
+    for row in newest.values():
         _take(work, row)
     adjustments, doubtful = [], []
     for row in _TO_JUDGE.all(work.conn, {"latest_ns": work.now_ns - _quiet_ns(work)}):
@@ -176,12 +178,19 @@ def _quiet_ns(work: Round) -> int:
     return round(work.config.tasking.count_quiet_s * NS_PER_S)
 
 
+def let_go(
+    work: Round, bin_id: str, gtin: str, why: str, *, decided_by: str = "", but: str = ""
+) -> None:
+    """Forget the counts of this bin and article `but` one, and the adjustments they asked for."""
+    _FORGET_ALL.run(work.conn, {"of_bin": bin_id, "of_gtin": gtin, "but": but})
+    pair = {"of_gtin": gtin, "place": bin_location(bin_id)}
+    told = {"now_ns": work.now_ns, "person": decided_by, "why": why}
+    _SUPERSEDE.run(work.conn, pair | told)
+
+
 def _take(work: Round, row: Row) -> None:
     """Let go what older counts of this bin and article asked for; keep this one if it differs."""
-    pair = {"of_bin": row.bin_id, "of_gtin": row.gtin, "but": row.event_id}
-    _OLDER.run(work.conn, pair)
-    place = bin_location(row.bin_id)
-    _SUPERSEDE.run(work.conn, {"of_gtin": row.gtin, "place": place, "now_ns": work.now_ns})
+    let_go(work, row.bin_id, row.gtin, "the bin was counted again", but=row.event_id)
     is_known = row.bin_id in work.floor.site.bins
     if row.counted_units == row.book_units or not is_known:
         if is_known:

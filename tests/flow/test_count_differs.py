@@ -95,6 +95,14 @@ def test_a_newer_count_takes_the_place_of_one_that_waits(world: CentralWorld) ->
     assert world.balance("bin:A-01") == 80
 
 
+def test_of_two_counts_that_come_at_once_the_newer_is_judged(world: CentralWorld) -> None:
+    count(world, "A-01", 60, 80, wait_s=0.0)
+    count(world, "A-01", 78, 80)
+    (row,) = world.proposals("adjust")
+    assert (row.status, row.units) == ("done", 2)
+    assert world.balance("bin:A-01") == 78
+
+
 def test_a_rejected_adjustment_changes_nothing(world: CentralWorld) -> None:
     count(world, "A-01", 60, 80)
     world.decide(world.proposals("adjust")[0].proposal_id, approve=False)
