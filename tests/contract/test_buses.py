@@ -175,11 +175,14 @@ def test_wildcards_match_on_the_broker_as_they_do_here(buses: Buses) -> None:
     for topic in TOPICS:
         assert writer.publish(topic, topic.encode())
     writer.publish("end", b"end")
-    assert buses.world.until(lambda: all(b"end" in ear.payloads for ear in ears.values()))
+    wanted = {f: [t.encode() for t in TOPICS if topic_matches(f, t)] for f in FILTERS}
+    buses.world.until(lambda: all({*wanted[f], b"end"} <= set(ears[f].payloads) for f in FILTERS))
     for topic_filter, ear in ears.items():
-        wanted = [topic.encode() for topic in TOPICS if topic_matches(topic_filter, topic)]
         got = [p for p in unique(ear.got) if p not in {b"begin", b"end"}]
-        assert got == wanted, topic_filter
+        right = wanted[topic_filter]
+        if buses.kind == "embedded":  # amqtt hands out each message by a task of its own
+            got, right = sorted(got), sorted(right)
+        assert got == right, topic_filter
 
 
 def test_topics_of_the_broker_itself_are_not_in_a_wildcard(buses: Buses) -> None:
