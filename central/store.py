@@ -192,6 +192,8 @@ def _make_tables(conn: Connection, name: str, *, repairs: bool) -> None:
         raise StoreError(f"{name}: expected tables that are gone: {', '.join(lost)}; {RESTORE}")
     if gone and not repairs:
         raise StoreError(f"{name}: table {gone[0]} is gone: {REBUILD}")
+    if conn.dialect.name == postgres.NAME:
+        postgres.order_by_characters(conn, metadata)
     _add_columns(conn, there)
     metadata.create_all(conn)
     for index in movement.indexes:  # a table of an earlier program lacks what came later
@@ -273,7 +275,7 @@ def insert_returning(
     if not rows:
         return []
     if _goes_by_copy(conn, rows):
-        return postgres.copy_in(conn, table, *_by_position(rows), _NOTHING, returned)
+        return postgres.copy_new(conn, table, *_by_position(rows), returned)
     return _insert_returning(conn.dialect.name, table, returned).returned(conn, rows)
 
 
@@ -291,7 +293,7 @@ def insert_values_returning(
     are looked up. To have each row returned takes the driver twice as long.
     """
     if _goes_by_copy(conn, rows):
-        return postgres.copy_in(conn, table, names, rows, _NOTHING, returned)
+        return postgres.copy_new(conn, table, names, rows, returned)
     if conn.dialect.name != "sqlite" or len(rows) <= 1:
         return insert_returning(conn, table, named(names, rows), returned)
     last = _last_row(table).scalar(conn)
@@ -334,9 +336,6 @@ def add_values(
         postgres.copy_in(conn, table, names, rows, _on_conflict(table, (add,), ()))
         return
     _upsert(conn.dialect.name, table, (add,), ()).many_of(conn, names, rows)
-
-
-_NOTHING: Final = "ON CONFLICT DO NOTHING"
 
 
 def _goes_by_copy(conn: Connection, rows: Sequence[object]) -> bool:

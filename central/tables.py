@@ -62,9 +62,6 @@ balance = Table(
     Column("place", String(64), primary_key=True),
     Column("gtin", String(14), primary_key=True),
     Column("units", BigInteger, nullable=False),
-    Index("balance_order", text('place COLLATE "C"'), text('gtin COLLATE "C"')).ddl_if(
-        dialect="postgresql"
-    ),
 )  # fmt: skip
 """Sum of all movements per place and article; suppliers and `opening:` go negative."""
 
@@ -448,3 +445,15 @@ setting = Table(
     Column("value", Text, nullable=False),
 )  # fmt: skip
 """What the database knows about itself: version of its tables, birth mark, what was imported."""
+
+
+def _compare_by_characters() -> None:
+    """Have PostgreSQL compare texts as SQLite and this program do, not by a language's rules."""
+    for table in metadata.tables.values():
+        for column in table.columns:
+            if isinstance(column.type, String):
+                by_number = type(column.type)(column.type.length, collation="C")
+                column.type = column.type.with_variant(by_number, "postgresql")
+
+
+_compare_by_characters()

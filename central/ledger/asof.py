@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import pairwise
 from typing import Any, Final
 
@@ -323,26 +322,16 @@ _LAST: Final = "\U0010ffff"
 """After every place."""
 
 
-@cache
-def _next(dialect: str) -> Statement:
-    """Return the question for the next balances.
-
-    By their characters' numbers, as this program compares: a server may order punctuation by the
-    rules of a language.
-    """
-    c = balance.c
-    place, gtin = (
-        (c.place, c.gtin) if dialect == "sqlite" else (c.place.collate("C"), c.gtin.collate("C"))
+_NEXT: Final = Statement(
+    select(balance.c.place, balance.c.gtin, balance.c.units)
+    .where(
+        tuple_(balance.c.place, balance.c.gtin)
+        > tuple_(bindparam("done_place"), bindparam("done_gtin")),
+        balance.c.place < bindparam("until"),
     )
-    return Statement(
-        select(c.place, c.gtin, c.units)
-        .where(
-            tuple_(place, gtin) > tuple_(bindparam("done_place"), bindparam("done_gtin")),
-            place < bindparam("until"),
-        )
-        .order_by(place, gtin)
-        .limit(bindparam("most", type_=Integer))
-    )
+    .order_by(balance.c.place, balance.c.gtin)
+    .limit(bindparam("most", type_=Integer))
+)
 
 
 _GROW: Final = Statement(
@@ -370,7 +359,7 @@ def _copy_some(conn: Connection, mark: Row, rows: int) -> None:
             "until": UNKEPT if is_before else _LAST,
             "most": rows - looked,
         }
-        found = _next(conn.dialect.name).all(conn, values)
+        found = _NEXT.all(conn, values)
         kept += [(mark.at_ns, row.place, row.gtin, int(row.units)) for row in found if row.units]
         if len(found) == rows - looked:
             done = (found[-1].place, found[-1].gtin)
