@@ -95,7 +95,7 @@ def test_with_everybody_enrolled_the_loop_closes_over_tls(tmp_path: Path) -> Non
     assert "refused subscriptions" not in logs
 
 
-@pytest.mark.long
+@pytest.mark.soak
 @pytest.mark.timeout(150)
 def test_real_sales_drive_the_same_loop(tmp_path: Path, data_dir: Path) -> None:
     sales = data_dir / "demand" / "cj_A_orders_top40.csv"
