@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 
 # No deadline: a slow machine is not a failure. HYPOTHESIS_PROFILE=night digs deeper.
-settings.register_profile("gate", deadline=None, max_examples=50)
+settings.register_profile("gate", deadline=None, max_examples=30)
 settings.register_profile(
     "night", deadline=None, max_examples=2_000, suppress_health_check=[HealthCheck.too_slow]
 )

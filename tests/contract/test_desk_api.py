@@ -19,6 +19,7 @@ from websockets.sync.connection import Connection
 
 from central.desk.guard import Guard
 from runtime.web import WebServerError
+from stockhelm.broker import BrokerConfig, BrokerProcess, free_port
 from tests.conftest import Address
 from tests.desk_process import DeskProcess, decide, eventually
 from tests.desk_world import DeskWorld
@@ -42,6 +43,22 @@ def desk(world: DeskWorld, broker: Address) -> Iterator[DeskProcess]:
 @pytest.fixture
 def http(desk: DeskProcess) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=desk.url) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def calm_http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """Yield a client of one desk for all tests that leave it as it is."""
+    directory = tmp_path_factory.mktemp("calm")
+    world = DeskWorld(directory / "world", now_ns=time.time_ns())
+    world.make_site()
+    world.make_books()
+    config = BrokerConfig(directory=str(directory / "broker"), port=free_port())
+    with (
+        BrokerProcess(config) as broker,
+        DeskProcess(world, broker.port) as desk,
+        httpx.Client(base_url=desk.url) as client,
+    ):
         yield client
 
 
@@ -85,20 +102,20 @@ def test_the_summary_says_what_stands_where(desk: DeskProcess, http: httpx.Clien
 
 
 @pytest.mark.parametrize("path", ["bins", "tasks", "proposals", "orders", "robots"])
-def test_lists_are_bounded(http: httpx.Client, path: str) -> None:
-    page = http.get(f"/api/{path}", params={"limit": 2, "offset": 1}).json()
+def test_lists_are_bounded(calm_http: httpx.Client, path: str) -> None:
+    page = calm_http.get(f"/api/{path}", params={"limit": 2, "offset": 1}).json()
     assert len(page["items"]) == 2
     assert page["total"] > 3
     for wrong in ({"limit": 501}, {"limit": 0}, {"offset": -1}, {"limit": "many"}):
-        assert http.get(f"/api/{path}", params=wrong).status_code == 422
-    assert http.get(f"/api/{path}", params={"limit": 500}).status_code == 200
+        assert calm_http.get(f"/api/{path}", params=wrong).status_code == 422
+    assert calm_http.get(f"/api/{path}", params={"limit": 500}).status_code == 200
 
 
-def test_lists_are_filtered_and_refuse_what_no_task_can_be(http: httpx.Client) -> None:
-    done = http.get("/api/tasks", params={"status": "done", "kind": "pick"}).json()
+def test_lists_are_filtered_and_refuse_what_no_task_can_be(calm_http: httpx.Client) -> None:
+    done = calm_http.get("/api/tasks", params={"status": "done", "kind": "pick"}).json()
     assert done["total"] == 9
-    assert http.get("/api/tasks", params={"status": "gone"}).status_code == 422
-    assert http.get("/api/orders", params={"status": "refused"}).json()["total"] == 1
+    assert calm_http.get("/api/tasks", params={"status": "gone"}).status_code == 422
+    assert calm_http.get("/api/orders", params={"status": "refused"}).json()["total"] == 1
 
 
 def test_one_bin_and_one_proposal_tell_all(desk: DeskProcess, http: httpx.Client) -> None:
@@ -113,31 +130,33 @@ def test_one_bin_and_one_proposal_tell_all(desk: DeskProcess, http: httpx.Client
     assert [cause["kind"] for cause in why["causes"]] == ["order", "moved", "other"]
 
 
-def test_what_is_not_there_is_404_with_its_name(http: httpx.Client) -> None:
-    answer = http.get("/api/bins/NOWHERE-1")
+def test_what_is_not_there_is_404_with_its_name(calm_http: httpx.Client) -> None:
+    answer = calm_http.get("/api/bins/NOWHERE-1")
     assert (answer.status_code, answer.json()) == (
         404,
         {"detail": "there is no bin 'NOWHERE-1' here"},
     )
-    assert http.get("/api/proposals/P-0").status_code == 404
+    assert calm_http.get("/api/proposals/P-0").status_code == 404
     for path in ("/api/nothing", "/static/nothing.js"):
-        answer = http.get(path)
+        answer = calm_http.get(path)
         detail = f"there is nothing at {path}: /openapi.json says what there is"
         assert (answer.status_code, answer.json()) == (404, {"detail": detail})
 
 
-def test_what_is_wrong_with_a_value_is_one_sentence_and_so_described(http: httpx.Client) -> None:
-    answer = http.get("/api/tasks", params={"limit": 0})
+def test_what_is_wrong_with_a_value_is_one_sentence_and_so_described(
+    calm_http: httpx.Client,
+) -> None:
+    answer = calm_http.get("/api/tasks", params={"limit": 0})
     assert answer.json()["detail"].startswith("query limit = '0': Input should be greater than")
-    described = http.get("/openapi.json").json()["paths"]
+    described = calm_http.get("/openapi.json").json()["paths"]
     schema = described["/api/tasks"]["get"]["responses"]["422"]["content"]["application/json"]
     assert schema["schema"]["$ref"].endswith("/Problem")
     decision = described["/api/proposals/{proposal_id}/decision"]["post"]["responses"]["409"]
     assert decision["content"]["application/json"]["schema"]["$ref"].endswith("/Refusal")
 
 
-def test_the_api_describes_itself(http: httpx.Client) -> None:
-    paths = http.get("/openapi.json").json()["paths"]
+def test_the_api_describes_itself(calm_http: httpx.Client) -> None:
+    paths = calm_http.get("/openapi.json").json()["paths"]
     assert set(paths) >= {
         "/api/summary", "/api/bins", "/api/bins/{bin_id}", "/api/tasks", "/api/orders",
         "/api/proposals", "/api/proposals/{proposal_id}",
@@ -236,13 +255,13 @@ def test_without_a_broker_nothing_is_sent_and_the_answer_says_so(world: DeskWorl
         "approve",
     ],
 )
-def test_a_decision_that_is_none_is_refused(http: httpx.Client, body: Any) -> None:
-    assert http.post("/api/proposals/P-101/decision", json=body).status_code == 422
+def test_a_decision_that_is_none_is_refused(calm_http: httpx.Client, body: Any) -> None:
+    assert calm_http.post("/api/proposals/P-101/decision", json=body).status_code == 422
 
 
-def test_a_body_without_end_or_sense_is_refused(http: httpx.Client) -> None:
+def test_a_body_without_end_or_sense_is_refused(calm_http: httpx.Client) -> None:
     path = "/api/proposals/P-101/decision"
-    announced = http.post(path, content=b"x" * 20_000)
+    announced = calm_http.post(path, content=b"x" * 20_000)
     assert announced.status_code == 413
     assert "over 16384 bytes" in announced.json()["detail"]
 
@@ -250,10 +269,10 @@ def test_a_body_without_end_or_sense_is_refused(http: httpx.Client) -> None:
         for _ in range(40):
             yield b"x" * 1_000
 
-    streamed = http.post(path, content=endless(), headers={"content-type": "application/json"})
+    streamed = calm_http.post(path, content=endless(), headers={"content-type": "application/json"})
     assert streamed.status_code == 413
     headers = {"content-type": "application/json"}
-    assert http.post(path, content=b"\xff{", headers=headers).status_code in (400, 422)
+    assert calm_http.post(path, content=b"\xff{", headers=headers).status_code in (400, 422)
 
 
 # --- who may ask ----------------------------------------------------------------------------------
@@ -302,8 +321,8 @@ def test_the_desk_serves_only_names_that_are_its_own(
     assert asyncio.run(ask()) == status
 
 
-def test_a_name_that_is_made_to_lead_here_is_not_served(http: httpx.Client) -> None:
-    answer = http.get("/", headers={"host": "evil.example"})
+def test_a_name_that_is_made_to_lead_here_is_not_served(calm_http: httpx.Client) -> None:
+    answer = calm_http.get("/", headers={"host": "evil.example"})
     assert answer.status_code == 403
     assert "does not serve host 'evil.example'" in answer.json()["detail"]
 
@@ -316,26 +335,26 @@ def test_a_foreign_page_gets_no_socket(desk: DeskProcess) -> None:
         assert isinstance(page.recv(timeout=10), bytes)
 
 
-def test_every_answer_forbids_foreign_code(http: httpx.Client) -> None:
+def test_every_answer_forbids_foreign_code(calm_http: httpx.Client) -> None:
     for path in ("/", "/api/summary", "/static/main.js", "/nowhere"):
-        policy = http.get(path).headers["content-security-policy"]
+        policy = calm_http.get(path).headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "script-src 'self'" in policy
         assert "unsafe" not in policy
 
 
-def test_the_page_asks_nobody_else_for_anything(http: httpx.Client) -> None:
-    page = http.get("/").text
+def test_the_page_asks_nobody_else_for_anything(calm_http: httpx.Client) -> None:
+    page = calm_http.get("/").text
     assert "FC1" in page
     static = Path(__file__).parents[2] / "central" / "desk" / "static"
     for file in static.iterdir():
         text = file.read_text(encoding="utf-8")
         assert "innerHTML" not in text
         assert "https://" not in text
-        served = http.get(f"/static/{file.name}")
+        served = calm_http.get(f"/static/{file.name}")
         assert served.status_code == 200
         assert served.text == text
-    assert http.get("/static/../app.py").status_code == 404
+    assert calm_http.get("/static/../app.py").status_code == 404
 
 
 # --- live -----------------------------------------------------------------------------------------

@@ -103,9 +103,16 @@ DAMAGES: dict[str, Damage] = {
     "counts page": counts_page,
     "truncated": truncated,
 }
+OFTEN = ("emptied", "journal page")
 
 
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(damage, id=name, marks=() if name in OFTEN else pytest.mark.soak)
+        for name, damage in DAMAGES.items()
+    ],
+)
 def test_a_damaged_edge_is_refused_and_made_anew_with_centrals_copy(
     closed: Closed, damage: Damage
 ) -> None:

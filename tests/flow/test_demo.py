@@ -164,7 +164,9 @@ def test_what_cannot_work_is_refused_before_anything_starts(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("line", ["broker:", "is ready", "http://127.0.0.1:"])
+@pytest.mark.parametrize(
+    "line", [*(pytest.param(x, marks=pytest.mark.soak) for x in ("broker:", "is ready")), "http://"]
+)
 def test_ctrl_c_ends_it_at_once_and_leaves_no_process(tmp_path: Path, line: str) -> None:
     with subprocess.Popen(
         [*DEMO, "--headless", "--directory", str(tmp_path / "run")],

@@ -61,7 +61,7 @@ def first_difference(one: bytes, other: bytes) -> str:
     return "" if one == other else "one is longer"
 
 
-@pytest.mark.parametrize("mode", ["mem", "pty"])
+@pytest.mark.parametrize("mode", ["mem", pytest.param("pty", marks=pytest.mark.soak)])
 def test_hash_seed_folder_and_process_change_nothing(tmp_path: Path, mode: str) -> None:
     one = traced(tmp_path, "one", "0", 7, mode)
     other = traced(tmp_path, "another-folder", "4321", 7, mode)
