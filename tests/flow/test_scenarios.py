@@ -13,6 +13,7 @@ from stockhelm.sim_library import find_scenario, library_names, read_scenario
 from stockhelm.sim_live import run_live
 from stockhelm.sim_run import RunOptions, SimReport, run_virtual
 from stockhelm.sim_shrink import shrink
+from tests.fleet_audit.messages import audit, trace_messages
 
 ON_TERMINALS = (
     "a-visitor-scans", "broker-outage-at-peak", "brown-out", "cable-pulled", "central-killed",
@@ -29,6 +30,8 @@ LONGEST_S = 900
 LIVE = ("a-visitor-scans", "edge-killed", "opening-day")
 
 
+LOSES_MESSAGES = re.compile(r"FAULT (partition central|broker-gone|message-loss)")
+"""What central says meanwhile nobody hears, though central cannot know."""
 IS_FAULT = re.compile(r"AT .*\b(FAULT|END) ")
 
 
@@ -52,11 +55,14 @@ def assert_holds(report: SimReport) -> None:
         for name in library_names()
     ],
 )
-def test_a_scenario_holds_in_memory(name: str) -> None:
+def test_a_scenario_holds_in_memory(name: str, tmp_path: Path) -> None:
     path = find_scenario(name)
     scenario = read_scenario(path)
     assert scenario.expectations(), "it would hold whatever the product did"
-    assert_holds(run_virtual(scenario, path.parent, RunOptions()))
+    trace = tmp_path / "trace"
+    assert_holds(run_virtual(scenario, path.parent, RunOptions(trace=trace)))
+    may_lose = LOSES_MESSAGES.search(path.read_text()) is not None
+    assert audit(trace_messages(trace), may_lose=may_lose).findings == []
 
 
 @pytest.mark.soak
