@@ -381,6 +381,8 @@ robot_order = Table(
     Column("stops_done", Integer, nullable=False, default=0),
     Column("sent_nodes", Text, nullable=False, default="[]"),  # JSON: the order's nodes so far
     Column("changed_at_ns", _Ns, nullable=False),
+    Column("version", String(20), nullable=False, default=""),  # of VDA 5050, as it is spoken to
+    Column("major", String(20), nullable=False, default=""),  # the version in its topics
 )  # fmt: skip
 """The ids a robot was sent, persisted before each publish: a restart goes on where it was."""
 

@@ -213,7 +213,8 @@ class EdgeAgent:
         bus.subscribe(EDGE_COMMAND.of(site=site, edge=edge), lane, self._commands.handle)
         bus.subscribe(JOURNAL_ACK.of(site=site, edge=edge), lane, self.outbox.acknowledged)
         # QoS 0: a robot tells its finished actions again in each state until its next order.
-        bus.subscribe(RobotMoves.topic(config.interface_name), lane, self._robots.handle, qos=0)
+        for wanted in RobotMoves.topics(config.interface_name):
+            bus.subscribe(wanted, lane, self._robots.handle, qos=0)
         for camera in config.smart_cameras:
             topic = CAMERA_LOOK.of(site=site, device=camera.camera_id)
             bus.subscribe(topic, self._vision_lane, self._looks.handle)

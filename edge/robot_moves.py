@@ -21,7 +21,7 @@ from wire.messages import Movement
 from wire.vda5050.action_ids import StockAction, parse_action_id
 from wire.vda5050.codec import decode
 from wire.vda5050.messages import ActionsOfState
-from wire.vda5050.topics import STATE, VehicleId, any_vehicle, vehicle_of
+from wire.vda5050.topics import STATE, VehicleId, every_vehicle, vehicle_of
 
 FINISHED: Final = "FINISHED"
 IDS_REMEMBERED_MAX: Final = 5_000
@@ -48,9 +48,12 @@ class RobotMoves:
         self._handed_over: OrderedDict[str, None] = OrderedDict()
 
     @staticmethod
-    def topic(interface_name: str) -> str:
-        """Return the filter of what robots say of themselves."""
-        return any_vehicle(interface_name, STATE)
+    def topics(interface_name: str) -> tuple[str, ...]:
+        """Return the filters of what robots say of themselves.
+
+        What is read of it is called the same in all versions.
+        """
+        return every_vehicle(interface_name, STATE)
 
     def handle(self, messages: list[Incoming]) -> None:
         """Book what is finished in these states."""

@@ -158,6 +158,9 @@ class SimDrone(Section, frozen=True, kw_only=True):
     """It returns after so long without a heartbeat from its ground station; 0: it never does."""
 
 
+Version = Literal["2.0.0", "2.1.0", "3.0.0"]
+
+
 class SimRobot(Section, frozen=True, kw_only=True):
     """A robot that is not like the others."""
 
@@ -165,6 +168,8 @@ class SimRobot(Section, frozen=True, kw_only=True):
     """As in robots.csv."""
     quirks: tuple[Quirk, ...] = ()
     """Where its firmware departs from the standard."""
+    version: Version = "2.0.0"
+    """The version of VDA 5050 that it speaks."""
 
 
 class SimRobotBody(Section, frozen=True, kw_only=True):

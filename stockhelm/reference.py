@@ -28,6 +28,7 @@ from wire.answers import codes_markdown, sounds_markdown
 from wire.rights import rights_markdown
 from wire.site import FILES
 from wire.topics import topics_markdown
+from wire.vda5050.dialects import names_markdown
 
 DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
 PATTERNS: Final = {
@@ -226,6 +227,7 @@ def site_files_markdown() -> str:
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "topics": topics_markdown,
     "rights": rights_markdown,
+    "names of VDA 5050": names_markdown,
     "messages": messages_markdown,
     "codes": codes_markdown,
     "cards": cards_markdown,
@@ -239,7 +241,9 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     **SCENARIO_TABLES,
 }
 PAGES: Final = {
-    "protocol.md": ("topics", "rights", "messages", "codes", "sounds", "cards"),
+    "protocol.md": (
+        "topics", "rights", "messages", "codes", "sounds", "cards", "names of VDA 5050",
+    ),
     "run.md": (
         "site files", "edge config", "central config", "desk config", "broker config",
         "sim config",

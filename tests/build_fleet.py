@@ -15,7 +15,8 @@ from runtime.metrics import Metrics
 from runtime.virtual import VirtualRuntime
 from tests.build_vehicle import Floor, Network, TestVehicle
 from wire.site import EdgeRow, NodeRow, RobotRow, Site
-from wire.vda5050.codec import decode
+from wire.vda5050.codec import decode_order
+from wire.vda5050.dialects import DIALECTS
 from wire.vda5050.messages import Order
 
 SITE_ID = "FC1"
@@ -91,6 +92,8 @@ class FleetWorld:
     url: str = "sqlite://"
     fleet_config: FleetConfig = field(default_factory=FleetConfig)
     site: Site | None = None
+    version: str = "2.0.0"
+    """The version of VDA 5050 that the vehicles speak."""
     told: list[JobProgress] = field(default_factory=list)
     sent: list[Incoming] = field(default_factory=list)
     metrics: Metrics = field(default_factory=Metrics)
@@ -107,8 +110,9 @@ class FleetWorld:
         for row in self.site.robots:
             random = Random(f"{self.seed}/{row.serial}")
             vehicle = TestVehicle(
-                self.runtime, row.serial, row.node_id, self.floor, random, self.network
-            )
+                self.runtime, row.serial, row.node_id, self.floor, random, self.network,
+                version=self.version,
+            )  # fmt: skip
             self.vehicles[row.serial] = vehicle
 
     def start_central(self) -> None:
@@ -155,11 +159,15 @@ class FleetWorld:
 
     def orders(self, serial: str) -> list[Order]:
         """Return what was published for a vehicle, in order."""
-        topic = f"uagv/v2/acme/{serial}/order"
-        return [decode(m.payload, Order) for m in self.sent if m.topic == topic]
+        dialect = DIALECTS[self.version]
+        return [decode_order(payload, dialect) for payload in self.payloads(serial)]
 
     def payloads(self, serial: str) -> list[bytes]:
-        topic = f"uagv/v2/acme/{serial}/order"
+        return self.said_to(serial, "order")
+
+    def said_to(self, serial: str, name: str) -> list[bytes]:
+        """Return the payloads of one of a vehicle's topics, in order."""
+        topic = f"uagv/{DIALECTS[self.version].major}/acme/{serial}/{name}"
         return [m.payload for m in self.sent if m.topic == topic]
 
     def counters(self) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""A small vehicle of the tests' own, after the text of VDA 5050 2.0.0, on a bad network if wanted.
+"""A small vehicle of the tests' own, after the text of VDA 5050, on a bad network if wanted.
 
 It shares nothing with the product's simulated robots. It is strict: an order that does not join
 what it has is refused with an error. A `Floor` watches that no two vehicles are ever on one node.
@@ -16,7 +16,8 @@ from msgspec import UNSET
 
 from runtime.bus import BusOptions, Incoming
 from runtime.virtual import VirtualRuntime
-from wire.vda5050.codec import decode, encode
+from wire.vda5050.codec import decode, decode_order, encode
+from wire.vda5050.dialects import DIALECTS, Dialect
 from wire.vda5050.messages import (
     Action,
     ActionState,
@@ -95,6 +96,7 @@ class TestVehicle:
     names_passed: bool = False
     """It goes on naming every node of its order, whether it has passed it or not."""
     named: list[Node] = field(default_factory=list)
+    version: str = "2.0.0"
     mode: str = "AUTOMATIC"
     charge: float = 80.0
     order_id: str = ""
@@ -110,6 +112,10 @@ class TestVehicle:
     headers: dict[str, int] = field(default_factory=dict)
     epoch: int = 0
     delivered_ns: int = 0
+
+    @property
+    def dialect(self) -> Dialect:
+        return DIALECTS[self.version]
 
     def start(self) -> None:
         lane = self.runtime.lane(self.serial)
@@ -139,12 +145,12 @@ class TestVehicle:
         for incoming in batch:
             self.received.append(incoming.payload)
             if not self.deaf:
-                order = decode(incoming.payload, Order)
+                order = decode_order(incoming.payload, self.dialect)
                 self._through_network(partial(self._receive, order, self.epoch), in_order=True)
 
     def _handle_instant_actions(self, batch: list[Incoming]) -> None:
         for incoming in batch:
-            for action in decode(incoming.payload, InstantActions).actions:
+            for action in decode(incoming.payload, InstantActions, self.dialect).actions:
                 if action.action_type == "cancelOrder" and not self.deaf:
                     self.ahead = self.ahead[:1] if self.driving else []
                     for waiting in self.actions:
@@ -295,7 +301,7 @@ class TestVehicle:
         self._publish(STATE, state)
 
     def _publish(self, name: str, message: State | Connection) -> None:
-        payload = encode(message)
+        payload = encode(message, self.dialect)
 
         def send() -> None:
             self.bus.publish(self._topic(name), payload)
@@ -319,8 +325,12 @@ class TestVehicle:
         number = self.headers.get(name, -1) + 1
         self.headers[name] = number
         return header(
-            MANUFACTURER, self.serial, header_id=number, now_ns=self.runtime.clock.now_ns()
+            MANUFACTURER,
+            self.serial,
+            header_id=number,
+            now_ns=self.runtime.clock.now_ns(),
+            version=self.version,
         )
 
     def _topic(self, name: str) -> str:
-        return topic(INTERFACE, MANUFACTURER, self.serial, name)
+        return topic(INTERFACE, MANUFACTURER, self.serial, name, self.dialect.major)

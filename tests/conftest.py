@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from runtime.garbage import collect_seldom
 from stockhelm.broker import BrokerConfig, BrokerProcess, free_port
 from tests.postgres import postgres_database, postgres_server
+from tests.vda_schemas import has_schemas, tapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +62,21 @@ def logs_of_its_own() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+@pytest.fixture(autouse=True)
+def sent_as_the_standard_says(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail the test where a VDA 5050 message was made that its version's official schema refuses.
+
+    Where the schemas are absent nothing is looked at; a test marked `says_wrong` means to.
+    """
+    folder = data_folder() / "vda5050"
+    if request.node.get_closest_marker("says_wrong") or not has_schemas(folder):
+        yield
+        return
+    with tapped(folder) as tap:
+        yield
+    assert tap.found == []
+
+
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Address]:
     """Yield the address of a real MQTT broker of this test's own: mosquitto, else the embedded."""
@@ -82,11 +98,16 @@ def postgres_url(postgres: str) -> str:
     return postgres_database(postgres)
 
 
+def data_folder() -> Path:
+    """Return where the folder of real data is, or would be."""
+    told = os.environ.get("STOCKHELM_DATA")
+    return Path(told) if told else ROOT.parent / "shared" / "data"
+
+
 @pytest.fixture
 def data_dir() -> Path:
     """Return the folder of real data: STOCKHELM_DATA, or shared/data beside the project."""
-    told = os.environ.get("STOCKHELM_DATA")
-    folder = Path(told) if told else ROOT.parent / "shared" / "data"
+    folder = data_folder()
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder} (STOCKHELM_DATA names another folder)")
     return folder

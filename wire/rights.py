@@ -72,10 +72,10 @@ _NOT_OF: Final = {
 }
 _VDA_PUBLISH: Final = {
     Kind.ROBOT: (vda.STATE, vda.VISUALIZATION, vda.CONNECTION, vda.FACTSHEET),
-    Kind.CENTRAL: (vda.ORDER, vda.INSTANT_ACTIONS),
+    Kind.CENTRAL: (vda.ORDER, vda.INSTANT_ACTIONS, vda.RESPONSES, vda.ZONE_SET),
 }
 _VDA_SUBSCRIBE: Final = {
-    Kind.ROBOT: (vda.ORDER, vda.INSTANT_ACTIONS),
+    Kind.ROBOT: (vda.ORDER, vda.INSTANT_ACTIONS, vda.RESPONSES, vda.ZONE_SET),
     Kind.CENTRAL: (vda.STATE, vda.VISUALIZATION, vda.CONNECTION, vda.FACTSHEET),
     Kind.EDGE: (vda.STATE,),
     Kind.DESK: (vda.STATE, vda.VISUALIZATION, vda.CONNECTION),
@@ -104,7 +104,7 @@ def _publishes(who: Identity, site: str, interface: str) -> Iterator[str]:
     if who.kind is Kind.FLOOR:
         yield from (topic.any(site=site) for topic in _of_floor(publishes=True))
     for name in _VDA_PUBLISH.get(who.kind, ()):
-        yield _vda(who, interface, name)
+        yield from _vda(who, interface, name)
 
 
 def _subscribes(who: Identity, site: str, interface: str) -> Iterator[str]:
@@ -119,7 +119,7 @@ def _subscribes(who: Identity, site: str, interface: str) -> Iterator[str]:
     if who.person:
         yield topics.PERSON_TASKS.of(site=site, person=who.person)
     for name in _VDA_SUBSCRIBE.get(who.kind, ()):
-        yield _vda(who, interface, name)
+        yield from _vda(who, interface, name)
 
 
 def _of_floor(*, publishes: bool) -> Iterator[Topic]:
@@ -145,10 +145,14 @@ def _own(who: Identity, topic: Topic) -> dict[str, str]:
     return {part: who.name} if part and "{" + part + "}" in topic.pattern else {}
 
 
-def _vda(who: Identity, interface: str, name: str) -> str:
-    if who.kind is Kind.ROBOT:
-        return vda.topic(interface, who.manufacturer, who.serial or who.name, name)
-    return vda.any_vehicle(interface, name)
+def _vda(who: Identity, interface: str, name: str) -> Iterator[str]:
+    for major in vda.MAJORS:
+        if name in vda.SINCE_V3 and major == vda.MAJOR:
+            continue
+        if who.kind is Kind.ROBOT:
+            yield vda.topic(interface, who.manufacturer, who.serial or who.name, name, major)
+        else:
+            yield vda.any_vehicle(interface, name, major)
 
 
 def rights_markdown() -> str:

@@ -24,6 +24,7 @@ from wire import topics
 from wire.codec import WireError, decode_part
 from wire.ids import NAME_PATTERN
 from wire.messages import Changed, DeviceStatus
+from wire.vda5050 import topics as vda
 from wire.vda5050.action_ids import parse_action_id
 
 ROBOTS_MAX: Final = 10_000
@@ -68,8 +69,16 @@ class ActionState(Part, frozen=True, kw_only=True):
 class Battery(Part, frozen=True, kw_only=True):
     """How much charge is left."""
 
-    battery_charge: float = math.nan
+    battery_charge: float | None = None
+    state_of_charge: float | None = None
+    """The same in 3.0.0."""
     charging: bool = False
+
+    @property
+    def percent(self) -> float:
+        """Return the charge, not a number where the robot does not say."""
+        said = self.state_of_charge if self.battery_charge is None else self.battery_charge
+        return math.nan if said is None else said
 
 
 class RobotError(Part, frozen=True, kw_only=True):
@@ -89,7 +98,10 @@ class RobotState(Part, frozen=True, kw_only=True):
     paused: bool | None = None
     operating_mode: str | None = None
     agv_position: Position | None = None
+    mobile_robot_position: Position | None = None
     battery_state: Battery | None = None
+    power_supply: Battery | None = None
+    """This and `mobile_robot_position`: what 3.0.0 calls the two fields above them."""
     loads: list[Load] | None = None
     node_states: list[Any] | None = None
     action_states: list[ActionState] | None = None
@@ -134,13 +146,13 @@ class RobotView:
         ):
             if is_so:
                 flags |= flag
-        battery = state.battery_state
+        battery = state.battery_state or state.power_supply
         return RobotMark(
             index=self.index,
             x_m=position.x if position else 0.0,
             y_m=position.y if position else 0.0,
             heading_rad=position.theta if position else 0.0,
-            battery_percent=battery.battery_charge if battery else math.nan,
+            battery_percent=battery.percent if battery else math.nan,
             flags=int(flags),
             age_ms=(now_ns - self.heard_at_ns) // NS_PER_MS if self.heard_at_ns else core.INT32_MAX,
         )
@@ -179,17 +191,18 @@ class Floor:
         """
         self._bus = bus
         self._on_changed = on_changed
-        robots = f"{interface_name}/v2/+/+"
-        for kind in ("state", "visualization"):
-            bus.subscribe(
-                f"{robots}/{kind}",
-                self._lane,
-                self._robots_spoke,
-                qos=0,
-                size_max=2_000,
-                when_full=WhenFull.DROP_OLDEST,
-            )
-        bus.subscribe(f"{robots}/connection", self._lane, self._robots_connected)
+        for kind in (vda.STATE, vda.VISUALIZATION):
+            for wanted in vda.every_vehicle(interface_name, kind):
+                bus.subscribe(
+                    wanted,
+                    self._lane,
+                    self._robots_spoke,
+                    qos=0,
+                    size_max=2_000,
+                    when_full=WhenFull.DROP_OLDEST,
+                )
+        for wanted in vda.every_vehicle(interface_name, vda.CONNECTION):
+            bus.subscribe(wanted, self._lane, self._robots_connected)
         for topic in (topics.EDGE_STATUS, topics.DEVICE_STATUS):
             bus.subscribe(topic.any(site=self._site_id), self._lane, self._status_came)
         bus.subscribe(topics.CHANGED.any(site=self._site_id), self._lane, self._central_changed)
@@ -233,8 +246,9 @@ class Floor:
                 continue
             robot.heard_at_ns = message.received_at_ns
             robot.changed = True
-            if said.agv_position is not None:
-                robot.position = said.agv_position
+            position = said.agv_position or said.mobile_robot_position
+            if position is not None:
+                robot.position = position
             if message.topic.endswith("/state"):
                 robot.state = said
 

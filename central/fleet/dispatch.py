@@ -18,8 +18,9 @@ from central.fleet.vehicle import ENDED, ORDER_NODES_MAX, UNTOUCHED, Vehicle
 from runtime.bus import Bus
 from runtime.clock import NS_PER_S, Clock
 from runtime.metrics import Metrics
+from wire.vda5050.dialects import V2_0, V3_0
 from wire.vda5050.messages import State
-from wire.vda5050.topics import INSTANT_ACTIONS, ORDER, VehicleId, topic
+from wire.vda5050.topics import INSTANT_ACTIONS, MAJOR, ORDER, topic
 
 ASK_AGAIN_S: Final = 10.0
 SHORT_AFTER_S: Final = 3.0
@@ -28,6 +29,7 @@ CLOSE_AFTER_S: Final = 5.0
 STUCK_AFTER_S: Final = 20.0
 BACK_OFF: Final = 5
 """Past the limit a message is repeated so many times less often."""
+UNKNOWN: Final = ((V2_0, V2_0.major), (V3_0, V3_0.major))
 log = structlog.get_logger()
 
 
@@ -388,26 +390,32 @@ class Dispatcher:
         for vehicle in rows:
             vehicle.changed = vehicle.moved = False
             if vehicle.instant:
-                payload = instant_bytes(
-                    vehicle.vehicle_id, vehicle.memory, vehicle.instant, self._clock.now_ns()
-                )
-                vehicle.instant = ""
-                self._publish(vehicle.vehicle_id, INSTANT_ACTIONS, payload)
+                self._publish_instant(vehicle)
         for vehicle in self._outbox:
             self._publish_order(vehicle)
         self._outbox.clear()
         return True
+
+    def _publish_instant(self, vehicle: Vehicle) -> None:
+        """Send an instant action; who never spoke is asked in each way that it may listen."""
+        memory, now_ns = vehicle.memory, self._clock.now_ns()
+        known = ((vehicle.dialect, memory.major),) if memory.version else UNKNOWN
+        for dialect, major in known:
+            payload = instant_bytes(vehicle.vehicle_id, memory, vehicle.instant, now_ns, dialect)
+            self._publish(vehicle, INSTANT_ACTIONS, payload, major)
+        vehicle.instant = ""
 
     def _publish_order(self, vehicle: Vehicle) -> None:
         if not vehicle.payload:
             vehicle.payload = order_bytes(
                 vehicle.vehicle_id, vehicle.memory, self._graph, self._map_id
             )
-        self._publish(vehicle.vehicle_id, ORDER, vehicle.payload)
+        self._publish(vehicle, ORDER, vehicle.payload, vehicle.memory.major or MAJOR)
 
-    def _publish(self, vehicle: VehicleId, name: str, payload: bytes) -> None:
+    def _publish(self, vehicle: Vehicle, name: str, payload: bytes, major: str) -> None:
         """Publish with QoS 0, as the standard says: what is lost is sent again by us, not later."""
-        where = topic(self._config.interface_name, vehicle.manufacturer, vehicle.serial, name)
+        who, interface = vehicle.vehicle_id, self._config.interface_name
+        where = topic(interface, who.manufacturer, who.serial, name, major)
         self._bus.publish(where, payload, qos=0)
 
     def _order_id(self, vehicle: Vehicle, leg: Leg) -> str:

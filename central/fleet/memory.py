@@ -70,6 +70,10 @@ class Memory(msgspec.Struct, kw_only=True):
     ghosts: tuple[str, ...] = ()
     """Nodes that were sent and given up."""
     sent_at_ns: int = 0
+    version: str = ""
+    """The version of VDA 5050 that it speaks; empty: it has not said anything yet."""
+    major: str = ""
+    """The version in its topics."""
 
     @property
     def was_acknowledged(self) -> bool:
@@ -150,6 +154,8 @@ def _from_row(row: RowMapping) -> Memory:
         nodes=tuple(node for node in sent if node.update_id != GHOST),
         ghosts=tuple(node.node_id for node in sent if node.update_id == GHOST),
         sent_at_ns=row["changed_at_ns"],
+        version=row["version"],
+        major=row["major"],
     )
 
 
@@ -170,6 +176,8 @@ def _to_row(memory: Memory) -> dict[str, str | int]:
         "stops_done": memory.stops_done,
         "sent_nodes": _encode(nodes).decode(),
         "changed_at_ns": memory.sent_at_ns,
+        "version": memory.version,
+        "major": memory.major,
     }
 
 

@@ -8,6 +8,7 @@ from central.fleet.graph import FloorGraph
 from central.fleet.jobs import Stop, TransportJob
 from central.fleet.memory import NO_STOP, Memory, SentNode
 from wire.vda5050.codec import encode, parameters
+from wire.vda5050.dialects import Dialect, dialect_of
 from wire.vda5050.messages import (
     Action,
     Edge,
@@ -31,6 +32,7 @@ def order_bytes(vehicle: VehicleId, memory: Memory, graph: FloorGraph, map_id: s
     first = fresh[0] - 1 if update > 0 else fresh[0]
     assert first >= 0, "the node before an update stays in memory until the update is acknowledged"
     sent = memory.nodes[first:]
+    dialect = dialect_of(memory.version)
     job = memory.kept.job if memory.kept else None
     message = Order(
         **header(
@@ -38,16 +40,19 @@ def order_bytes(vehicle: VehicleId, memory: Memory, graph: FloorGraph, map_id: s
             vehicle.serial,
             header_id=memory.order_header_id,
             now_ns=memory.sent_at_ns,
+            version=dialect.version,
         ),
         order_id=memory.order_id,
         order_update_id=update,
         nodes=tuple(_node(node, job, graph, map_id) for node in sent),
         edges=tuple(_edge(a, b) for a, b in pairwise(sent)),
     )
-    return encode(message)
+    return encode(message, dialect)
 
 
-def instant_bytes(vehicle: VehicleId, memory: Memory, action_type: str, now_ns: int) -> bytes:
+def instant_bytes(
+    vehicle: VehicleId, memory: Memory, action_type: str, now_ns: int, dialect: Dialect
+) -> bytes:
     """Return an instant action without parameters: stateRequest, factsheetRequest, cancelOrder."""
     number = memory.actions_header_id
     action = Action(
@@ -56,10 +61,16 @@ def instant_bytes(vehicle: VehicleId, memory: Memory, action_type: str, now_ns: 
         blocking_type="NONE",
     )
     message = InstantActions(
-        **header(vehicle.manufacturer, vehicle.serial, header_id=number, now_ns=now_ns),
+        **header(
+            vehicle.manufacturer,
+            vehicle.serial,
+            header_id=number,
+            now_ns=now_ns,
+            version=dialect.version,
+        ),
         actions=(action,),
     )
-    return encode(message)
+    return encode(message, dialect)
 
 
 def _node(sent: SentNode, job: TransportJob | None, graph: FloorGraph, map_id: str) -> Node:

@@ -18,6 +18,7 @@ from central.config import CentralConfig
 from central.fleet.book import ATTEMPTS_MAX, NOBODY, BookFullError, Entry, JobBook
 from central.fleet.charging import LOW_PERCENT, Charging
 from central.fleet.dispatch import Dispatcher, Doubt, Leg
+from central.fleet.ears import Ears
 from central.fleet.graph import FloorGraph
 from central.fleet.jobs import JobEvent, JobProgress, Stop, TransportJob
 from central.fleet.memory import JobEnd, KeptJob, Memory, OrderMemory
@@ -29,13 +30,9 @@ from runtime.bus import Bus, Incoming
 from runtime.clock import NS_PER_S
 from runtime.lanes import Lane
 from runtime.metrics import Metrics
-from runtime.reading import refuse
 from runtime.runtime import Runtime
-from wire.ids import IdError
 from wire.site import Site
 from wire.vda5050 import topics
-from wire.vda5050.codec import WireError, decode
-from wire.vda5050.messages import Connection, State
 
 TICK_S: Final = 0.15
 ROBOTS_AT_ONCE_MAX: Final = 20
@@ -45,8 +42,7 @@ ENDS_KEPT_S: Final = 30 * 86_400
 """No task waits for longer than a month to be told how its job ended."""
 LOST_AFTER: Final = 5
 """A job on a robot that is silent for so many times `silent_after_s` has failed."""
-STRANGERS_MAX: Final = 1_000
-BROKEN: Final = frozenset({"OFFLINE", "CONNECTIONBROKEN"})
+BROKEN: Final = frozenset({"OFFLINE", "CONNECTIONBROKEN", "CONNECTION_BROKEN", "HIBERNATING"})
 NO_LEG: Final = Leg(key=("", 0), goal=NO_GOAL)
 log = structlog.get_logger()
 
@@ -82,7 +78,6 @@ class Fleet:
             )
             for i, row in enumerate(site.robots)
         ]
-        self._by_id = {vehicle.vehicle_id: vehicle for vehicle in self._vehicles}
         self._dispatcher = Dispatcher(
             self._graph,
             self._traffic,
@@ -97,10 +92,7 @@ class Fleet:
         )
         self._book = JobBook()
         self._charging = Charging(self._graph)
-        self._state_topics = {
-            topics.topic(config.fleet.interface_name, v.manufacturer, v.serial, topics.STATE): known
-            for v, known in self._by_id.items()
-        }
+        self._ears = Ears(config.fleet.interface_name, self._vehicles, runtime.clock, metrics)
         self._news = News(len(self._vehicles))
         self._away: set[int] = set()
         """Robots that get no nodes now."""
@@ -112,7 +104,6 @@ class Fleet:
         """Robots without a job that charge, or should."""
         self._early: list[TransportJob] = []
         self._begun = False
-        self._strangers: dict[topics.VehicleId, int] = {}
         self._progress: list[JobProgress] = []
         self._why: dict[int, str] = {}
         self._silent_after_ns = round(config.fleet.silent_after_s * NS_PER_S)
@@ -154,7 +145,7 @@ class Fleet:
 
     def strangers(self) -> tuple[str, ...]:
         """Return vehicles that speak here and are not in robots.csv: they get no orders."""
-        return tuple(sorted(str(vehicle) for vehicle in tuple(self._strangers)))
+        return self._ears.strangers()
 
     # --- beginning and end ----------------------------------------------------------------------
 
@@ -171,7 +162,8 @@ class Fleet:
             (topics.STATE, self._handle_states),
             (topics.CONNECTION, self._handle_connections),
         ):
-            self._bus.subscribe(topics.any_vehicle(interface, name), self._lane, handler)
+            for wanted in topics.every_vehicle(interface, name):
+                self._bus.subscribe(wanted, self._lane, handler)
         self._lane.call_every(TICK_S, self._tick_in_time)
 
     def _end(self) -> None:
@@ -224,14 +216,10 @@ class Fleet:
         if self._stopped:
             return
         for incoming in batch:
-            vehicle = self._state_topics.get(incoming.topic) or self._vehicle_of(incoming.topic)
-            if vehicle is None:
+            heard = self._ears.state(incoming)
+            if heard is None:
                 continue
-            try:
-                state = decode(incoming.payload, State)
-            except WireError as error:
-                self._refuse(incoming.topic, str(error))
-                continue
+            vehicle, state = heard
             if vehicle.take(state, self._clock.monotonic_ns()):
                 self._news.mark(vehicle.number)
                 self._dispatcher.follow(vehicle)
@@ -247,35 +235,15 @@ class Fleet:
             return
         self._rests_until_ns = 0
         for incoming in batch:
-            vehicle = self._vehicle_of(incoming.topic)
-            if vehicle is None:
+            heard = self._ears.connection(incoming)
+            if heard is None:
                 continue
-            try:
-                said = decode(incoming.payload, Connection)
-            except WireError as error:
-                self._refuse(incoming.topic, str(error))
-                continue
+            vehicle, said = heard
             self._news.mark(vehicle.number)
             if said.connection_state in BROKEN:
                 vehicle.suspected_at_ns = self._clock.monotonic_ns()
             elif vehicle.state is None:
                 self._dispatcher.ask(vehicle)
-
-    def _vehicle_of(self, topic: str) -> Vehicle | None:
-        try:
-            vehicle_id = topics.vehicle_of(topic)
-        except IdError as error:
-            self._refuse(topic, str(error))
-            return None
-        vehicle = self._by_id.get(vehicle_id)
-        if vehicle is None and vehicle_id not in self._strangers:
-            if len(self._strangers) < STRANGERS_MAX:
-                self._strangers[vehicle_id] = self._clock.now_ns()
-            log.info("unknown vehicle: not in robots.csv, gets no orders", robot=str(vehicle_id))
-        return vehicle
-
-    def _refuse(self, topic: str, why: str) -> None:
-        refuse(topic, why, self._metrics, "vda5050")
 
     # --- jobs -----------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from central.fleet.memory import NO_STOP, Memory, SentNode
 from runtime.clock import NS_PER_S
+from wire.vda5050.dialects import DIALECTS, V2_0, Dialect
 from wire.vda5050.messages import ActionState, NodeState, State, parse_time
 from wire.vda5050.topics import VehicleId
 
@@ -121,6 +122,18 @@ class Vehicle:
         self.state = state
         self.state_at_ns = now_ns
         return True
+
+    def hear(self, dialect: Dialect, major: str) -> None:
+        """Note which dialect it speaks, on which topics: from now on it is answered in that."""
+        memory = self.memory
+        if (memory.version, memory.major) != (dialect.version, major):
+            memory.version, memory.major = dialect.version, major
+            self.changed = True
+
+    @property
+    def dialect(self) -> Dialect:
+        """Return the dialect that it speaks, as far as is known."""
+        return DIALECTS.get(self.memory.version, V2_0)
 
     def _counts_anew(self, state: State, now_ns: int) -> bool:
         """Return whether this vehicle's own numbers and clock began again.

@@ -1,4 +1,4 @@
-"""A VDA 5050 2.0.0 robot: its firmware between the master's messages and its own body.
+"""A VDA 5050 robot: its firmware between the master's messages and its own body.
 
 It takes orders and updates or refuses them in its state, drives the released part, does the actions
 of each node when it has reached it, and says so at once. Driving and acting take world time; the
@@ -44,7 +44,8 @@ from sim_hardware.world.vehicle import Vehicle
 from sim_hardware.world.world import World
 from wire.codec import WireError
 from wire.site import RobotRow
-from wire.vda5050.codec import decode, decode_instant_actions
+from wire.vda5050.codec import decode_instant_actions, decode_order
+from wire.vda5050.dialects import V2_0, dialect_of
 from wire.vda5050.messages import Action, ActionState, Order, VehicleError
 from wire.vda5050.topics import (
     CONNECTION,
@@ -104,7 +105,11 @@ class Robot:
         self._quirks = Quirks(
             own.quirks if own else (), lane, runtime.random(f"quirks of {row.serial}")
         )
-        self._voice = Voice(row.manufacturer, row.serial, config.site_id, self.clock, self._quirks)
+        self._dialect = dialect_of(own.version) if own else V2_0
+        self._voice = Voice(
+            row.manufacturer, row.serial, config.site_id, self.clock, self._quirks,
+            dialect=self._dialect,
+        )  # fmt: skip
         self._drive = Drive(
             world, self._vehicle, self.hands, serial=row.serial, body=config.robot_body,
             rng=runtime.random(f"wheels of {row.serial}"),
@@ -120,7 +125,9 @@ class Robot:
         """Whether that was since the body was let go to stand, if it was."""
         self._timers: list[Timer] = []
         self._topics = {
-            name: topic(config.interface_name, row.manufacturer, row.serial, name)
+            name: topic(
+                config.interface_name, row.manufacturer, row.serial, name, self._dialect.major
+            )
             for name in (ORDER, INSTANT_ACTIONS, STATE, VISUALIZATION, CONNECTION, FACTSHEET)
         }
         self._dark = False
@@ -338,7 +345,7 @@ class Robot:
         self._quirks.asked()
         for incoming in batch:
             try:
-                order = decode(incoming.payload, Order)
+                order = decode_order(incoming.payload, self._dialect)
             except WireError as error:
                 self._metrics.count("wire_refused", "Order")
                 self._complain(VALIDATION_ERROR, str(error))
@@ -375,7 +382,7 @@ class Robot:
         self._quirks.asked()
         for incoming in batch:
             try:
-                message = decode_instant_actions(incoming.payload)
+                message = decode_instant_actions(incoming.payload, self._dialect)
             except WireError as error:
                 self._metrics.count("wire_refused", "InstantActions")
                 self._complain(VALIDATION_ERROR, str(error))
@@ -395,7 +402,7 @@ class Robot:
                 self._settle(action, FINISHED)
             case "stateRequest":
                 self._settle(action, FINISHED)
-            case "initPosition":
+            case "initPosition" | "initializePosition":
                 self._drive.find_position()
                 self._settle(action, FINISHED)
             case "factsheetRequest":
@@ -556,7 +563,8 @@ class Robot:
         payload = self._voice.state(
             self._order,
             self._vehicle,
-            actions=(*actions, *self._instants.values()),
+            actions=actions,
+            instants=tuple(self._instants.values()),
             loads=self.hands.loads(),
             errors=(*self._errors, *self._drive.errors()),
             paused=self._paused,

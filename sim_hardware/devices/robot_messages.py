@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from msgspec import UNSET
+
 from runtime.clock import Clock
 from sim_hardware.devices.robot_order import OrderState
 from sim_hardware.devices.robot_quirks import Quirks
 from sim_hardware.world.vehicle import ACCELERATION_MPS2, RADIUS_M, Vehicle
 from wire.vda5050.codec import encode
+from wire.vda5050.dialects import V2_0, Dialect
 from wire.vda5050.messages import (
     ActionState,
     AgvPosition,
@@ -37,8 +40,17 @@ class Voice:
     """Makes the messages of one robot. Header ids count up per topic, from 1."""
 
     def __init__(
-        self, manufacturer: str, serial: str, map_id: str, clock: Clock, quirks: Quirks
+        self,
+        manufacturer: str,
+        serial: str,
+        map_id: str,
+        clock: Clock,
+        quirks: Quirks,
+        *,
+        dialect: Dialect = V2_0,
     ) -> None:
+        self.dialect = dialect
+        self._refers = dialect.knows("Visualization.reference_state_header_id")
         self._manufacturer = manufacturer
         self._serial = serial
         self._map_id = map_id
@@ -52,6 +64,7 @@ class Voice:
         vehicle: Vehicle,
         *,
         actions: tuple[ActionState, ...],
+        instants: tuple[ActionState, ...],
         loads: tuple[Load, ...],
         errors: tuple[VehicleError, ...],
         paused: bool,
@@ -61,6 +74,7 @@ class Voice:
     ) -> bytes:
         """Return everything the robot knows of itself."""
         base = sum(node.released for node in order.nodes)
+        apart = self.dialect.knows("State.instant_action_states")
         message = State(
             **self._header(STATE),
             order_id=order.order_id,
@@ -82,14 +96,15 @@ class Voice:
             agv_position=self._position(vehicle, is_lost=is_lost),
             velocity=_velocity(vehicle),
             loads=loads,
-            action_states=actions,
+            action_states=actions if apart else (*actions, *instants),
             battery_state=BatteryState(
                 battery_charge=round(100.0 * vehicle.battery_share, 1), charging=charging
             ),
             errors=errors,
             safety_state=SafetyState(e_stop=e_stop),
+            instant_action_states=instants if apart else UNSET,
         )
-        return encode(message)
+        return encode(message, self.dialect)
 
     def visualization(self, vehicle: Vehicle, *, is_lost: bool = False) -> bytes:
         """Return where the robot is now."""
@@ -97,12 +112,14 @@ class Voice:
             **self._header(VISUALIZATION),
             agv_position=self._position(vehicle, is_lost=is_lost),
             velocity=_velocity(vehicle),
+            reference_state_header_id=self._said.get(STATE, 0) if self._refers else UNSET,
         )
-        return encode(message)
+        return encode(message, self.dialect)
 
     def connection(self, connection_state: str) -> bytes:
         """Return ONLINE, OFFLINE or the last will CONNECTIONBROKEN."""
-        return encode(Connection(**self._header(CONNECTION), connection_state=connection_state))
+        message = Connection(**self._header(CONNECTION), connection_state=connection_state)
+        return encode(message, self.dialect)
 
     def factsheet(self, vehicle: Vehicle) -> bytes:
         """Return what this kind of robot can do."""
@@ -121,6 +138,7 @@ class Voice:
                 "speedMax": vehicle.max_speed_mps,
                 "accelerationMax": ACCELERATION_MPS2,
                 "decelerationMax": ACCELERATION_MPS2,
+                "heightMin": HEIGHT_M,
                 "heightMax": HEIGHT_M,
                 "width": 2 * RADIUS_M,
                 "length": 2 * RADIUS_M,
@@ -140,7 +158,7 @@ class Voice:
                 ],
             },
         )
-        return encode(message)
+        return encode(message, self.dialect)
 
     def forget(self) -> None:
         """Count messages from 1 again, as after a boot."""
@@ -153,6 +171,7 @@ class Voice:
             self._serial,
             header_id=self._quirks.header_id(self._said[topic]),
             now_ns=self._clock.now_ns(),
+            version=self.dialect.version,
         )
 
     def _position(self, vehicle: Vehicle, *, is_lost: bool) -> AgvPosition:
@@ -175,10 +194,21 @@ def _agv_actions() -> list[dict[str, Any]]:
         for key, optional in (("stationName", False), ("loadType", True), ("loadId", True))
     ]
     return [
-        {"actionType": kind, "actionScopes": ["NODE"], "actionParameters": parameters}
+        {
+            "actionType": kind,
+            "actionScopes": ["NODE"],
+            "actionParameters": parameters,
+            "pauseAllowed": "true",
+            "cancelAllowed": "false",
+        }
         for kind in ("pick", "drop")
     ] + [
-        {"actionType": kind, "actionScopes": ["INSTANT"]}
+        {
+            "actionType": kind,
+            "actionScopes": ["INSTANT"],
+            "pauseAllowed": "false",
+            "cancelAllowed": "false",
+        }
         for kind in (
             "cancelOrder",
             "startPause",

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from central.desk.floor import DEVICES_MAX, ROBOTS_MAX
-from central.fleet.service import STRANGERS_MAX
+from central.fleet.ears import STRANGERS_MAX
 from edge.commands import HANDLED_MAX
 from edge.missions import RESULTS_KEPT_MAX
 from edge.robot_moves import IDS_REMEMBERED_MAX
@@ -43,7 +43,7 @@ KINDS: Final = (dict, list, set, deque)
 OURS: Final = ("wire", "runtime", "firmware_bridge", "edge", "central", "sim_hardware", "stockhelm")
 STATED: Final = {
     "Commands._handled": HANDLED_MAX,
-    "Fleet._strangers": STRANGERS_MAX,
+    "Ears._strangers": STRANGERS_MAX,
     "Floor._devices": DEVICES_MAX,
     "Floor._robots": ROBOTS_MAX,
     "MissionService._results": RESULTS_KEPT_MAX,

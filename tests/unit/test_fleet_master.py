@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -13,27 +14,62 @@ from runtime.bus import BusOptions
 from tests.build_fleet import FleetWorld, grid_site, transport
 from tests.build_vehicle import Network
 from wire.vda5050.codec import encode
-from wire.vda5050.messages import Connection, SafetyState, State, VehicleError, header
+from wire.vda5050.dialects import DIALECTS
+from wire.vda5050.messages import (
+    Connection,
+    Header,
+    HeaderFields,
+    SafetyState,
+    State,
+    VehicleError,
+    header,
+)
 
 ONE = {"r1": "N0-0"}
+SPOKEN = {"version": "2.0.0"}
+
+
+@pytest.fixture(
+    autouse=True, params=["2.0.0", pytest.param("2.1.0", marks=pytest.mark.soak), "3.0.0"]
+)
+def version(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Yield the version of VDA 5050 that the vehicles of a test speak."""
+    SPOKEN["version"] = request.param
+    yield request.param
+    SPOKEN["version"] = "2.0.0"
+
+
+def made_world(**options: object) -> FleetWorld:
+    """Return a fleet whose vehicles have not said anything yet."""
+    return FleetWorld(**{"robots": ONE, **SPOKEN, **options})  # type: ignore[arg-type]
 
 
 def world(**options: object) -> FleetWorld:
-    made = FleetWorld(**{"robots": ONE, **options})  # type: ignore[arg-type]
+    made = made_world(**options)
     made.start_vehicles()
     made.runtime.run_for(0.2)
     return made
 
 
 def say_connection(floor: FleetWorld, serial: str, word: str) -> None:
-    fields = header("acme", serial, header_id=99, now_ns=floor.runtime.clock.now_ns())
-    publish(floor, f"acme/{serial}/connection", encode(Connection(**fields, connection_state=word)))
+    said = Connection(**head(floor, serial, 99), connection_state=word)
+    publish(floor, f"acme/{serial}/connection", written(floor, said))
+
+
+def head(floor: FleetWorld, serial: str, number: int, now_ns: int = -1) -> HeaderFields:
+    """Return a header as the floor's vehicles write it."""
+    at_ns = floor.runtime.clock.now_ns() if now_ns < 0 else now_ns
+    return header("acme", serial, header_id=number, now_ns=at_ns, version=floor.version)
+
+
+def written(floor: FleetWorld, message: Header) -> bytes:
+    return encode(message, DIALECTS[floor.version])
 
 
 def publish(floor: FleetWorld, topic: str, payload: bytes) -> None:
     bus = floor.runtime.bus(BusOptions(client_id=f"by-hand-{len(floor.sent)}"))
     bus.start()
-    bus.publish(f"uagv/v2/{topic}", payload)
+    bus.publish(f"uagv/{DIALECTS[floor.version].major}/{topic}", payload)
     bus.stop()
 
 
@@ -230,7 +266,7 @@ def test_an_order_that_is_taken_after_it_was_given_up_is_cancelled() -> None:
     vehicle.deaf = False
     publish(floor, "acme/r1/order", floor.payloads("r1")[0])
     floor.runtime.run_for(1)
-    asked = [m.payload for m in floor.sent if m.topic == "uagv/v2/acme/r1/instantActions"]
+    asked = floor.said_to("r1", "instantActions")
     assert b'"actionType":"cancelOrder"' in asked[-1]
     assert floor.run_until_ended(1)
     assert vehicle.node == "N2-0"  # not N1-0, the end of what was given up
@@ -285,8 +321,7 @@ def test_a_late_state_changes_nothing() -> None:
     floor = world()
     floor.submit(transport("T1", "N3-0"))
     floor.runtime.run_for(4)
-    topic = "uagv/v2/acme/r1/state"
-    early = next(m.payload for m in floor.sent if m.topic == topic)
+    early = floor.said_to("r1", "state")[0]
     assert len(floor.vehicles["r1"].ahead) < 3
     publish(floor, "acme/r1/state", early)
     floor.runtime.run_for(0.1)
@@ -299,11 +334,11 @@ def test_a_robot_whose_numbers_and_clock_were_far_ahead_comes_back() -> None:
     floor = world()
     far_ns = floor.runtime.clock.now_ns() + 10 * 365 * 86_400 * 10**9
     ahead = State(
-        **header("acme", "r1", header_id=2**31, now_ns=far_ns),
+        **head(floor, "r1", 2**31, far_ns),
         last_node_id="N0-0",
         safety_state=SafetyState(e_stop="NONE"),
     )
-    publish(floor, "acme/r1/state", encode(ahead))
+    publish(floor, "acme/r1/state", written(floor, ahead))
     floor.submit(transport("T1", "N3-0"))
     assert floor.run_until_ended(1)
     assert floor.events("T1")[-1] == "done"
@@ -327,7 +362,7 @@ def test_a_suspect_is_asked_for_its_state() -> None:
     floor.runtime.run_for(1)
     say_connection(floor, "r1", "OFFLINE")
     floor.runtime.run_for(1)
-    asked = [m.payload for m in floor.sent if m.topic == "uagv/v2/acme/r1/instantActions"]
+    asked = floor.said_to("r1", "instantActions")
     assert b'"actionType":"stateRequest"' in asked[-1]
 
 
@@ -338,7 +373,7 @@ def test_a_vehicle_that_is_not_in_the_site_is_listed_and_gets_nothing() -> None:
     floor.submit(transport("T1", "N1-1"))
     assert floor.run_until_ended(1)
     assert floor.fleet.strangers() == ("other/x9",)
-    assert not [m for m in floor.sent if m.topic.startswith("uagv/v2/other/x9/order")]
+    assert not [m for m in floor.sent if m.topic.endswith("other/x9/order")]
 
 
 @pytest.mark.parametrize("payload", [b"", b"\xff\xfe", b"[]", b'{"nodeStates":3}', b"x" * 70_000])
@@ -352,7 +387,7 @@ def test_a_malformed_state_is_counted_and_changes_nothing(payload: bytes) -> Non
 
 
 def test_a_robot_that_knows_no_node_is_found_by_its_position() -> None:
-    made = FleetWorld(robots=ONE)
+    made = made_world(robots=ONE)
     vehicle = made.vehicles["r1"]
     vehicle.node, vehicle.x_y_m = "N2-2", (3.2, 2.9)
     made.start_vehicles()
@@ -361,7 +396,7 @@ def test_a_robot_that_knows_no_node_is_found_by_its_position() -> None:
 
 
 def test_a_robot_that_stands_on_anothers_node_is_left_alone_and_named() -> None:
-    made = FleetWorld(robots={"r1": "N0-0", "r2": "N5-4"})
+    made = made_world(robots={"r1": "N0-0", "r2": "N5-4"})
     made.vehicles["r2"].node = "N0-0"
     made.start_vehicles()
     made.runtime.run_for(1)
@@ -388,11 +423,11 @@ def test_manual_mode_emergency_stop_and_fatal_errors_hold_a_robot() -> None:
     floor.runtime.run_for(6)
     assert floor.view("r1").available
     stopped = State(
-        **header("acme", "r1", header_id=10**6, now_ns=floor.runtime.clock.now_ns()),
+        **head(floor, "r1", 10**6),
         last_node_id=vehicle.node,
         safety_state=SafetyState(e_stop="MANUAL"),
     )
-    publish(floor, "acme/r1/state", encode(stopped))
+    publish(floor, "acme/r1/state", written(floor, stopped))
     floor.runtime.run_for(0.2)
     assert floor.view("r1").detail == "emergency stop MANUAL"
 
@@ -504,7 +539,7 @@ def test_the_broker_may_lose_everything_in_the_middle() -> None:
 
 
 def test_a_waiting_job_is_handed_back_when_withdrawn() -> None:
-    made = FleetWorld(robots=ONE)
+    made = made_world(robots=ONE)
     made.submit(transport("T1", "N5-4"))
     made.runtime.run_for(1)
     made.fleet.withdraw("T1")
@@ -546,7 +581,7 @@ def test_a_robot_with_little_charge_goes_to_a_charger_first() -> None:
     site = grid_site(6, 5, ONE)
     charger = msgspec.structs.replace(site.nodes["N4-4"], kind="charger")
     site = msgspec.structs.replace(site, nodes={**site.nodes, "N4-4": charger})
-    made = FleetWorld(robots=ONE, site=site)
+    made = made_world(robots=ONE, site=site)
     vehicle = made.vehicles["r1"]
     vehicle.charge = 12.0
     made.start_vehicles()
@@ -559,7 +594,7 @@ def test_a_robot_with_little_charge_goes_to_a_charger_first() -> None:
 
 
 def test_without_a_charger_a_robot_goes_on() -> None:
-    made = FleetWorld(robots=ONE)
+    made = made_world(robots=ONE)
     made.vehicles["r1"].charge = 12.0
     made.start_vehicles()
     made.submit(transport("T1", "N1-0"))

@@ -127,7 +127,7 @@ def test_topics_name_interface_version_vehicle_and_kind() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["uagv/v3/acme/agv-1/state", "uagv/v2/acme/state", "uagv/v2/acme/agv 1/state", "a/v2/b/c/d"],
+    ["uagv/v4/acme/agv-1/state", "uagv/v2/acme/state", "uagv/v2/acme/agv 1/state", "a/v2/b/c/d"],
 )
 def test_other_topics_are_refused(text: str) -> None:
     with pytest.raises(IdError):

@@ -8,7 +8,8 @@ from typing import TypeVar
 import msgspec
 
 from wire import codec
-from wire.vda5050.messages import Action, ActionParameter, Header, InstantActions, Value
+from wire.vda5050.dialects import V2_0, Dialect, dialect_of, with_ends
+from wire.vda5050.messages import Action, ActionParameter, Header, InstantActions, Order, Value
 
 T = TypeVar("T", bound=Header)
 WireError = codec.WireError
@@ -20,19 +21,39 @@ class _OldInstantActions(InstantActions, frozen=True, kw_only=True):
     instant_actions: tuple[Action, ...] = ()
 
 
-def encode(message: Header) -> bytes:
-    """Return `message` as JSON. Raises WireError where it would be over the size limit."""
-    return codec.encode(message)
+def encode(message: Header, dialect: Dialect = V2_0) -> bytes:
+    """Return `message` as JSON of this dialect. Raises WireError where it is over the size limit.
+
+    The version in its header is the caller's to write.
+    """
+    return codec.encode(dialect.fit(message))
 
 
-def decode(payload: bytes, kind: type[T]) -> T:
-    """Return the message of type `kind` in `payload`, or raise WireError saying what is wrong."""
-    return codec.decode(payload, kind)
+def decode(payload: bytes, kind: type[T], dialect: Dialect = V2_0) -> T:
+    """Return the message of type `kind` in `payload`, or raise WireError saying what is wrong.
+
+    What it says in another dialect is not read: `decode_as_said` looks for that.
+    """
+    return codec.decode(payload, dialect.type_of(kind))
 
 
-def decode_instant_actions(payload: bytes) -> InstantActions:
+def decode_as_said(payload: bytes, kind: type[T], usual: Dialect, major: str) -> tuple[T, Dialect]:
+    """Return a vehicle's message and the dialect that its header says; `usual` is tried first."""
+    message = decode(payload, kind, usual)
+    said = dialect_of(message.version, major)
+    if said is usual:
+        return message, usual
+    return decode(payload, kind, said), said
+
+
+def decode_order(payload: bytes, dialect: Dialect = V2_0) -> Order:
+    """Return an order whose edges say where they begin and end, whatever the version."""
+    return with_ends(decode(payload, Order, dialect))
+
+
+def decode_instant_actions(payload: bytes, dialect: Dialect = V2_0) -> InstantActions:
     """Return the instant actions in `payload`: key `actions`, or `instantActions` as it was."""
-    found = codec.decode(payload, _OldInstantActions)
+    found = codec.decode(payload, dialect.type_of(_OldInstantActions))
     return InstantActions(
         header_id=found.header_id,
         timestamp=found.timestamp,

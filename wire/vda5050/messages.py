@@ -1,9 +1,10 @@
-"""VDA 5050 2.0.0 messages: strictly valid out, lenient in.
+"""VDA 5050 messages, with the names of 2.0.0: strictly valid out, lenient in.
 
 Required fields of the standard are always written; an optional field that is UNSET is left out.
 On the way in any field may be missing, unknown fields are ignored and unknown words in enumerations
 stay plain text, because vehicles differ and a state that is nearly right still says where one is.
-Field names and meanings: VDA 5050 version 2.0.0, chapters 6.6 to 6.15.
+Field names and meanings: VDA 5050 version 2.0.0, chapters 6.6 to 6.15; what later versions call
+otherwise, add or leave out stands in dialects.py.
 """
 
 from __future__ import annotations
@@ -50,12 +51,14 @@ class Header(Part, frozen=True, kw_only=True):
     serial_number: str = ""
 
 
-def header(manufacturer: str, serial: str, *, header_id: int, now_ns: int) -> HeaderFields:
+def header(
+    manufacturer: str, serial: str, *, header_id: int, now_ns: int, version: str = VERSION
+) -> HeaderFields:
     """Return the header of a message to or from one vehicle."""
     return HeaderFields(
         header_id=header_id,
         timestamp=format_time(now_ns),
-        version=VERSION,
+        version=version,
         manufacturer=manufacturer,
         serial_number=serial,
     )
@@ -104,6 +107,14 @@ class Action(Part, frozen=True, kw_only=True):
     action_description: OptText = UNSET
     blocking_type: str = "HARD"  # NONE, SOFT, HARD
     action_parameters: tuple[ActionParameter, ...] | UnsetType | None = UNSET
+
+
+class Ellipse(Part, frozen=True, kw_only=True):
+    """How far from a node a vehicle may pass (3.0.0): half axes in metres, angle in radians."""
+
+    a: float
+    b: float
+    theta: float = 0.0
 
 
 class NodePosition(Part, frozen=True, kw_only=True):
@@ -165,6 +176,26 @@ class InstantActions(Header, frozen=True, kw_only=True):
     """Actions to do at once, whatever the order says."""
 
     actions: tuple[Action, ...] = ()
+
+
+class Response(Part, frozen=True, kw_only=True):
+    """The answer to one request of a vehicle (3.0.0): GRANTED, QUEUED, REVOKED, REJECTED."""
+
+    request_id: Id
+    grant_type: str
+    lease_expiry: OptText = UNSET
+
+
+class Responses(Header, frozen=True, kw_only=True):
+    """Answers to the requests that stand in a vehicle's state (3.0.0)."""
+
+    responses: Annotated[tuple[Response, ...], Meta(max_length=ITEMS_MAX)] = ()
+
+
+class ZoneSet(Header, frozen=True, kw_only=True):
+    """Zones of one map (3.0.0). They stay as they come: no vehicle is given any by us."""
+
+    zone_set: dict[str, Any] = {}
 
 
 # --- state, visualization, connection, factsheet: vehicle -> master ----------------------
@@ -255,6 +286,7 @@ class VehicleError(Part, frozen=True, kw_only=True):
     error_type: str = ""
     error_references: tuple[Reference, ...] | UnsetType | None = UNSET
     error_description: OptText = UNSET
+    error_hint: OptText = UNSET
     error_level: str = "WARNING"
 
 
@@ -263,6 +295,25 @@ class SafetyState(Part, frozen=True, kw_only=True):
 
     e_stop: str = "NONE"
     field_violation: bool = False
+
+
+class Request(Part, frozen=True, kw_only=True):
+    """What a vehicle asks for (3.0.0): REQUESTED, GRANTED, REVOKED, EXPIRED.
+
+    A zone's ACCESS or REPLANNING, or an edge's CORRIDOR.
+    """
+
+    request_id: Id = ""
+    request_type: str = ""
+    request_status: str = ""
+    zone_id: OptText = UNSET
+    zone_set_id: OptText = UNSET
+    edge_id: OptText = UNSET
+    sequence_id: int | UnsetType | None = UNSET
+
+
+Requests = Annotated[tuple[Request, ...], Meta(max_length=ITEMS_MAX)] | UnsetType | None
+ActionStates = Annotated[tuple[ActionState, ...], Meta(max_length=ITEMS_MAX)]
 
 
 class State(Header, frozen=True, kw_only=True):
@@ -283,17 +334,24 @@ class State(Header, frozen=True, kw_only=True):
     agv_position: AgvPosition | UnsetType | None = UNSET
     velocity: Velocity | UnsetType | None = UNSET
     loads: tuple[Load, ...] | UnsetType | None = UNSET
-    action_states: Annotated[tuple[ActionState, ...], Meta(max_length=ITEMS_MAX)] = ()
+    action_states: ActionStates = ()
     battery_state: BatteryState = BatteryState()
     errors: tuple[VehicleError, ...] = ()
     information: tuple[dict[str, Any], ...] | UnsetType | None = UNSET
     safety_state: SafetyState = SafetyState()
+    maps: tuple[dict[str, Any], ...] | UnsetType | None = UNSET
+    instant_action_states: ActionStates | UnsetType | None = UNSET
+    """UNSET: they stand among `action_states`, as before 3.0.0."""
+    zone_action_states: ActionStates | UnsetType | None = UNSET
+    zone_sets: tuple[dict[str, Any], ...] | UnsetType | None = UNSET
+    zone_requests: Requests = UNSET
+    edge_requests: Requests = UNSET
 
 
 class ActionsOfState(Header, frozen=True, kw_only=True):
     """Of a State what it says of actions: a third of the work for whom the rest is nothing."""
 
-    action_states: Annotated[tuple[ActionState, ...], Meta(max_length=ITEMS_MAX)] = ()
+    action_states: ActionStates = ()
 
 
 class Visualization(Header, frozen=True, kw_only=True):
@@ -301,10 +359,12 @@ class Visualization(Header, frozen=True, kw_only=True):
 
     agv_position: AgvPosition | UnsetType | None = UNSET
     velocity: Velocity | UnsetType | None = UNSET
+    reference_state_header_id: int | UnsetType | None = UNSET
+    """Header id of the last state before it (3.0.0)."""
 
 
 class Connection(Header, frozen=True, kw_only=True):
-    """ONLINE, OFFLINE (said goodbye) or CONNECTIONBROKEN (the last will); retained."""
+    """ONLINE, OFFLINE (said goodbye), HIBERNATING or CONNECTIONBROKEN (the last will); retained."""
 
     connection_state: str = ""
 
