@@ -15,7 +15,7 @@ ARTICLES: Final = 1_000
 TASK_EVERY: Final = 4
 """One movement of so many belongs to a task; the others are receipts and corrections."""
 BEGUN_NS: Final = 1_760_000_000_000_000_000
-_STEP_NS: Final = 50_000_000
+STEP_NS: Final = 50_000_000
 REASONS: Final = ("receive", "putaway", "pick")
 
 
@@ -52,7 +52,7 @@ def movements(
     found = []
     for number in range(first, first + count):
         here, there = random.sample(places.bins, 2)
-        at_ns = BEGUN_NS + number * _STEP_NS
+        at_ns = BEGUN_NS + number * STEP_NS
         found.append(
             Movement(
                 event_id=f"{device_id}/1760000000000000/{number}", gtin=random.choice(places.gtins),

@@ -90,13 +90,13 @@ def _grown(bench: Bench, progress: Progress) -> list[Row]:
     bar = progress.add_task(f"a ledger of {items} movements", total=RUNS)
     inserts: list[Pair] = []
     looks: list[Pair] = []
-    for _ in range(RUNS):
-        insert, look = store_sizes.microseconds(
-            bench.directory, bench.clock, items=items, small=SMALL_ITEMS
-        )
-        inserts.append(insert)
-        looks.append(look)
-        progress.advance(bar)
+    with tempfile.TemporaryDirectory(dir=bench.directory) as folder:
+        large, small = (store_sizes.filled(Path(folder), count) for count in (items, SMALL_ITEMS))
+        for _ in range(RUNS):
+            insert, look = store_sizes.microseconds(large, small, bench.clock)
+            inserts.append(insert)
+            looks.append(look)
+            progress.advance(bar)
     rows = []
     for name, pairs in (("insert", inserts), ("look-up by event id", looks)):
         ours, peer = sorted(pairs, key=lambda pair: pair[0] / pair[1])[RUNS // 2]

@@ -15,6 +15,9 @@ from bench import ingest, store, store_sizes
 from bench.ingest_load import Ingest, Kind, TwoDoors, syncs_beside
 from bench.ingest_scans import SCANNERS, Scanners, edge_running
 from bench.store_apply import central_per_s, edge_per_s
+from central.ledger.segments import close_segment
+from central.ledger.verify import verify_ledger
+from central.store import open_engine
 from runtime.clock import SystemClock
 from stockhelm.bench import Bench
 from stockhelm.benches import BENCHES
@@ -49,9 +52,21 @@ def test_a_larger_ledger_is_measured_beside_a_small_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_sizes, "BATCHES", 2)
-    insert, look_up = store_sizes.microseconds(tmp_path, CLOCK, items=3_000, small=1_000)
+    large, small = (store_sizes.filled(tmp_path, items) for items in (12_000, 1_000))
+    insert, look_up = store_sizes.microseconds(large, small, CLOCK)
     assert min(*insert, *look_up) > 0
-    assert list(tmp_path.iterdir()) == []
+    assert {*tmp_path.iterdir()} == {large.path, small.path}
+
+
+def test_a_filled_ledger_is_whole_and_has_no_work_waiting(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{store_sizes.filled(tmp_path, 12_000).path}")
+    report = verify_ledger(engine)
+    with engine.begin() as conn:
+        waits = close_segment(conn)
+    engine.dispose()
+    assert report.balanced, report.text()
+    assert report.movements == 12_000
+    assert not waits, "an insert would be measured together with a segment of known movements"
 
 
 @pytest.mark.soak
