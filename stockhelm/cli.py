@@ -20,6 +20,7 @@ from runtime.one_at_a_time import hold_folder
 from sim_hardware.plant import Mode
 from stockhelm.benches import BENCHES
 from stockhelm.ending import USAGE, end_with
+from stockhelm.import_cli import add_import_commands
 from stockhelm.keys_cli import add_keys_commands
 from stockhelm.ledger_cli import add_ledger_commands
 from stockhelm.sim_cli import add_sim_commands
@@ -110,6 +111,7 @@ sim_app = _group("sim", "The simulated floor: scenarios, faults, generated sites
 add_sim_commands(sim_app)
 keys_app = _group("keys", "Who may connect: a small CA, certificates, passwords.")
 add_keys_commands(keys_app)
+add_import_commands(_group("import", "Files of a site from files of others."))
 add_ledger_commands(_group("ledger", "Check, rebuild, correct counts; the stock of any past time."))
 
 

@@ -23,6 +23,7 @@ KERNEL_MODULES: Final = (
     "central.demand.kernels",
     "central.replenish.kernels",
     "central.fleet.kernels",
+    "central.fleet.turning",
 )
 
 

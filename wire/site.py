@@ -6,9 +6,9 @@ A site is a folder of plain CSV files that a shop can write with a spreadsheet:
 |---|---|
 | `bins.csv` | bin_id, edge_id, kind, x_m, y_m, z_m, node_id, gtin, capacity_units |
 | `articles.csv` | gtin, sku, name, case_units, price_cents, supplier_id |
-| `nodes.csv` | node_id, x_m, y_m, kind (way, station, charger) |
-| `edges.csv` | from_node, to_node (driven in this direction; a two-way lane has two rows) |
-| `robots.csv` | manufacturer, serial, node_id |
+| `nodes.csv` | node_id, x_m, y_m, kind (way, station, charger, buffer), turn_cost_m |
+| `edges.csv` | from_node, to_node, robot_types, speed_m_s_max (a two-way lane has two rows) |
+| `robots.csv` | manufacturer, serial, node_id, robot_type |
 | `people.csv` | person_id, name, edge_id, roles (receive putaway pick count, space between) |
 | `opening.csv` | bin_id, gtin, units, lot, expires_on, serial (stock on the first day) |
 | `suppliers.csv` | supplier_id, name, lead_time_d |
@@ -30,7 +30,7 @@ import msgspec
 from msgspec import Meta
 
 from wire.ids import IdError, parse_gtin
-from wire.messages import Bin, Day, Lot, Name, Serial
+from wire.messages import Bin, Day, Lot, Name, OptionalName, Serial
 
 T = TypeVar("T", bound=msgspec.Struct)
 Metres = Annotated[float, Meta(ge=-100_000, le=100_000)]
@@ -97,7 +97,9 @@ class NodeRow(Row, frozen=True, kw_only=True):
     y_m: Metres
     """North of it."""
     kind: str = "way"
-    """`way`, `station` or `charger`."""
+    """`way`, `station`, `charger` or `buffer` (a place to wait)."""
+    turn_cost_m: Annotated[float, Meta(ge=0, le=1_000)] = 0.0
+    """A quarter turn here counts as so many metres of way; a half turn as twice as many."""
 
 
 class EdgeRow(Row, frozen=True, kw_only=True):
@@ -107,6 +109,11 @@ class EdgeRow(Row, frozen=True, kw_only=True):
     """Where it begins."""
     to_node: Name
     """Where it ends; a two-way lane has two rows."""
+    robot_types: Annotated[str, Meta(max_length=1_000)] = ""
+    """Who may drive here: types of robots.csv with spaces between; empty: everybody. Closed unless
+    every robot is of such a type."""
+    speed_m_s_max: Annotated[float, Meta(ge=0, le=100)] = 0.0
+    """A slow lane counts as longer, as much as it is slower than the fastest one; 0: not said."""
 
 
 class RobotRow(Row, frozen=True, kw_only=True):
@@ -118,6 +125,8 @@ class RobotRow(Row, frozen=True, kw_only=True):
     """As in its VDA 5050 topics."""
     node_id: Name
     """Where it stands at first."""
+    robot_type: OptionalName = ""
+    """Which lanes it may take: a word of `robot_types` in edges.csv; empty: only those of all."""
 
 
 class PersonRow(Row, frozen=True, kw_only=True):
@@ -162,7 +171,9 @@ class SupplierRow(Row, frozen=True, kw_only=True):
 
 
 BIN_KINDS: Final = ("dock", "reserve", "pick", "pack")
-NODE_KINDS: Final = ("way", "station", "charger")
+NODE_KINDS: Final = ("way", "station", "charger", "buffer")
+SELDOM: Final = frozenset({"turn_cost_m", "robot_types", "speed_m_s_max", "robot_type"})
+"""Columns that are not written where no row says anything in them."""
 ROLES: Final = ("receive", "putaway", "pick", "count")
 _Lines: TypeAlias = list[tuple[int, T]]
 """Rows, each with the line it stands on."""
@@ -239,8 +250,13 @@ def write_rows(rows: list[T], kind: type[T]) -> str:
     """Return `rows` as the CSV text of their file."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(kind.__struct_fields__)
-    writer.writerows([getattr(row, field) for field in kind.__struct_fields__] for row in rows)
+    fields = [
+        field
+        for field in kind.__struct_fields__
+        if field not in SELDOM or any(getattr(row, field) for row in rows)
+    ]
+    writer.writerow(fields)
+    writer.writerows([getattr(row, field) for field in fields] for row in rows)
     return out.getvalue()
 
 
@@ -359,6 +375,11 @@ def _check_floor(
                 f" {taken[robot.node_id]} already: give each robot its own node"
             )
         taken[robot.node_id] = f"{robot.manufacturer}/{robot.serial}"
+        if len(robot.robot_type.split()) > 1:
+            raise SiteError(
+                f"robots.csv line {line}: robot_type {robot.robot_type!r}, expected one word: the"
+                " robot_types of edges.csv have spaces between"
+            )
 
 
 def _check_people(site: Site, people: _Lines[PersonRow]) -> None:

@@ -3,25 +3,48 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from math import hypot
 from typing import Final
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from central.fleet.kernels import distance_field
-from wire.site import EdgeRow, NodeRow
+from central.fleet.turning import turning_field
+from wire.site import EdgeRow, NodeRow, RobotRow
 
 FIELDS_MAX: Final = 4_096
 FIELD_BYTES_MAX: Final = 2 * 1024**3
 SAME_PLACE_M: Final = 0.6
 """A vehicle that knows no node but a position within this distance of one stands on that node."""
+log = structlog.get_logger()
+
+
+def lanes_for_all(edges: Iterable[EdgeRow], robots: Iterable[RobotRow]) -> list[EdgeRow]:
+    """Return the lanes that every robot may take.
+
+    Plans are made for all robots on one graph: a lane that is not for all of them is for none.
+    """
+    types = {robot.robot_type for robot in robots}
+    lanes = list(edges)
+    taken = [e for e in lanes if not e.robot_types or types <= set(e.robot_types.split())]
+    if len(taken) < len(lanes):
+        log.warning(
+            "lanes are closed: not every robot is of their robot_types",
+            lanes=len(lanes) - len(taken),
+            types=sorted(types),
+        )
+    return taken
 
 
 class FloorGraph:
-    """Nodes by number, and who leads where. `edge_m` are the lengths of `indices`."""
+    """Nodes by number, and who leads where. `edge_m` are the lengths of `indices`.
+
+    A lane that is slower than the fastest one counts as longer by as much.
+    """
 
     def __init__(self, nodes: Mapping[str, NodeRow], edges: Iterable[EdgeRow]) -> None:
         self.ids: tuple[str, ...] = tuple(nodes)
@@ -30,12 +53,21 @@ class FloorGraph:
         self.places_m = [(float(n.x_m), float(n.y_m)) for n in nodes.values()]
         self.xy_m = np.array(self.places_m, np.float64).reshape(-1, 2)
         self.xy32_m = self.xy_m.astype(np.float32)
-        pairs = sorted(
-            {(self.number[e.from_node], self.number[e.to_node]) for e in edges}
-            - {(i, i) for i in range(len(self.ids))}
-        )
+        turns_m = [float(node.turn_cost_m) for node in nodes.values()]
+        self.turn_m = np.array(turns_m, np.float32)
+        """By node: what a quarter turn there costs."""
+        self.has_turns = any(turns_m)
+        lanes = {(self.number[e.from_node], self.number[e.to_node]): e for e in edges}
+        for i in range(len(self.ids)):
+            lanes.pop((i, i), None)
+        fastest_m_s = max((e.speed_m_s_max for e in lanes.values()), default=0.0)
+        pairs = {
+            pair: hypot(*(self.xy_m[pair[0]] - self.xy_m[pair[1]]))
+            * (fastest_m_s / e.speed_m_s_max if e.speed_m_s_max else 1.0)
+            for pair, e in lanes.items()
+        }
         self.indptr, self.indices, self.edge_m = self._rows(pairs)
-        self.reverse = self._rows(sorted((v, u) for u, v in pairs))
+        self.reverse = self._rows({(v, u): metres for (u, v), metres in pairs.items()})
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -53,17 +85,17 @@ class FloorGraph:
         return best if distances[best] <= SAME_PLACE_M else None
 
     def _rows(
-        self, pairs: Sequence[tuple[int, int]]
+        self, metres: Mapping[tuple[int, int], float]
     ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
-        """Return (indptr, indices, metres) of these sorted pairs."""
+        """Return (indptr, indices, metres) of these pairs of nodes."""
+        pairs = sorted(metres)
         indptr = np.zeros(len(self.ids) + 1, np.int32)
         for u, _ in pairs:
             indptr[u + 1] += 1
-        metres = [float(hypot(*(self.xy_m[u] - self.xy_m[v]))) for u, v in pairs]
         return (
             np.cumsum(indptr, dtype=np.int32),
             np.array([v for _, v in pairs], np.int32),
-            np.array(metres, np.float32),
+            np.array([metres[pair] for pair in pairs], np.float32),
         )
 
 
@@ -101,8 +133,7 @@ class Fields:
         row = self._row_of.get(goal)
         if row is None:
             row = self._free_row(keep)
-            indptr, indices, metres = self._graph.reverse
-            self.matrix[row] = distance_field(indptr, indices, metres, self.closed, goal)
+            self.matrix[row] = self._field(goal)
             self._row_of[goal] = row
         self._row_of.move_to_end(goal)
         return row
@@ -111,6 +142,12 @@ class Fields:
         """Return the way from `node` to `goal` in metres; inf where there is none."""
         row = self.row(goal)  # first: it may make a larger matrix
         return float(self.matrix[row, node])
+
+    def _field(self, goal: int) -> NDArray[np.float32]:
+        graph = self._graph
+        if graph.has_turns:
+            return turning_field(*graph.reverse, self.closed, graph.xy32_m, graph.turn_m, goal)
+        return distance_field(*graph.reverse, self.closed, goal)
 
     def _free_row(self, keep: int) -> int:
         used = len(self._row_of)

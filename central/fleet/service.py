@@ -19,7 +19,7 @@ from central.fleet.book import ATTEMPTS_MAX, NOBODY, BookFullError, Entry, JobBo
 from central.fleet.charging import LOW_PERCENT, Charging
 from central.fleet.dispatch import Dispatcher, Doubt, Leg
 from central.fleet.ears import Ears
-from central.fleet.graph import FloorGraph
+from central.fleet.graph import FloorGraph, lanes_for_all
 from central.fleet.jobs import JobEvent, JobProgress, Stop, TransportJob
 from central.fleet.memory import JobEnd, KeptJob, Memory, OrderMemory
 from central.fleet.news import News
@@ -66,7 +66,7 @@ class Fleet:
         self._lane = lane
         self._bus = bus
         self._on_progress = on_progress
-        self._graph = FloorGraph(site.nodes, site.edges)
+        self._graph = FloorGraph(site.nodes, lanes_for_all(site.edges, site.robots))
         self._traffic = Traffic(self._graph, len(site.robots), config.fleet.base_nodes_max)
         self._memory = OrderMemory(config.url())
         self._vehicles = [
