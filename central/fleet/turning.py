@@ -21,7 +21,7 @@ def quarter_turns(xy_m: Float32, before: int, here: int, after: int) -> float:
     ay = xy_m[here, 1] - xy_m[before, 1]
     bx = xy_m[after, 0] - xy_m[here, 0]
     by = xy_m[after, 1] - xy_m[here, 1]
-    return np.float32(abs(math.atan2(ax * by - ay * bx, ax * bx + ay * by)) / QUARTER)
+    return float(np.float32(abs(math.atan2(ax * by - ay * bx, ax * bx + ay * by)) / QUARTER))
 
 
 @njit("int64(float32[::1], int32[::1], int64, float32, int64)", cache=True)
@@ -114,7 +114,7 @@ def turning_field(
                 if closed[there] == 0 and there_m < cost_m[e]:
                     cost_m[e] = there_m
                     field[there] = min(field[there], there_m)
-                    size = _push(keys, lanes, size, there_m, e)
+                    size = _push(keys, lanes, size, float(there_m), e)
         if size == 0:
             return field
         here_m, lane = keys[0], lanes[0]

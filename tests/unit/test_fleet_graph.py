@@ -99,7 +99,8 @@ def test_ways_with_turns_are_the_cheapest_there_are(seed: int) -> None:
         )
         for name in names
     }
-    lanes = [lane(*random.sample(names, 2)) for _ in range(14)]
+    pairs = [random.sample(names, 2) for _ in range(14)]
+    lanes = [lane(start, end) for start, end in pairs]
     graph = FloorGraph(rows, lanes)
     fields = Fields(graph)
     for start, goal in permutations(range(len(names)), 2):
