@@ -22,6 +22,8 @@ from runtime.clock import NS_PER_S, Clock, SystemClock
 KERNEL_MODULES: Final = (
     "central.demand.kernels",
     "central.replenish.kernels",
+    "central.fleet.assignment_changes",
+    "central.fleet.assignment_kernels",
     "central.fleet.kernels",
     "central.fleet.turning",
 )

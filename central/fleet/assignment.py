@@ -13,13 +13,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from central.fleet.assignment_changes import change_columns, cool
+from central.fleet.assignment_forms import FREE, LISTED_MAX, Float64, Int64, Lists, Pairs
 from central.fleet.assignment_kernels import (
-    FREE,
-    LISTED_MAX,
-    Float64,
-    Int64,
-    Lists,
-    Pairs,
+    IMPOSSIBLE,
+    TOO_MUCH,
+    augment,
     bid,
     bounds,
     dense_bound,
@@ -29,7 +28,6 @@ from central.fleet.assignment_kernels import (
     part,
     reduce_columns,
 )
-from central.fleet.assignment_paths import IMPOSSIBLE, TOO_MUCH, augment, change_columns, cool
 
 COSTS_MAX: Final = 400_000_000
 """So many costs (3 GB) are taken at most."""

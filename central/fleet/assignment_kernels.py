@@ -1,14 +1,13 @@
-"""What assigning many rows to many columns does in tight loops: short lists, bids, and bounds.
+"""What assigning many rows to many columns does in tight loops: short lists, bids, and paths.
 
 Rows want columns; each costs something, inf is forbidden. A column has a price, a row looks for the
-least of cost + price. The tables of costs are large (gigabytes per second are what limits), so each
+least of cost + price. The tables of costs are large (the speed of memory is what limits), so each
 row keeps a LIST of columns that are cheap for it, and its REACH: whatever is not listed costs at
 least that, price included. Prices only rise, so a list stays true until its best is beyond reach.
 
 Sources: D. P. Bertsekas, The auction algorithm, Annals of Operations Research 14, 1988 (bids,
-epsilon scaling); the same and D. A. Castanon, Computational Optimization and Applications 1, 1992
-(fewer rows than columns); R. Jonker and A. Volgenant, Computing 38, 1987 (column reduction,
-augmenting row reduction).
+epsilon scaling); R. Jonker and A. Volgenant, Computing 38, 1987 (column reduction, augmenting row
+reduction, shortest augmenting paths).
 """
 
 from __future__ import annotations
@@ -17,25 +16,33 @@ from typing import Final
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Int32 = NDArray[np.int32]
-Int64 = NDArray[np.int64]
-Float64 = NDArray[np.float64]
-Lists = tuple[Int32, Float64, Int64, Float64]
-"""Of each row: listed columns, what they cost, how many there are, the reach."""
-Pairs = tuple[Int32, Int32, Float64, Float64]
-"""Row of each column (FREE), column of each row (FREE, SKIPPED), what that costs, prices."""
+from central.fleet.assignment_forms import (
+    BLOCK,
+    FREE,
+    KEPT,
+    LISTED_MAX,
+    LISTS,
+    PAIRS,
+    SKIPPED,
+    Float64,
+    Int32,
+    Int64,
+    Lists,
+    Pairs,
+)
 
-LISTED_MAX: Final = 48
-KEPT: Final = 32
-"""A full list is cut to so many."""
-BLOCK: Final = 32
-FREE: Final = -1
-SKIPPED: Final = -2
-"""The row has no column: leaving it without one is cheaper, or nothing else is left."""
-LISTS: Final = "Tuple((int32[:, ::1], float64[:, ::1], int64[::1], float64[::1]))"
-PAIRS: Final = "Tuple((int32[::1], int32[::1], float64[::1], float64[::1]))"
+Search = tuple[Float64, Int32, Int32, Int32, Float64, Int64, Int64, Float64, Float64, Float64]
+"""Of each column the distance and the row before it; columns touched and done; a heap (keys, codes:
+a column, or columns + a row whose reach comes into play); sizes (TOUCHED, DONE, HEAP, END, WORK);
+the distance of the best end; two rooms to work in."""
+SEARCH: Final = (
+    "Tuple((float64[::1], int32[::1], int32[::1], int32[::1], float64[::1], int64[::1], int64[::1],"
+    " float64[::1], float64[::1], float64[::1]))"
+)
+TOUCHED, DONE, HEAP, END, END_ROW, WORK = range(6)
+TOO_MUCH: Final = 1
+IMPOSSIBLE: Final = 2
 
 
 # Without this llvm does not take the least of several numbers at once; it says that none is a NaN
@@ -311,3 +318,203 @@ def dense_bound(cost: Float64, price: Float64, skip_cost: float) -> float:
     for c in range(price.size):
         bound -= price[c]
     return bound
+
+
+@njit("int64(float64[::1], int64[::1], int64, float64, int64)", cache=True)
+def _push(keys: Float64, codes: Int64, size: int, key: float, code: int) -> int:
+    i = size
+    while i > 0 and keys[(i - 1) >> 1] > key:
+        keys[i] = keys[(i - 1) >> 1]
+        codes[i] = codes[(i - 1) >> 1]
+        i = (i - 1) >> 1
+    keys[i] = key
+    codes[i] = code
+    return size + 1
+
+
+@njit("int64(float64[::1], int64[::1], int64)", cache=True)
+def _pop(keys: Float64, codes: Int64, size: int) -> int:
+    """Take the least off the heap; return the size then."""
+    size -= 1
+    key = keys[size]
+    code = codes[size]
+    i = 0
+    while 2 * i + 1 < size:
+        child = 2 * i + 1
+        if child + 1 < size and keys[child + 1] < keys[child]:
+            child += 1
+        if keys[child] >= key:
+            break
+        keys[i] = keys[child]
+        codes[i] = codes[child]
+        i = child
+    keys[i] = key
+    codes[i] = code
+    return size
+
+
+@njit(f"void({SEARCH}, int64)", cache=True)
+def _make_room(search: Search, wanted: int) -> None:
+    """Drop what is out of date from the heap where `wanted` more might not fit."""
+    distance, _, _, _, keys, codes, sizes, _, _, _ = search
+    size = sizes[HEAP]
+    if size + wanted <= keys.size:
+        return
+    kept = 0
+    for q in range(size):
+        key, code = keys[q], codes[q]
+        if code >= distance.size or key <= distance[code]:
+            kept = _push(keys, codes, kept, key, code)
+    sizes[HEAP] = kept
+
+
+@njit(f"void({PAIRS}, {SEARCH}, int64, int64, float64)", cache=True)
+def _reach_column(pairs: Pairs, search: Search, i: int, c: int, at: float) -> None:
+    """Note that column `c` can be reached from row `i` at the distance `at`."""
+    distance, via, touched, _, keys, codes, sizes, best, _, _ = search
+    if distance[c] == np.inf:
+        touched[sizes[TOUCHED]] = c
+        sizes[TOUCHED] += 1
+    distance[c] = at
+    via[c] = i
+    if pairs[0][c] < 0:
+        best[0] = at
+        sizes[END] = c
+    else:
+        sizes[HEAP] = _push(keys, codes, sizes[HEAP], at, c)
+
+
+@njit(
+    f"void(float64[:, ::1], {LISTS}, {PAIRS}, {SEARCH}, int64, float64, float64, int64)",
+    cache=True,
+)
+def _expand(
+    cost: Float64, lists: Lists, pairs: Pairs, search: Search, i: int, at: float, paid: float,
+    whole: int,
+) -> None:  # fmt: skip
+    """Go on from row `i`, `at` so far, which pays `paid`, by its list or (1) the whole row."""
+    distance, _, _, _, keys, codes, sizes, best, minima, _ = search
+    price = pairs[3]
+    ahead = at - paid
+    if whole == 0:
+        columns, costs, count, reach = lists
+        _make_room(search, LISTED_MAX + 1)
+        for k in range(count[i]):
+            c = columns[i, k]
+            there = max(at, ahead + costs[i, k] + price[c])  # rounding must not lead backwards
+            if there < distance[c] and there < best[0]:
+                _reach_column(pairs, search, i, c, there)
+        if ahead + reach[i] < best[0]:
+            sizes[HEAP] = _push(keys, codes, sizes[HEAP], ahead + reach[i], distance.size + i)
+        sizes[WORK] += LISTED_MAX
+        return
+    row = cost[i]
+    _make_room(search, row.size)
+    block_minima(row, price, minima)
+    for b in range((row.size + BLOCK - 1) // BLOCK):
+        if ahead + minima[b] >= best[0]:
+            continue
+        for c in range(b * BLOCK, min(row.size, b * BLOCK + BLOCK)):
+            there = max(at, ahead + row[c] + price[c])
+            if there < distance[c] and there < best[0]:
+                _reach_column(pairs, search, i, c, there)
+    sizes[WORK] += row.size
+
+
+@njit(f"void(float64[:, ::1], {LISTS}, {PAIRS}, {SEARCH}, int64, float64)", cache=True)
+def _search_from(
+    cost: Float64, lists: Lists, pairs: Pairs, search: Search, start: int, skip_cost: float
+) -> None:
+    """Find the cheapest way to give row `start` a column: by way of rows that take others.
+
+    Dijkstra on cost + price less what the row pays; ends at a free column or a row that is skipped.
+    """
+    distance, _, _, done, keys, codes, sizes, best, minima, values = search
+    row_of, column_of, pair_cost, price = pairs
+    reach = lists[3]
+    columns = distance.size
+    sizes[TOUCHED] = sizes[DONE] = sizes[HEAP] = 0
+    sizes[END] = sizes[END_ROW] = FREE
+    best[0] = np.inf
+    start_pays = two_best(start, lists, price)[2]
+    if start_pays > reach[start]:
+        list_row(cost, price, start, lists, minima, values)
+        sizes[WORK] += columns
+        start_pays = min(two_best(start, lists, price)[2], reach[start])
+    i, at, paid, whole = start, 0.0, start_pays, 0
+    if start_pays == np.inf:
+        best[0], sizes[END_ROW] = skip_cost, start
+        return
+    while True:
+        _expand(cost, lists, pairs, search, i, at, paid, whole)
+        if at - paid + skip_cost < best[0]:
+            best[0] = at - paid + skip_cost
+            sizes[END], sizes[END_ROW] = FREE, i
+        c = FREE
+        while sizes[HEAP] > 0 and keys[0] < best[0]:
+            c, at = codes[0], keys[0]
+            sizes[HEAP] = _pop(keys, codes, sizes[HEAP])
+            if c >= columns or at <= distance[c]:
+                break
+            c = FREE
+        if c < 0:
+            return
+        whole = 0
+        if c < columns:
+            done[sizes[DONE]] = c
+            sizes[DONE] += 1
+            i = row_of[c]
+        else:
+            i = c - columns
+            reach_before = reach[i]
+            list_row(cost, price, i, lists, minima, values)
+            sizes[WORK] += columns
+            whole = 1 if reach[i] <= reach_before else 0
+        at = 0.0 if i == start else distance[column_of[i]]
+        paid = start_pays if i == start else pair_cost[i] + price[column_of[i]]
+
+
+@njit(f"int64(float64[:, ::1], {LISTS}, {PAIRS}, float64, int64)", cache=True)
+def augment(cost: Float64, lists: Lists, pairs: Pairs, skip_cost: float, work_max: int) -> int:
+    """Give each free row a column, so that the sum of costs is the least; return what happened.
+
+    0: all have one; TOO_MUCH: of work, some are free still; IMPOSSIBLE: some row cannot have one.
+    Pairs must be the row's best each (`part` with 0). Work is counted in costs looked at.
+    """
+    row_of, column_of, pair_cost, price = pairs
+    rows, columns = cost.shape
+    room = 3 * (rows + columns) + 2 * LISTED_MAX
+    search = (
+        np.full(columns, np.inf), np.empty(columns, np.int32), np.empty(columns, np.int32),
+        np.empty(columns, np.int32), np.empty(room), np.empty(room, np.int64),
+        np.zeros(6, np.int64), np.empty(1), np.empty(columns // BLOCK + 1), np.empty(LISTED_MAX),
+    )  # fmt: skip
+    distance, via, touched, done, _, _, sizes, best, _, _ = search
+    answer = 0
+    for start in range(rows):
+        if column_of[start] != FREE:
+            continue
+        if sizes[WORK] > work_max:
+            return TOO_MUCH
+        _search_from(cost, lists, pairs, search, start, skip_cost)
+        if best[0] == np.inf:
+            answer = IMPOSSIBLE
+        else:
+            for q in range(sizes[DONE]):
+                price[done[q]] += best[0] - distance[done[q]]
+            c = sizes[END]
+            if c < 0:  # that row gives up its column, or never gets one
+                i = sizes[END_ROW]
+                c = column_of[i]
+                column_of[i] = SKIPPED
+                pair_cost[i] = skip_cost
+            else:
+                i = FREE
+            while i != start:
+                i = via[c]
+                before = column_of[i]
+                row_of[c], column_of[i], pair_cost[i] = i, c, cost[i, c]
+                c = before
+        for q in range(sizes[TOUCHED]):
+            distance[touched[q]] = np.inf
+    return answer
