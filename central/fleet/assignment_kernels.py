@@ -35,7 +35,8 @@ from central.fleet.assignment_forms import (
 Search = tuple[Float64, Int32, Int32, Int32, Float64, Int64, Int64, Float64, Float64, Float64]
 """Of each column the distance and the row before it; columns touched and done; a heap (keys, codes:
 a column, or columns + a row whose reach comes into play); sizes (TOUCHED, DONE, HEAP, END, WORK);
-the distance of the best end; two rooms to work in."""
+the distance of the best end, and how far all is settled (rounding must not lead back behind that,
+what is done would be done twice); two rooms to work in."""
 SEARCH: Final = (
     "Tuple((float64[::1], int32[::1], int32[::1], int32[::1], float64[::1], int64[::1], int64[::1],"
     " float64[::1], float64[::1], float64[::1]))"
@@ -401,7 +402,7 @@ def _expand(
         _make_room(search, LISTED_MAX + 1)
         for k in range(count[i]):
             c = columns[i, k]
-            there = max(at, ahead + costs[i, k] + price[c])  # rounding must not lead backwards
+            there = max(best[1], ahead + costs[i, k] + price[c])
             if there < distance[c] and there < best[0]:
                 _reach_column(pairs, search, i, c, there)
         if ahead + reach[i] < best[0]:
@@ -415,7 +416,7 @@ def _expand(
         if ahead + minima[b] >= best[0]:
             continue
         for c in range(b * BLOCK, min(row.size, b * BLOCK + BLOCK)):
-            there = max(at, ahead + row[c] + price[c])
+            there = max(best[1], ahead + row[c] + price[c])
             if there < distance[c] and there < best[0]:
                 _reach_column(pairs, search, i, c, there)
     sizes[WORK] += row.size
@@ -435,7 +436,7 @@ def _search_from(
     columns = distance.size
     sizes[TOUCHED] = sizes[DONE] = sizes[HEAP] = 0
     sizes[END] = sizes[END_ROW] = FREE
-    best[0] = np.inf
+    best[0], best[1] = np.inf, 0.0
     start_pays = two_best(start, lists, price)[2]
     if start_pays > reach[start]:
         list_row(cost, price, start, lists, minima, values)
@@ -459,6 +460,7 @@ def _search_from(
             c = FREE
         if c < 0:
             return
+        best[1] = max(best[1], at)
         whole = 0
         if c < columns:
             done[sizes[DONE]] = c
@@ -487,7 +489,7 @@ def augment(cost: Float64, lists: Lists, pairs: Pairs, skip_cost: float, work_ma
     search = (
         np.full(columns, np.inf), np.empty(columns, np.int32), np.empty(columns, np.int32),
         np.empty(columns, np.int32), np.empty(room), np.empty(room, np.int64),
-        np.zeros(6, np.int64), np.empty(1), np.empty(columns // BLOCK + 1), np.empty(LISTED_MAX),
+        np.zeros(6, np.int64), np.empty(2), np.empty(columns // BLOCK + 1), np.empty(LISTED_MAX),
     )  # fmt: skip
     distance, via, touched, done, _, _, sizes, best, _, _ = search
     answer = 0

@@ -164,3 +164,15 @@ def test_an_empty_table_has_no_pairs(shape: tuple[int, int]) -> None:
 def test_what_is_no_cost_is_refused(wrong: float) -> None:
     with pytest.raises(MatchError, match="NaN or -inf"):
         match(np.array([[1.0, wrong]]))
+
+
+def test_rounding_never_makes_prices_false() -> None:
+    """In crowds almost all ways are equal but for rounding, and paths meet the same columns."""
+    rng = np.random.default_rng(1)
+    cost, other = (draw_table(rng, 400, 2_000, "towns") for _ in range(2))
+    matcher = Matcher(cost)
+    matcher.solve()
+    for _ in range(6):
+        columns = rng.choice(2_000, 40, replace=False)
+        found = matcher.change_columns(columns, other[:, columns])
+        assert found.total == pytest.approx(matcher.prove(), rel=1e-9)
