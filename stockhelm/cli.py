@@ -23,6 +23,7 @@ from stockhelm.ending import USAGE, end_with
 from stockhelm.import_cli import add_import_commands
 from stockhelm.keys_cli import add_keys_commands
 from stockhelm.ledger_cli import add_ledger_commands
+from stockhelm.route_cli import add_route_command
 from stockhelm.sim_cli import add_sim_commands
 from wire.site import SiteError
 
@@ -113,6 +114,7 @@ keys_app = _group("keys", "Who may connect: a small CA, certificates, passwords.
 add_keys_commands(keys_app)
 add_import_commands(_group("import", "Files of a site from files of others."))
 add_ledger_commands(_group("ledger", "Check, rebuild, correct counts; the stock of any past time."))
+add_route_command(app)
 
 
 @app.command()

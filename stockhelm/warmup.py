@@ -26,6 +26,8 @@ KERNEL_MODULES: Final = (
     "central.fleet.assignment_kernels",
     "central.fleet.kernels",
     "central.fleet.turning",
+    "central.fleet.grid.distance.kernels",
+    "central.fleet.grid.planning.kernels",
 )
 
 

@@ -1,0 +1,1 @@
+"""Distance fields and the bounded pool that keeps them."""

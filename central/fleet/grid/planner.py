@@ -1,0 +1,188 @@
+"""The planner of a grid: where everybody stands, what everybody wants, and the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from central.fleet.grid.distance import kernels as distance
+from central.fleet.grid.ground import Flags, Ground, Int32
+from central.fleet.grid.guidance import TURN_COST, lane_costs, ways_in
+from central.fleet.grid.operations import Operations, make_operations
+from central.fleet.grid.planning import kernels as pibt
+
+FIELD_BYTES_MAX: Final = 2 << 30
+"""What all distance fields may take; the least lately needed go first."""
+WARM_BYTES_MAX: Final = 192 << 20
+"""Where the fields of all cells take no more than this, they are made before the first step."""
+VISITS_MAX: Final = 10
+EXPANDED_MAX: Final = 2_000
+FRAMES_MAX: Final = 4_096
+PRIORITIES: Final = 16_384
+LAYERS_MIN: Final = 2
+KEYS_AT_ONCE: Final = 8
+"""Rows of keys are filled up to a multiple of what the machine compares at once."""
+
+
+class PlanError(Exception):
+    """A plan cannot be made from what was given; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How the planner works."""
+
+    turning: bool = True
+    depth: int = 3
+    """Actions per operation."""
+    against_cost: int | None = None
+    """What a step against its lane costs; None: as fits the map."""
+    age_weight: int = 0
+    """How much a step of age is worth in priority, in sixteenths of a step of distance."""
+    rings: bool = True
+    """Whether robots may all move on in a ring without an empty cell; real ones cannot."""
+    visits_max: int = VISITS_MAX
+    field_bytes_max: int = FIELD_BYTES_MAX
+
+
+class Planner:
+    """Robots on a grid. Cells here are bordered cells of the ground, see `Ground.inside`."""
+
+    def __init__(
+        self, ground: Ground, starts: Int32, headings: Sequence[int] | None, rules: Rules
+    ) -> None:
+        self.ground = ground
+        self.rules = rules
+        self.operations: Operations = make_operations(
+            ground, depth=rules.depth, turning=rules.turning
+        )
+        self.heads = 4 if rules.turning else 1
+        self.robots = self._robots(starts, headings)
+        layers = LAYERS_MIN
+        while layers < rules.depth + 1:
+            layers *= 2
+        self.held = np.full((ground.number.size, layers), pibt.NOBODY, np.int32)
+        self.held[starts, : rules.depth + 1] = np.arange(starts.size, dtype=np.int32)[:, None]
+        if np.any(self.held[starts, 0] != np.arange(starts.size)):
+            raise PlanError("two robots start on one cell: every robot needs a cell of its own")
+        width = -(-self.operations.allowed.shape[1] // KEYS_AT_ONCE) * KEYS_AT_ONCE
+        self._keys = np.zeros((starts.size, width), np.int32)
+        self._frames = np.zeros((FRAMES_MAX, pibt.FRAME_COLUMNS), np.int32)
+        self._order = np.zeros(starts.size, np.int32)
+        self._tally = np.zeros(PRIORITIES, np.int32)
+        self._arrived = np.zeros(starts.size, np.int32)
+        self.settings = np.zeros(pibt.SETTINGS, np.int64)
+        self.settings[pibt.LAYER_MASK] = layers - 1
+        self.settings[pibt.DEPTH] = rules.depth
+        self.settings[pibt.HEADS] = self.heads
+        self.settings[pibt.VISITS_MAX] = rules.visits_max
+        self.settings[pibt.EXPANDED_MAX] = EXPANDED_MAX
+        self.settings[pibt.RINGS] = rules.rings
+        self.settings[pibt.AGE_WEIGHT] = rules.age_weight
+        self.settings[pibt.WIDTH] = ground.width
+        self.settings[pibt.OPERATIONS] = self.operations.count
+        known = self.operations
+        self._tables = (
+            ground.number, known.cells, known.headings, known.moves, known.kinds, known.allowed,
+            known.counts, known.shifted,
+        )  # fmt: skip
+        self.letters = np.frombuffer(known.letters.encode(), np.uint8)
+        self._make_pool(lane_costs(ground, rules.against_cost))
+
+    def _robots(self, starts: Int32, headings: Sequence[int] | None) -> Int32:
+        robots = np.zeros((starts.size, pibt.ROBOT_COLUMNS), np.int32)
+        robots[:, pibt.CELL] = starts
+        if headings is not None and self.heads > 1:
+            robots[:, pibt.HEADING] = headings
+        robots[:, pibt.FIRST] = robots[:, pibt.HEADING] * self.operations.count
+        robots[:, pibt.GOAL] = -1
+        robots[:, pibt.ROW] = -1
+        robots[:, pibt.OPERATION] = self.operations.wait
+        robots[:, pibt.PRICED] = -1
+        return robots
+
+    def _make_pool(self, costs: Flags) -> None:
+        free = self.ground.free
+        capacity = min(free, self.rules.field_bytes_max // (4 * free))
+        if capacity < 1:
+            raise PlanError(
+                f"a distance field takes {4 * free} bytes, the limit for all is"
+                f" {self.rules.field_bytes_max}: raise it"
+            )
+        self.fields = np.empty((capacity, free), np.uint32)
+        self.rows = np.zeros((capacity + 1, distance.ROW_COLUMNS), np.int32)
+        distance.clear_rows(self.rows)
+        self._row_of = np.full(free, -1, np.int32)
+        self._ways_in = ways_in(self.ground, costs)
+        self._turn = TURN_COST if self.rules.turning else 0
+        self._best = np.empty(4 * free, np.uint16)
+        self._entries = np.empty((distance.BUCKETS, 4 * free), np.int32)
+        self._sizes = np.empty(distance.BUCKETS, np.int32)
+        self.counts = np.zeros(3, np.int64)
+
+    @property
+    def warm_goals(self) -> Int32:
+        """Return the cells whose fields are best made before the first step: all, or none."""
+        capacity, free = self.fields.shape
+        small = capacity == free and self.fields.nbytes <= WARM_BYTES_MAX
+        return self.ground.cells if small else self.ground.cells[:0]
+
+    def warm(self, goals: Int32) -> None:
+        """Make the fields of these cells."""
+        for goal in goals:
+            distance.release(self.rows, self._want(int(goal)))
+
+    def _want(self, goal: int) -> int:
+        row = distance.want(
+            int(self.ground.number[goal]), self.fields, self.rows, self._row_of, self._ways_in,
+            self._turn, self._best, self._entries, self._sizes, self.counts,
+        )  # fmt: skip
+        if row < 0:
+            raise PlanError(
+                f"more than {self.fields.shape[0]} different goals at once need more than"
+                f" {self.rules.field_bytes_max >> 20} MiB of distances: raise the limit"
+            )
+        return row
+
+    def set_goal(self, robot: int, goal: int) -> None:
+        """Send a robot to a cell; -1: nowhere, it stays and gives way."""
+        line = self.robots[robot]
+        old = int(line[pibt.ROW])
+        line[pibt.ROW] = self._want(goal) if goal >= 0 else -1
+        line[pibt.GOAL] = goal
+        line[pibt.SINCE] = self.settings[pibt.TIME]
+        if old >= 0:
+            distance.release(self.rows, old)
+
+    def step(self) -> None:
+        """Choose everybody's operation for this step; `actions` tells the first actions."""
+        pibt.put_in_order(
+            self._order, self.robots, self.fields, self._tables, self.settings, self._tally
+        )
+        pibt.plan_all(
+            self._order, self.robots, self.held, self._keys, self._frames, self.fields,
+            self._tables, self.settings,
+        )  # fmt: skip
+
+    def actions(self) -> str:
+        """Return one letter per robot: what each does in this step."""
+        return self.letters[self.robots[:, pibt.OPERATION]].tobytes().decode("ascii")
+
+    def advance(self) -> Int32:
+        """Let everybody act; return the robots that stand on their goals now."""
+        pibt.advance(self.robots, self.held, self._tables, self.settings)
+        count = pibt.arrived(self.robots, self._arrived)
+        return self._arrived[:count]
+
+    @property
+    def cells(self) -> Int32:
+        """Return where everybody stands."""
+        return self.robots[:, pibt.CELL]
+
+    @property
+    def headings(self) -> Int32:
+        """Return everybody's heading, 0 where robots do not turn."""
+        return self.robots[:, pibt.HEADING]

@@ -1,0 +1,414 @@
+"""Multi-action PIBT: every robot gets an operation that meets no other's, one step after the other.
+
+Source: Yukhnevich and Andreychuk, "Enhancing PIBT via Multi-Action Operations" (2025): operations
+in place of single actions, reservations over the operation's window, operations inherited from the
+last step and shifted, a bounded number of visits per robot. Here with an explicit stack, with
+reservations in a ring of layers (nothing is written again when time moves on), and with candidates
+chosen by a scan for the next larger key in place of sorting.
+
+`robots` : (robots, 16) int32, one cache line each, columns below.  `held` : (cells, layers) int32,
+who has a cell at a time, layer = time & (layers - 1), -1: nobody.  The layer of now says where
+everybody stands; the `depth` next ones what the operations reserve.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from central.fleet.grid.bare import bare
+from central.fleet.grid.ground import Int32, Int64, UInt32
+
+(
+    CELL, HEADING, FIRST, GOAL, ROW, OPERATION, PRIORITY, VISITS, STACKED, PRICED, SINCE, COST,
+    WEIGHT,
+) = range(13)  # fmt: skip
+"""Columns of `robots`: cell; heading (0 where robots do not turn); heading * operations, where its
+operations begin in the tables; the goal's cell (-1: none) and its row among the fields (-1: none);
+the operation; priority of this step; whether on the stack;
+the step its keys were made in (-1: never); since when it has its goal; the operation's cost and
+what that counts when plans are compared."""
+ROBOT_COLUMNS = 16
+KEY_NONE = np.int32(0x7FFFFFFF)
+COST_ZERO = 64
+"""Keys are (COST_ZERO + cost) * 256 + operation; below it: the goal is reached on the way."""
+(
+    TIME, LAYER_MASK, DEPTH, HEADS, VISITS_MAX, EXPANDED_MAX, RINGS, AGE_WEIGHT, WIDTH, OPERATIONS,
+) = range(10)  # fmt: skip
+"""Indices of `settings`: the step, layers - 1, actions per operation, headings (4 or 1), visits of
+one robot per step, robots moved aside for one robot, whether rotations in a full ring are allowed,
+how much priority a step of age is worth (in 1/16 of cost), the ground's width, operations."""
+SETTINGS = 10
+NEAR_COST_MAX = 14
+"""Per action of an operation: who is farther from the goal cannot cross it."""
+LATE = 9
+PRIORITY_ZERO = 1_000
+BACK = 2
+FRAME_ROBOT, FRAME_KEY, FRAME_OLD, FRAME_FAILED = range(4)
+FRAME_COLUMNS = 4
+NOBODY = -1
+SEVERAL = -2
+Tables = tuple[Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32]
+TABLES = (
+    "Tuple((int32[::1], int32[:, ::1], int32[:, ::1], int32[::1], int32[::1], int32[:, ::1],"
+    " int32[::1], int32[::1]))"
+)
+"""What the ground and the operations give: number of a cell, and of `Operations` its cells,
+headings, moves, kinds, allowed, counts, shifted."""
+T_NUMBER, T_CELLS, T_HEADINGS, T_MOVES, T_KINDS, T_ALLOWED, T_COUNTS, T_SHIFTED = range(8)
+
+
+@njit("int64(uint32, int64)", cache=True, inline="always")
+def cost_at(word: int, heading: int) -> int:
+    """Return a field's cost from a heading."""
+    return int(word & 0xFFFF) + int((word >> (16 + 4 * heading)) & 15)
+
+
+@njit(
+    f"void(int64, int32[:, ::1], int32[:, ::1], uint32[:, ::1], {TABLES}, int64[::1])",
+    cache=True,
+    inline="always",
+)
+def price(
+    robot: int, robots: Int32, keys: Int32, fields: UInt32, tables: Tables, settings: Int64
+) -> None:
+    """Fill the robot's row of `keys`, cost and number of each operation its place allows.
+
+    The cost is what remains after the operation; an operation that crosses the goal costs less than
+    any other. Source: section on multi-action operations (evaluation by the final state).
+    """
+    number, cells, headings = tables[T_NUMBER], tables[T_CELLS], tables[T_HEADINGS]
+    moves, allowed = tables[T_MOVES], tables[T_ALLOWED]
+    depth = int(settings[DEPTH])
+    cell = int(robots[robot, CELL])
+    heading = int(robots[robot, HEADING])
+    first = int(robots[robot, FIRST])
+    row = int(robots[robot, ROW])
+    kind = tables[T_KINDS][cell * settings[HEADS] + heading]
+    count = int(tables[T_COUNTS][kind])
+    goal = int(robots[robot, GOAL])
+    robots[robot, PRICED] = settings[TIME]
+    if row < 0:
+        for i in range(count):
+            operation = allowed[kind, i]
+            keys[robot, i] = (COST_ZERO + moves[operation]) << 8 | operation
+    else:
+        near = cost_at(fields[row, number[cell]], heading) <= NEAR_COST_MAX * depth
+        for i in range(count):
+            operation = int(allowed[kind, i])
+            last = number[cell + cells[first + operation, depth - 1]]
+            cost = COST_ZERO + cost_at(fields[row, last], headings[first + operation, 1])
+            if near:
+                for when in range(depth):
+                    if cell + cells[first + operation, when] == goal:
+                        cost = when * 8
+                        break
+            keys[robot, i] = cost << 8 | operation
+    for i in range(count, keys.shape[1]):
+        keys[robot, i] = KEY_NONE
+
+
+@njit("int32(int32[:, ::1], int64, int32)", cache=True, inline="always")
+def next_key(keys: Int32, robot: int, last: int) -> int:
+    """Return the smallest key of a robot above `last`, KEY_NONE where there is none."""
+    found = KEY_NONE
+    for i in range(keys.shape[1]):
+        key = keys[robot, i]
+        found = min(found, key if key > last else KEY_NONE)
+    return int(found)
+
+
+@njit(
+    "void(int64, int32, int32[:, ::1], int32[:, ::1], int32[:, ::1], int64[::1])",
+    cache=True,
+    inline="always",
+)
+def mark(robot: int, owner: int, robots: Int32, held: Int32, cells: Int32, settings: Int64) -> None:
+    """Write `owner` (the robot, or nobody) along the robot's operation."""
+    cell = robots[robot, CELL]
+    row = robots[robot, FIRST] + robots[robot, OPERATION]
+    for when in range(settings[DEPTH]):
+        layer = (settings[TIME] + when + 1) & settings[LAYER_MASK]
+        held[cell + cells[row, when], layer] = owner
+
+
+@njit(
+    "boolean(int64, int64, int32[:, ::1], int32[:, ::1], int32[:, ::1], int64[::1])",
+    cache=True,
+    inline="always",
+)
+def _closes_ring(
+    robot: int, operation: int, robots: Int32, held: Int32, cells: Int32, settings: Int64
+) -> bool:
+    """Return whether robots would move round in a ring without an empty cell."""
+    cell = int(robots[robot, CELL])
+    row = robots[robot, FIRST] + operation
+    here = cell
+    before = settings[TIME] & settings[LAYER_MASK]
+    for when in range(settings[DEPTH]):
+        there = int(cell + cells[row, when])
+        layer = (before + 1) & settings[LAYER_MASK]
+        at = there
+        while at != here:
+            other = held[at, before]
+            if other < 0 or other == robot:
+                break
+            moving = robots[other, FIRST] + robots[other, OPERATION]
+            at = int(robots[other, CELL] + cells[moving, when])
+            if held[at, layer] != other or held[at, before] == other:
+                break
+        if there != here and at == here:
+            return True
+        here = there
+        before = layer
+    return False
+
+
+@njit("int64(int64, int64, int64, int32[::1], int64[::1])", cache=True, inline="always")
+def _gone_from(cell: int, pusher: int, heading: int, number: Int32, settings: Int64) -> int:
+    """Return how many steps a robot standing on `cell` needs to leave it, LATE if it cannot.
+
+    It cannot leave to `pusher`, where the other one comes from. A wall is no way out either.
+    """
+    soonest = LATE
+    width = int(settings[WIDTH])
+    for side in range(4):
+        direction = (heading + side) & 3
+        step = width if direction & 1 else 1
+        there = cell + step if direction < BACK else cell - step
+        if there != pusher and number[there] >= 0:
+            turns = 0 if settings[HEADS] == 1 else BACK if side == BACK else side & 1
+            soonest = min(soonest, 1 + turns)
+    return soonest
+
+
+@njit(
+    "int64(int64, int64, int32[:, ::1], int32[:, ::1], int32[:, ::1], int32[::1], int64[::1])",
+    cache=True,
+    inline="always",
+)
+def in_the_way(
+    robot: int,
+    operation: int,
+    robots: Int32,
+    held: Int32,
+    cells: Int32,
+    number: Int32,
+    settings: Int64,
+) -> int:
+    """Return whose reservation an operation meets and when: NOBODY, robot * 8 + when, or SEVERAL.
+
+    A swap of cells is found in the reservations of cells: who is ahead now and here next. A robot
+    that stands in the way and cannot be gone in time, seeing the walls alone, counts as several.
+    """
+    cell = int(robots[robot, CELL])
+    row = robots[robot, FIRST] + operation
+    here = cell
+    found = NOBODY
+    found_when = 0
+    before = settings[TIME] & settings[LAYER_MASK]
+    for when in range(settings[DEPTH]):
+        there = int(cell + cells[row, when])
+        layer = (before + 1) & settings[LAYER_MASK]
+        for ahead in range(2 if there != here else 1):
+            other = int(held[there, layer if ahead == 0 else before])
+            if other < 0 or other == found or (ahead == 1 and held[here, layer] != other):
+                continue
+            if found >= 0:
+                return SEVERAL
+            found = other
+            found_when = when + 1
+            if (
+                robots[other, CELL] == there
+                and _gone_from(there, here, robots[other, HEADING], number, settings) > found_when
+            ):
+                return SEVERAL
+        here = there
+        before = layer
+    if found >= 0:
+        return found * 8 + found_when
+    if settings[RINGS] == 0 and _closes_ring(robot, operation, robots, held, cells, settings):
+        return SEVERAL
+    return NOBODY
+
+
+@njit(
+    "void(int64, int64, int32[:, ::1], int32[:, ::1], int32[:, ::1], uint32[:, ::1],"
+    f" {TABLES}, int64[::1])",
+    cache=True,
+    inline="always",
+)
+def _enter(
+    robot: int, depth: int, robots: Int32, keys: Int32, frames: Int32, fields: UInt32,
+    tables: Tables, settings: Int64,
+) -> None:  # fmt: skip
+    """Put a robot without reservation on the stack."""
+    if robots[robot, PRICED] != settings[TIME]:
+        price(robot, robots, keys, fields, tables, settings)
+        robots[robot, VISITS] = 0
+    robots[robot, VISITS] += 1
+    robots[robot, STACKED] = 1
+    frames[depth, FRAME_ROBOT] = robot
+    frames[depth, FRAME_KEY] = -1
+    frames[depth, FRAME_OLD] = robots[robot, OPERATION]
+    frames[depth, FRAME_FAILED] = NOBODY
+
+
+PLAN = (
+    f"int32[:, ::1], int32[:, ::1], int32[:, ::1], int32[:, ::1], uint32[:, ::1], {TABLES},"
+    " int64[::1])"
+)
+"""The arguments robots, held, keys, frames, fields, tables, settings."""
+
+
+@njit(f"boolean(int64, {PLAN}", cache=True, inline="always")
+def plan_robot(
+    first: int, robots: Int32, held: Int32, keys: Int32, frames: Int32, fields: UInt32,
+    tables: Tables, settings: Int64,
+) -> bool:  # fmt: skip
+    """Return whether the robot got another operation; all reservations fit either way.
+
+    The robot takes the first operation that is free, or that only one robot of lower priority is in
+    the way of which then finds another one itself, by the same rule. Source: the algorithm's
+    recursive part, with an explicit stack: each frame is a robot without reservation, the key it
+    tried last, and the operation it goes back to.
+    """
+    cells, number = tables[T_CELLS], tables[T_NUMBER]
+    priority = int(robots[first, PRIORITY])
+    mark(first, NOBODY, robots, held, cells, settings)
+    depth = 0
+    moved = 0
+    _enter(first, 0, robots, keys, frames, fields, tables, settings)
+    while True:
+        robot = int(frames[depth, FRAME_ROBOT])
+        key = next_key(keys, robot, int(frames[depth, FRAME_KEY]))
+        frames[depth, FRAME_KEY] = key
+        if key == KEY_NONE:
+            robots[robot, STACKED] = 0
+            robots[robot, OPERATION] = frames[depth, FRAME_OLD]
+            if depth > 0:
+                mark(int(frames[depth - 1, FRAME_ROBOT]), NOBODY, robots, held, cells, settings)
+            mark(robot, robot, robots, held, cells, settings)
+            if depth == 0:
+                return False
+            depth -= 1
+            continue
+        operation = int(key & 0xFF)
+        found = in_the_way(robot, operation, robots, held, cells, number, settings)
+        if found == SEVERAL:
+            continue
+        if found == NOBODY:
+            robots[robot, OPERATION] = operation
+            mark(robot, robot, robots, held, cells, settings)
+            for i in range(depth + 1):
+                robots[frames[i, FRAME_ROBOT], STACKED] = 0
+            return True
+        if found == frames[depth, FRAME_FAILED]:
+            continue
+        other = found >> 3
+        frames[depth, FRAME_FAILED] = found
+        if (
+            robots[other, STACKED] != 0
+            or (robots[other, PRICED] == settings[TIME]
+                and robots[other, VISITS] >= settings[VISITS_MAX])
+            or robots[other, PRIORITY] <= priority or moved >= settings[EXPANDED_MAX]
+            or depth + 1 >= frames.shape[0]
+        ):  # fmt: skip
+            continue
+        mark(other, NOBODY, robots, held, cells, settings)
+        if settings[RINGS] == 0 and _closes_ring(robot, operation, robots, held, cells, settings):
+            mark(other, other, robots, held, cells, settings)
+            continue
+        moved += 1
+        robots[robot, OPERATION] = operation
+        mark(robot, robot, robots, held, cells, settings)
+        depth += 1
+        _enter(other, depth, robots, keys, frames, fields, tables, settings)
+
+
+@njit(f"{TABLES}({TABLES})", cache=True, inline="always")
+def bare_tables(tables: Tables) -> Tables:
+    """Return the tables uncounted."""
+    return (
+        bare(tables[0]), bare(tables[1]), bare(tables[2]), bare(tables[3]), bare(tables[4]),
+        bare(tables[5]), bare(tables[6]), bare(tables[7]),
+    )  # fmt: skip
+
+
+@njit(f"void(int32[::1], {PLAN}", cache=True)
+def plan_all(
+    order: Int32, robots: Int32, held: Int32, keys: Int32, frames: Int32, fields: UInt32,
+    tables: Tables, settings: Int64,
+) -> None:  # fmt: skip
+    """Let every robot choose, in `order`; who was moved aside before has chosen already."""
+    robots, held, keys, frames = bare(robots), bare(held), bare(keys), bare(frames)
+    fields, settings, tables = bare(fields), bare(settings), bare_tables(tables)
+    for i in range(order.size):
+        robot = int(order[i])
+        if robots[robot, PRICED] != settings[TIME]:
+            plan_robot(robot, robots, held, keys, frames, fields, tables, settings)
+
+
+@njit(
+    f"void(int32[::1], int32[:, ::1], uint32[:, ::1], {TABLES}, int64[::1], int32[::1])", cache=True
+)
+def put_in_order(
+    order: Int32, robots: Int32, fields: UInt32, tables: Tables, settings: Int64, tally: Int32
+) -> None:
+    """Set each robot's priority and fill `order`, nearest to its goal first, less a term of age.
+
+    tally : work space; its size is the number of priorities kept apart. Counting sort, O(robots).
+    """
+    tally[:] = 0
+    top = tally.size - 2
+    for robot in range(robots.shape[0]):
+        row = robots[robot, ROW]
+        priority = top
+        if row >= 0:
+            word = fields[row, tables[T_NUMBER][robots[robot, CELL]]]
+            age = int(settings[TIME] - robots[robot, SINCE])
+            priority = cost_at(word, int(robots[robot, HEADING]))
+            priority += PRIORITY_ZERO - (age * int(settings[AGE_WEIGHT]) >> 4)
+            priority = min(max(priority, 0), top - 1)
+        robots[robot, PRIORITY] = priority
+        tally[priority + 1] += 1
+    for i in range(1, tally.size):
+        tally[i] += tally[i - 1]
+    for robot in range(robots.shape[0]):
+        priority = robots[robot, PRIORITY]
+        at = tally[priority]
+        tally[priority] = at + 1
+        order[at] = robot
+        robots[robot, PRIORITY] = at
+
+
+@njit(f"void(int32[:, ::1], int32[:, ::1], {TABLES}, int64[::1])", cache=True)
+def advance(robots: Int32, held: Int32, tables: Tables, settings: Int64) -> None:
+    """Do everybody's first action: operations are shifted, with waits at their ends."""
+    cells, headings, shifted = tables[T_CELLS], tables[T_HEADINGS], tables[T_SHIFTED]
+    depth = int(settings[DEPTH])
+    layer = settings[TIME] & settings[LAYER_MASK]
+    for robot in range(robots.shape[0]):
+        held[robots[robot, CELL], layer] = NOBODY
+    layer = (settings[TIME] + 1 + depth) & settings[LAYER_MASK]
+    for robot in range(robots.shape[0]):
+        cell = robots[robot, CELL]
+        operation = robots[robot, OPERATION]
+        row = robots[robot, FIRST] + operation
+        held[cell + cells[row, depth - 1], layer] = robot
+        robots[robot, CELL] = cell + cells[row, 0]
+        robots[robot, HEADING] = headings[row, 0]
+        robots[robot, FIRST] = headings[row, 0] * settings[OPERATIONS]
+        robots[robot, OPERATION] = shifted[operation]
+    settings[TIME] += 1
+
+
+@njit("int64(int32[:, ::1], int32[::1])", cache=True)
+def arrived(robots: Int32, found: Int32) -> int:
+    """Return how many robots stand on their goals; the first ones of `found` are they."""
+    count = 0
+    for robot in range(robots.shape[0]):
+        if robots[robot, CELL] == robots[robot, GOAL]:
+            found[count] = robot
+            count += 1
+    return count
