@@ -8,7 +8,7 @@ asks again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
@@ -22,6 +22,7 @@ from central.ledger.origin import Origin, read_devices, write_devices
 from central.orders import take_orders
 from central.replenish.types import Plan
 from central.statement import ON_WRITE, Values
+from central.stop_zones import closed_nodes
 from central.store import birth_mark, command_key, reading
 from central.tables import edge_command
 from central.tasking.adjusting import take_adjustment
@@ -35,6 +36,7 @@ from central.tasking.proposals import decide, take_plan
 from central.tasking.purchasing import PurchaseSender, take_notice
 from central.tasking.robots import follow_job, submit_open_tasks
 from central.tasking.round import Effects, Round
+from central.tasking.zoning import take_zone
 from runtime.bus import Bus, Incoming
 from runtime.lanes import Inbox, Lane
 from runtime.metrics import Metrics
@@ -52,6 +54,7 @@ from wire.messages import (
     JournalBatch,
     Movement,
     StockEvent,
+    StopZone,
     SupplierNotice,
 )
 
@@ -84,6 +87,9 @@ class JobTaker(Protocol):
 
     def withdraw(self, job_id: str) -> None:
         """Give a job back if nothing was picked up for it yet."""
+
+    def close_zones(self, nodes: Collection[str]) -> None:
+        """Let nobody enter these nodes, and no others."""
 
 
 class Keeper:
@@ -124,6 +130,8 @@ class Keeper:
         self._command_key = b""
         self._fresh_key = runtime.secret("commands")
         self._fleet: JobTaker | None = None
+        self._closed: frozenset[str] = frozenset()
+        """Nodes of stop zones, as the fleet was told."""
         self._progress = lane.inbox("progress", self._on_progress, size_max=PROGRESS_MAX)
         # Journals are read beside the lane that writes: SQLite leaves the interpreter to others.
         self._reader = runtime.lane("journals")
@@ -134,8 +142,9 @@ class Keeper:
         self._subscribe()
 
     def give_jobs_to(self, fleet: JobTaker) -> None:
-        """Hand robot tasks to `fleet`."""
+        """Hand robot tasks to `fleet`; call before it starts, so that it knows the stop zones."""
         self._fleet = fleet
+        self._tell_zones()
 
     def start(self, at_first: Callable[[Round], None]) -> None:
         """Begin: `at_first`, then all open robot tasks to the fleet, then the phases."""
@@ -252,11 +261,21 @@ class Keeper:
         """
         if self._stopped:
             return
+        self._tell_zones()
         with reading(self._engine) as conn:
             is_due = is_sending_due(conn, self._clock.now_ns())
         if is_due:
             self._turns.wrote(edge_command.name, ({},))
             self._follow_soon()
+
+    def _tell_zones(self) -> None:
+        """Tell the fleet which nodes stop zones close now, where that changed."""
+        with reading(self._engine) as conn:
+            closed = closed_nodes(conn, self._clock.now_ns())
+        if closed != self._closed and self._fleet is not None:
+            self._closed = closed
+            self._fleet.close_zones(closed)
+            log.info("stop zones changed", closed_nodes=len(closed))
 
     # --- what arrives --------------------------------------------------------------------------
 
@@ -268,6 +287,7 @@ class Keeper:
             (topics.SUPPLIER_NOTICE, self._on_notices),
             (topics.DESK_COMMAND, self._on_decisions),
             (topics.DESK_ADJUST, self._on_adjustments),
+            (topics.DESK_ZONE, self._on_zones),
         )
         for topic, handler in handlers:
             self._bus.subscribe(topic.any(site=site), self._lane, handler, qos=topic.qos)
@@ -383,6 +403,12 @@ class Keeper:
     def _on_adjustments(self, messages: list[Incoming]) -> None:
         for _, command in self._decoded(messages, AdjustStock):
             self._change(partial(take_adjustment, command=command))
+
+    def _on_zones(self, messages: list[Incoming]) -> None:
+        for _, command in self._decoded(messages, StopZone):
+            self._change(partial(take_zone, command=command))
+        if not self._stopped:
+            self._tell_zones()
 
     def _on_progress(self, reports: list[JobProgress]) -> None:
         def follow(work: Round) -> None:

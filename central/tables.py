@@ -425,6 +425,18 @@ mission_end = Table(
     Column("observed_at_ns", _Ns, nullable=False),
 )  # fmt: skip
 
+stop_zone = Table(
+    "stop_zone", metadata,
+    Column("zone_id", String(40), primary_key=True),
+    Column("nodes", Text, nullable=False),  # JSON list of node ids
+    Column("reason", Text, nullable=False),
+    Column("person_id", String(40), nullable=False),
+    Column("made_at_ns", _Ns, nullable=False),
+    Column("expires_at_ns", _Ns, nullable=False, index=True),  # or when it was lifted
+    Column("lifted_by", String(40), nullable=False, default=""),
+)  # fmt: skip
+"""Nodes that no robot enters until a time, for people in an aisle or what lies there."""
+
 decision = Table(
     "decision", metadata,
     Column("command_id", String(40), primary_key=True),

@@ -25,6 +25,7 @@ from stockhelm.keys_cli import add_keys_commands
 from stockhelm.ledger_cli import add_ledger_commands
 from stockhelm.route_cli import add_route_command
 from stockhelm.sim_cli import add_sim_commands
+from stockhelm.zone_cli import add_zone_commands
 from wire.site import SiteError
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ add_sim_commands(sim_app)
 keys_app = _group("keys", "Who may connect: a small CA, certificates, passwords.")
 add_keys_commands(keys_app)
 add_import_commands(_group("import", "Files of a site from files of others."))
+add_zone_commands(_group("zone", "Parts of the floor that robots do not enter."))
 add_ledger_commands(_group("ledger", "Check, rebuild, correct counts; the stock of any past time."))
 add_route_command(app)
 

@@ -6,7 +6,7 @@ edges number and repeat their rows until they are acknowledged, and write what c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -281,6 +281,8 @@ class Robots:
     withdrawn: list[str] = field(default_factory=list)
     told: dict[str, list[tuple[JobEvent, int]]] = field(default_factory=dict)
     """What happened to each job: told again when central asks again, as the fleet does."""
+    closed: frozenset[str] = frozenset()
+    """Nodes of stop zones."""
     idle: bool = False
     books: bool = True
     """Whether the edges see the robots' states and book their moves."""
@@ -300,6 +302,9 @@ class Robots:
         self.withdrawn.append(job_id)
         if self.jobs.pop(job_id, None) is not None:
             self.report(job_id, "handed_back", detail="withdrawn")
+
+    def close_zones(self, nodes: Collection[str]) -> None:
+        self.closed = frozenset(nodes)
 
     def run(self, job: TransportJob) -> None:
         lane = self.shared.rt.lane("robot")

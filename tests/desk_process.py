@@ -14,6 +14,7 @@ from sqlalchemy import update
 from central import tables as t
 from central.config import DeskConfig
 from central.desk.service import DeskService, build_desk
+from central.stop_zones import Wanted, close_zone, lift_zone
 from runtime.broker_link import BrokerConfig
 from runtime.bus import BusOptions, Incoming
 from runtime.live import LiveRuntime
@@ -29,6 +30,8 @@ from wire.messages import (
     DecideProposal,
     DecisionResult,
     DeviceStatus,
+    StopZone,
+    StopZoneResult,
 )
 
 WAIT_S = 10.0
@@ -148,6 +151,31 @@ class DeskProcess:
                 self.peer.publish(topics.DESK_ADJUSTED.of(site="FC1"), encode(result))
 
         self.peer.subscribe(topics.DESK_ADJUST.of(site="FC1"), self.peer_lane, came)
+        self._wait_until_heard()
+
+    def zone_as_central(self) -> None:
+        """Close and lift stop zones as central does: in the books, then an answer."""
+
+        def came(batch: list[Incoming]) -> None:
+            for message in batch:
+                command = decode(message.payload, StopZone)
+                with self.world.engine().begin() as books:
+                    if command.lifts:
+                        answer = lift_zone(books, command.lifts, command.person_id, time.time_ns())
+                    else:
+                        wanted = Wanted(
+                            zone_id=command.command_id, person_id=command.person_id,
+                            reason=command.reason, lasts_s=command.lasts_s,
+                            nodes=command.nodes, box_m=command.box_m,
+                        )  # fmt: skip
+                        answer = close_zone(books, self.world.site, wanted, time.time_ns())
+                result = StopZoneResult(
+                    command_id=command.command_id, ok=answer.ok, text=answer.text
+                )
+                self.peer.publish(topics.DESK_ZONED.of(site="FC1"), encode(result))
+            self.say_changed("stop_zone")
+
+        self.peer.subscribe(topics.DESK_ZONE.of(site="FC1"), self.peer_lane, came)
         self._wait_until_heard()
 
     def _wait_until_heard(self) -> None:

@@ -44,6 +44,7 @@ Seq = Annotated[int, Meta(ge=1, le=2**53)]
 Epoch = Annotated[int, Meta(ge=0, le=2**53)]
 Nonce = Annotated[str, Meta(pattern=r"^(?:[0-9a-f]{32})?\Z")]
 TimeNs = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Metres = Annotated[float, Meta(ge=-100_000, le=100_000)]
 Text = Annotated[str, Meta(max_length=400)]
 
 
@@ -583,6 +584,38 @@ class AdjustResult(Message, frozen=True, kw_only=True):
     """Whether it is going to be booked (or nothing differs)."""
     text: Text
     """What is going to be booked by whom, or why not."""
+
+
+class StopZone(Message, frozen=True, kw_only=True):
+    """A planner closes a part of the floor for robots, or lifts that again."""
+
+    command_id: Name
+    """Unique: a repetition gets the first answer. It is the id of the zone that it makes."""
+    person_id: Name
+    """Who says so."""
+    lifts: OptionalName = ""
+    """The zone that is open again; empty: a zone is closed."""
+    nodes: Annotated[tuple[Name, ...], Meta(max_length=1_000)] = ()
+    """Nodes to be closed."""
+    box_m: Annotated[tuple[Metres, ...], Meta(max_length=4)] = ()
+    """Or all nodes in a rectangle: x and y of one corner, x and y of the opposite one."""
+    reason: Text = ""
+    """Why, for people."""
+    lasts_s: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
+    """For how long; it opens by itself then."""
+    expires_at_ns: TimeNs
+    """Central does not take it after this time: somebody may be in the aisle by then."""
+
+
+class StopZoneResult(Message, frozen=True, kw_only=True):
+    """Central's answer to one stop zone."""
+
+    command_id: Name
+    """As in the command."""
+    ok: bool
+    """Whether it is closed, or open again."""
+    text: Text
+    """Which nodes until when, or why not."""
 
 
 class Changed(Message, frozen=True, kw_only=True):

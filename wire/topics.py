@@ -132,6 +132,14 @@ DESK_ADJUSTED: Final = Topic(
     pattern=SITE + "/desk/adjusted", messages=(m.AdjustResult,),
     publisher=Party.CENTRAL, subscribers=(Party.DESK,),
 )  # fmt: skip
+DESK_ZONE: Final = Topic(
+    pattern=SITE + "/desk/zone", messages=(m.StopZone,),
+    publisher=Party.DESK, subscribers=(Party.CENTRAL,),
+)  # fmt: skip
+DESK_ZONED: Final = Topic(
+    pattern=SITE + "/desk/zoned", messages=(m.StopZoneResult,),
+    publisher=Party.CENTRAL, subscribers=(Party.DESK,),
+)  # fmt: skip
 CHANGED: Final = Topic(
     pattern=SITE + "/central/changed", messages=(m.Changed,),
     publisher=Party.CENTRAL, subscribers=(Party.DESK,), qos=0,
@@ -141,7 +149,7 @@ TOPICS: Final = (
     DEVICE_SCAN, DEVICE_FEEDBACK, CAMERA_LOOK, DEVICE_STATUS, EDGE_STATUS, EDGE_DEVICES,
     JOURNAL, JOURNAL_ACK, EDGE_COMMAND, PERSON_TASKS, CUSTOMER_ORDER, ORDER_STATUS, PURCHASE_ORDER,
     SUPPLIER_NOTICE, DESK_COMMAND, DESK_RESULT, DESK_ADJUST, DESK_ADJUSTED,
-    CHANGED,
+    DESK_ZONE, DESK_ZONED, CHANGED,
 )  # fmt: skip
 
 

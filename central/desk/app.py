@@ -23,6 +23,7 @@ from central.desk.floor import Floor
 from central.desk.hub import TOO_MANY, TOO_SLOW, Hub, Page
 from central.desk.queries import LIMIT_MAX, Queries
 from central.desk.stock import add_stock
+from central.desk.zones import add_zones
 
 T = TypeVar("T")
 HERE: Final = Path(__file__).parent
@@ -112,6 +113,7 @@ def build_app(desk: Desk, version: str) -> FastAPI:
     _add_lists(app, desk)
     _add_decision(app, desk)
     add_stock(app, desk)
+    add_zones(app, desk, desk.floor.now_ns)
     _add_socket(app, desk)
     app.mount("/static", _Static(directory=HERE / "static"), name="static")
     return app

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -16,7 +16,14 @@ from runtime.metrics import Metrics
 from runtime.reading import readable
 from wire import topics
 from wire.codec import encode
-from wire.messages import AdjustResult, AdjustStock, DecideProposal, DecisionResult
+from wire.messages import (
+    AdjustResult,
+    AdjustStock,
+    DecideProposal,
+    DecisionResult,
+    StopZone,
+    StopZoneResult,
+)
 from wire.topics import Topic
 
 ANSWER_S_MAX: Final = 5.0
@@ -59,6 +66,7 @@ class Decisions:
         for topic, came in (
             (topics.DESK_RESULT, self._answers_came),
             (topics.DESK_ADJUSTED, self._adjusted),
+            (topics.DESK_ZONED, self._zoned),
         ):
             self._bus.subscribe(topic.of(site=self._site_id), self._lane, came)
 
@@ -117,11 +125,43 @@ class Decisions:
         self._metrics.count("desk_adjustments", "taken" if result.ok else "refused")
         return result
 
+    async def zone(
+        self,
+        person_id: str,
+        *,
+        lifts: str = "",
+        nodes: Sequence[str] = (),
+        box_m: Sequence[float] = (),
+        reason: str = "",
+        lasts_s: float = 0.0,
+    ) -> StopZoneResult:
+        """Return central's answer. Raises DecisionUnansweredError where none comes in time."""
+        command = StopZone(
+            command_id=self._next_id(),
+            person_id=person_id,
+            lifts=lifts,
+            nodes=tuple(nodes),
+            box_m=tuple(box_m),
+            reason=reason,
+            lasts_s=lasts_s,
+            expires_at_ns=self._clock.now_ns() + round(ADJUST_LIFE_S * NS_PER_S),
+        )
+        result: StopZoneResult = await self._ask(
+            topics.DESK_ZONE,
+            command,
+            f"What was asked is with the broker, where central takes it for {ADJUST_LIFE_S:.0f} s:"
+            " nobody may rely on it; look at the zones before asking again",
+        )
+        self._metrics.count("desk_zones", "taken" if result.ok else "refused")
+        return result
+
     def _next_id(self) -> str:
         self._asked += 1
         return f"desk-{self._epoch:x}-{self._asked}"
 
-    async def _ask(self, topic: Topic, command: DecideProposal | AdjustStock, then: str) -> Any:
+    async def _ask(
+        self, topic: Topic, command: DecideProposal | AdjustStock | StopZone, then: str
+    ) -> Any:
         """Return the message that answers `command`; `then`: what to do where none comes."""
         if not self._bus.connected:
             raise DecisionUnansweredError(
@@ -172,7 +212,11 @@ class Decisions:
         for _, result in readable(batch, AdjustResult, self._metrics, "adjustment"):
             self._post(functools.partial(self._resolve, result))
 
-    def _resolve(self, result: DecisionResult | AdjustResult) -> None:
+    def _zoned(self, batch: list[Incoming]) -> None:
+        for _, result in readable(batch, StopZoneResult, self._metrics, "stop zone"):
+            self._post(functools.partial(self._resolve, result))
+
+    def _resolve(self, result: DecisionResult | AdjustResult | StopZoneResult) -> None:
         answer = self._waiting.get(result.command_id)
         if answer is not None and not answer.done():
             answer.set_result(result)

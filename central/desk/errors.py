@@ -41,10 +41,17 @@ class AdjustmentRefusal(Problem):
     text: str
 
 
+class ZoneRefusal(Problem):
+    """Central's no to a stop zone; `text` and `detail` are the same words."""
+
+    ok: bool = False
+    text: str
+
+
 class RefusedError(Exception):
     """Central said no; `body` is the answer."""
 
-    def __init__(self, body: Refusal | AdjustmentRefusal) -> None:
+    def __init__(self, body: Refusal | AdjustmentRefusal | ZoneRefusal) -> None:
         super().__init__(body.detail)
         self.body = body
 

@@ -13,6 +13,7 @@ from central.desk.hub import Channel, Hub, Page
 from central.desk.queries import Queries
 from central.desk.rows import Bin
 from central.desk.site import Names
+from central.desk.zones import page_zones
 from runtime.clock import Clock
 from runtime.lanes import Lane
 from runtime.metrics import Metrics
@@ -54,6 +55,7 @@ class Feed:
             (Rows("tasks"), queries.page_tasks),
             (Rows("orders"), queries.page_orders),
             (Rows("events"), queries.page_events),
+            (Rows("zones"), lambda books: page_zones(books, clock.now_ns())),
         )
         self._bins = BinMarks()
         self._due = False

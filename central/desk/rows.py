@@ -248,6 +248,26 @@ class AdjustmentAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopZone:
+    """A part of the floor that robots do not enter now."""
+
+    zone_id: str
+    nodes: list[str]
+    reason: str
+    person_id: str
+    made_at_ms: int
+    expires_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneAnswer:
+    """Central's answer to who closes a part of the floor, or opens it again."""
+
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
     """One thing that a proposal was made for."""
 

@@ -7,7 +7,7 @@ asked is told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache
 from typing import Final
@@ -128,6 +128,14 @@ class Fleet:
     def withdraw(self, job_id: str) -> None:
         """Give a job back if no robot was sent its first action; else it goes on to its end."""
         self._lane.post(lambda: self._withdraw(job_id))
+
+    def close_zones(self, nodes: Collection[str]) -> None:
+        """Let nobody enter these nodes of stop zones; robots that were released into them finish.
+
+        Those that were closed before and are not among them are open again.
+        """
+        numbers = frozenset(self._graph.number[n] for n in nodes if n in self._graph.number)
+        self._lane.post(lambda: self._bar(numbers))
 
     def robots(self) -> tuple[RobotView, ...]:
         """Return how the robots stand; on the fleet's lane, or while it does nothing."""
@@ -393,6 +401,10 @@ class Fleet:
                 at_ns=self._clock.now_ns(),
             )
         )
+
+    def _bar(self, nodes: frozenset[int]) -> None:
+        self._traffic.bar(nodes)
+        self._rests_until_ns = 0
 
     # --- the tick -------------------------------------------------------------------------------
 

@@ -92,6 +92,8 @@ class Traffic:
         self._lacks_rows = False
         self._rows_version = self.fields.version
         self._changed: set[int] = set()
+        self._barred: frozenset[int] = frozenset()
+        """Nodes of stop zones: nobody enters them, and no job leads there."""
 
     # --- where robots are -----------------------------------------------------------------------
 
@@ -151,6 +153,8 @@ class Traffic:
         ends = np.array([t.visits[-1].node if t.visits else 0 for t in tracks], np.int64)
 
         def to(goal: int) -> NDArray[np.float64]:
+            if goal in self._barred:
+                return np.full(len(tracks), inf)
             row = self.fields.row(goal)
             return np.where(placed, self.fields.matrix[row, ends].astype(np.float64), inf)
 
@@ -239,8 +243,12 @@ class Traffic:
 
     def close(self, nodes: set[int]) -> None:
         """Let nobody plan into these nodes; what is planned is planned again where that changed."""
-        if self.fields.close(nodes):
+        if self.fields.close(self._barred | nodes):
             self.replan()
+
+    def bar(self, nodes: frozenset[int]) -> None:
+        """Close the nodes of stop zones from the next `close` on: no job leads there either."""
+        self._barred = nodes
 
     @property
     def rests(self) -> bool:

@@ -387,6 +387,47 @@ def test_the_map_is_drawn_and_its_bins_are_reached_by_keyboard(
         assert colours > 20
 
 
+def test_a_part_of_the_floor_is_closed_for_robots_and_opened_again(
+    desk: DeskProcess, browser: Any
+) -> None:
+    desk.zone_as_central()
+    node = next(iter(desk.world.site.nodes))
+    with opened(browser, desk.url + "/") as page, httpx.Client(base_url=desk.url) as api:
+        page.get_by_role("button", name="Stop zone").click()
+        says = page.locator("#zone-says")
+        page.get_by_label("Nodes").fill("nowhere")
+        page.get_by_role("button", name="Close for robots").click()
+        playwright.expect(says).to_have_text(
+            "node 'nowhere' is not in nodes.csv: nothing is closed"
+        )
+        box = page.locator("#floor-live").bounding_box()
+        page.mouse.move(box["x"] + 2, box["y"] + 2)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 2, steps=4)
+        page.mouse.up()
+        playwright.expect(says).to_have_text(re.compile(r"^[\d,]+ nodes are marked\.$"))
+        marked = page.get_by_label("Nodes").input_value().split()
+        page.get_by_label("Minutes", exact=True).fill("10")
+        page.locator("#zone-reason").fill("people in the aisle")
+        page.get_by_role("button", name="Close for robots").click()
+        zone = page.locator("#zones li")
+        playwright.expect(zone).to_contain_text(
+            f"Closed: {len(marked)} nodes ({', '.join(sorted(marked)[:6])}"
+        )
+        playwright.expect(zone).to_contain_text("people in the aisle, by planner, opens in")
+        (told,) = api.get("/api/zones").json()
+        assert told["nodes"] == sorted(marked)
+        zone.get_by_role("button", name=re.compile("Open zone .* again")).click()
+        playwright.expect(page.locator("#zones")).to_be_hidden()
+        assert api.get("/api/zones").json() == []
+        answer = api.post("/api/zones", json={"nodes": [node], "minutes": 5, "person": "ann"})
+        assert (answer.status_code, answer.json()["ok"]) == (200, True)
+        assert api.post("/api/zones", json={"minutes": 5, "person": "ann"}).status_code == 422
+        refused = api.post("/api/zones/none/lift", json={"person": "ann"})
+        assert refused.status_code == 409
+        assert refused.json()["detail"].startswith("zone 'none' is not closed now")
+
+
 def test_names_from_outside_are_text_and_nothing_else(desk: DeskProcess, browser: Any) -> None:
     write(
         desk,

@@ -3,7 +3,9 @@
 import { $, say } from "./dom.js";
 import { binOf, count, place, units } from "./format.js";
 import { layOut, View } from "./geometry.js";
-import { isLow, fillShare, paintChosen, paintMoves, paintNames, paintRobot, paintStill, readColours } from "./paint.js";
+import {
+  isLow, fillShare, paintBox, paintChosen, paintMoves, paintNames, paintRobot, paintStill, paintZones, readColours,
+} from "./paint.js";
 import { FLAG } from "./socket.js";
 import { binById, on, state, taskOf } from "./state.js";
 
@@ -30,6 +32,8 @@ let chosen = -1; // index of the bin that keyboard or pointer is on
 let chosenRobot = -1;
 let stillDirty = true;
 let openBin = () => {};
+let marking = null; // {taken(box), from, to}: somebody draws a rectangle, in pixels
+let nodeById = new Map();
 
 /** Begin to draw; `onBin(id)` is called when somebody asks for a bin. */
 export function startFloor(onBin) {
@@ -52,6 +56,18 @@ export function repaint() {
   stillDirty = true;
 }
 
+/** Let the next drag over the map mark a rectangle: `taken([x, y, x, y])` gets it in metres; null: stop that. */
+export function markBox(taken) {
+  marking = taken && { taken, from: null, to: null };
+  holder.dataset.marking = marking ? "yes" : "no";
+}
+
+/** Return the ids of the nodes in a rectangle of metres. */
+export function nodesIn([ax, ay, bx, by]) {
+  const inside = (value, a, b) => value >= Math.min(a, b) && value <= Math.max(a, b);
+  return state.site.nodes.filter((node) => inside(node.x, ax, bx) && inside(node.y, ay, by)).map((node) => node.id);
+}
+
 /** Show where a bin is. */
 export function pointAt(id) {
   chosen = state.binIndex.get(id) ?? -1;
@@ -59,6 +75,7 @@ export function pointAt(id) {
 
 function takeSite() {
   layout = layOut(state.site);
+  nodeById = new Map(state.site.nodes.map((node) => [node.id, node]));
   view = new View(layout.bounds);
   resize();
 }
@@ -101,6 +118,7 @@ function draw(at) {
   }
   const context = live.getContext("2d");
   context.clearRect(0, 0, view.width, view.height);
+  paintZones(context, view, [...state.tables.zones.values()], nodeById, colours);
   paintMoves(context, view, moves, colours, calm.matches ? 0 : (at / 45) % 12);
   if (chosen >= 0) paintChosen(context, view, layout.cells[chosen], colours);
   const robots = [...state.robots.values()].filter((robot) => robot.flags & FLAG.POSITIONED);
@@ -109,6 +127,7 @@ function draw(at) {
     paintRobot(context, view, robot, colours, robot.index === chosenRobot);
   }
   paintNames(context, view, robots, robotNames, colours);
+  if (marking?.to) paintBox(context, marking.from, marking.to, colours);
 }
 
 /** Return what stands beside each robot, by index: its number where all serials differ in that alone. */
@@ -159,11 +178,19 @@ function listen() {
   live.addEventListener("pointerdown", (event) => {
     pointers.set(event.pointerId, [event.offsetX, event.offsetY]);
     moved = 0;
+    if (marking) {
+      marking.from = [event.offsetX, event.offsetY];
+      live.setPointerCapture(event.pointerId);
+    }
   });
   live.addEventListener("pointermove", (event) => {
     if (!view) return;
     const before = pointers.get(event.pointerId);
     const here = [event.offsetX, event.offsetY];
+    if (marking) {
+      if (before) marking.to = here;
+      return;
+    }
     if (before && (pointers.size === 2 || view.zoom > 1)) {
       moved += Math.hypot(here[0] - before[0], here[1] - before[1]);
       if (pointers.size === 2) pinch(pointers, event.pointerId, before, here);
@@ -176,11 +203,12 @@ function listen() {
   for (const name of ["pointerup", "pointercancel", "pointerleave"]) {
     live.addEventListener(name, (event) => {
       pointers.delete(event.pointerId);
+      if (name === "pointerup" && marking?.to) takeBox();
       if (name === "pointerleave" && event.pointerType === "mouse") hover(null);
     });
   }
   live.addEventListener("click", (event) => {
-    if (moved > 6 || !view) return;
+    if (moved > 6 || !view || marking) return;
     const found = find([event.offsetX, event.offsetY]);
     if (found.bin >= 0 && found.robot < 0) {
       chosen = found.bin;
@@ -203,6 +231,12 @@ function listen() {
   $("zoom-in").addEventListener("click", zoom(1.5));
   $("zoom-out").addEventListener("click", zoom(1 / 1.5));
   $("zoom-fit").addEventListener("click", zoom(0));
+}
+
+function takeBox() {
+  const { taken, from, to } = marking;
+  marking.from = marking.to = null;
+  if (Math.hypot(to[0] - from[0], to[1] - from[1]) > NEAR_PX) taken([...view.metres(...from), ...view.metres(...to)]);
 }
 
 function pinch(pointers, id, before, here) {

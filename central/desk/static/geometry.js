@@ -119,6 +119,13 @@ export class View {
     ];
   }
 
+  /** Return [x, y] in metres of a pixel. */
+  metres(px, py) {
+    const u = this.center[0] + (px - this.width / 2) / this.scale;
+    const v = this.center[1] + (py - this.height / 2) / this.scale;
+    return this.turned ? [this.bounds.left + v, this.bounds.low + u] : [this.bounds.left + u, this.bounds.high - v];
+  }
+
   /** Return [left, top, width, height] in pixels of a rectangle of the floor. */
   box({ x, y, w, h }) {
     const [ax, ay] = this.at(x, y);

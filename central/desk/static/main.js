@@ -10,6 +10,7 @@ import { linkChanged, startReach } from "./reach.js";
 import { connect } from "./socket.js";
 import { now, take } from "./state.js";
 import { startTables } from "./tables.js";
+import { startZones } from "./zones.js";
 
 startTheme();
 startPerson();
@@ -19,6 +20,7 @@ startProposals(openBin);
 startBin();
 startIntro();
 startReach();
+startZones();
 connect(take, linkChanged);
 setInterval(() => say($("clock"), `Desk time ${clock(now())}`), 500);
 

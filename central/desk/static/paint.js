@@ -45,7 +45,7 @@ export function isLow(bin, share) {
 /** Draw lanes, zones and bins; the zones' names lie above the lanes that run there. */
 export function paintStill(context, view, site, layout, bins, colours, fullest) {
   context.clearRect(0, 0, view.width, view.height);
-  paintZones(context, view, layout.zones, colours);
+  paintEdgeZones(context, view, layout.zones, colours);
   paintLanes(context, view, site, colours);
   const labels = view.scale > 62;
   site.bins.forEach((bin, index) => {
@@ -58,7 +58,7 @@ export function paintStill(context, view, site, layout, bins, colours, fullest) 
   paintZoneNames(context, view, layout.zones, colours);
 }
 
-function paintZones(context, view, zones, colours) {
+function paintEdgeZones(context, view, zones, colours) {
   for (const zone of zones) {
     const [x, y, w, h] = zoneBox(view, zone);
     context.fillStyle = colours.card;
@@ -90,6 +90,39 @@ function paintZoneNames(context, view, zones, colours) {
     context.fillStyle = colours.ink;
     context.fillText(name, x + 3, y - 2);
   }
+}
+
+/** Draw the nodes of stop zones: crossed out, so that it is seen without colours too. */
+export function paintZones(context, view, zones, nodes, colours) {
+  const r = Math.max(4, view.scale * 0.42);
+  context.lineWidth = Math.max(1.5, view.scale * 0.08);
+  for (const zone of zones) {
+    for (const id of zone.nodes) {
+      const node = nodes.get(id);
+      if (!node) continue;
+      const [x, y] = view.at(node.x, node.y);
+      context.globalAlpha = 0.28;
+      context.fillStyle = colours.faulty;
+      context.fillRect(x - r, y - r, 2 * r, 2 * r);
+      context.globalAlpha = 1;
+      context.strokeStyle = colours.faulty;
+      context.beginPath();
+      context.moveTo(x - r * 0.5, y - r * 0.5);
+      context.lineTo(x + r * 0.5, y + r * 0.5);
+      context.moveTo(x + r * 0.5, y - r * 0.5);
+      context.lineTo(x - r * 0.5, y + r * 0.5);
+      context.stroke();
+    }
+  }
+}
+
+/** Draw the rectangle that somebody is marking. */
+export function paintBox(context, [ax, ay], [bx, by], colours) {
+  context.strokeStyle = colours.faulty;
+  context.lineWidth = 2;
+  context.setLineDash([6, 4]);
+  context.strokeRect(Math.min(ax, bx), Math.min(ay, by), Math.abs(bx - ax), Math.abs(by - ay));
+  context.setLineDash([]);
 }
 
 function paintLanes(context, view, site, colours) {

@@ -12,7 +12,7 @@ export const state = {
   robots: new Map(), // by index: how the map draws it
   status: null,
   tables: { figures: new Map(), proposals: new Map(), tasks: new Map(), orders: new Map(),
-    events: new Map(), robots: new Map(), rules: new Map() },
+    events: new Map(), robots: new Map(), rules: new Map(), zones: new Map() },
   open: false, // is the connection open
   heardAt: 0, // performance.now() of the last frame
   serverAheadMs: 0,
