@@ -1,7 +1,7 @@
 """Central's tables: the ledger, orders, proposals, tasks, what the fleet must remember.
 
-Writers: the `store` lane writes everything but `robot_order` and `job_end`, which the fleet's lane
-owns. The desk only reads.
+Writers: the `store` lane writes everything but `robot_order`, `fleet_pause` and `job_end`, which
+the fleet's lane owns. The desk only reads.
 """
 
 from __future__ import annotations
@@ -383,8 +383,18 @@ robot_order = Table(
     Column("changed_at_ns", _Ns, nullable=False),
     Column("version", String(20), nullable=False, default=""),  # of VDA 5050, as it is spoken to
     Column("major", String(20), nullable=False, default=""),  # the version in its topics
+    Column("responses_header_id", BigInteger, nullable=False, default=0),  # the next one
+    Column("held", Integer, nullable=False, default=0),  # told to pause with all others
 )  # fmt: skip
 """The ids a robot was sent, persisted before each publish: a restart goes on where it was."""
+
+fleet_pause = Table(
+    "fleet_pause", metadata,
+    Column("number", Integer, primary_key=True),  # 1: there is one row, or none
+    Column("why", Text, nullable=False),
+    Column("since_ns", _Ns, nullable=False),
+)  # fmt: skip
+"""That all robots are to stand until somebody lets them go on."""
 
 job_end = Table(
     "job_end", metadata,

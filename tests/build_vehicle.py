@@ -16,7 +16,7 @@ from msgspec import UNSET
 
 from runtime.bus import BusOptions, Incoming
 from runtime.virtual import VirtualRuntime
-from wire.vda5050.codec import decode, decode_order, encode
+from wire.vda5050.codec import decode, decode_order, encode, parameter
 from wire.vda5050.dialects import DIALECTS, Dialect
 from wire.vda5050.messages import (
     Action,
@@ -31,12 +31,14 @@ from wire.vda5050.messages import (
     NodeState,
     Order,
     Reference,
+    Request,
+    Responses,
     SafetyState,
     State,
     VehicleError,
     header,
 )
-from wire.vda5050.topics import CONNECTION, INSTANT_ACTIONS, ORDER, STATE, topic
+from wire.vda5050.topics import CONNECTION, INSTANT_ACTIONS, ORDER, RESPONSES, STATE, topic
 
 INTERFACE = "uagv"
 MANUFACTURER = "acme"
@@ -98,6 +100,28 @@ class TestVehicle:
     named: list[Node] = field(default_factory=list)
     version: str = "2.0.0"
     mode: str = "AUTOMATIC"
+    paused: bool = False
+    says_paused: bool = True
+    """Whether its state has the field `paused`."""
+    e_stop: str = "NONE"
+    answers: bool = True
+    """Whether it does instant actions, and shows how they ended."""
+    instants: dict[str, ActionState] = field(default_factory=dict)
+    heard_instants: list[Action] = field(default_factory=list)
+    retriable: set[str] = field(default_factory=set)
+    """Actions that stop once and wait for the master's word (3.0.0)."""
+    always_retriable: bool = False
+    """What is RETRIABLE is so again after it was tried again."""
+    deaf_instants: int = 0
+    """So many instant actions do not arrive."""
+    names_node: bool = False
+    """It names its node also where it says its position."""
+    orders_begun: int = 0
+    clock_off_s: float = 0.0
+    is_lost: bool = False
+    """It does not know on which node it stands."""
+    zone_requests: tuple[Request, ...] = ()
+    answered: list[Responses] = field(default_factory=list)
     charge: float = 80.0
     order_id: str = ""
     update_id: int = 0
@@ -123,20 +147,35 @@ class TestVehicle:
         self.bus = self.runtime.bus(BusOptions(client_id=self.serial))
         self.bus.subscribe(self._topic(ORDER), lane, self._handle_orders)
         self.bus.subscribe(self._topic(INSTANT_ACTIONS), lane, self._handle_instant_actions)
+        self.bus.subscribe(self._topic(RESPONSES), lane, self._handle_responses)
         self.bus.start()
         self.floor.enter(self.node, self.serial)
         self._publish(CONNECTION, Connection(**self._header(CONNECTION), connection_state="ONLINE"))
         self.say()
         lane.call_every(self.state_s, self.say)
 
-    def reboot(self) -> None:
-        """Forget the order and the counters; it stands on the node that it last reached."""
+    def reboot(self, at: str = "", *, known: bool = True) -> None:
+        """Forget the order and the counters; it stands on the node that it last reached.
+
+        `at`: somebody pushed it to that node. Not `known`: it does not know where it is.
+        """
         self.epoch += 1
         if self.driving and self.ahead:
             self.floor.leave(self.ahead[0].node_id, self.serial)
+        self.is_lost = not known
+        if at and at != self.node:
+            self.floor.leave(self.node, self.serial)
+            self.floor.enter(at, self.serial)
+            self.node = at
         self.order_id, self.update_id, self.sequence = "", 0, 0
         self.ahead, self.actions, self.errors, self.headers = [], [], [], {}
+        self.instants = {}
         self.driving = self.acting = False
+        self.say()
+
+    def find(self, node: str) -> None:
+        """Have it know where it is again."""
+        self.node, self.is_lost = node, False
         self.say()
 
     # --- orders ---------------------------------------------------------------------------------
@@ -151,13 +190,45 @@ class TestVehicle:
     def _handle_instant_actions(self, batch: list[Incoming]) -> None:
         for incoming in batch:
             for action in decode(incoming.payload, InstantActions, self.dialect).actions:
-                if action.action_type == "cancelOrder" and not self.deaf:
-                    self.ahead = self.ahead[:1] if self.driving else []
-                    for waiting in self.actions:
-                        if waiting.action_status == "WAITING":
-                            self._set(waiting.action_id, "FAILED", "cancelled")
-                    self.ahead = [msgspec.structs.replace(n, actions=()) for n in self.ahead]
+                if self.deaf_instants:
+                    self.deaf_instants -= 1
+                    continue
+                self.heard_instants.append(action)
+                known = action.action_id in self.instants
+                if self.answers and not self.deaf and not known:
+                    self._do_at_once(action)
                 self.say()
+
+    def _do_at_once(self, action: Action) -> None:
+        status = "FINISHED"
+        if action.action_type == "cancelOrder":
+            if not self.ahead and not self._unfinished():
+                status = "FAILED"
+            self.ahead = self.ahead[:1] if self.driving else []
+            for waiting in self.actions:
+                if waiting.action_status == "WAITING":
+                    self._set(waiting.action_id, "FAILED", "cancelled")
+            self.ahead = [msgspec.structs.replace(n, actions=()) for n in self.ahead]
+        elif action.action_type in {"startPause", "stopPause"}:
+            self.paused = action.action_type == "startPause"
+        elif action.action_type in {"retry", "skipRetry"}:
+            self._resume(str(parameter(action, "actionId")), again=action.action_type == "retry")
+        self.instants[action.action_id] = ActionState(
+            action_id=action.action_id, action_type=action.action_type, action_status=status
+        )
+        self._go_on()
+
+    def _resume(self, action_id: str, *, again: bool) -> None:
+        """Try an action that is RETRIABLE again, or let it fail."""
+        self._set(action_id, "RUNNING" if again else "FAILED")
+        action = Action(action_type="pick", action_id=action_id)
+        if again:
+            self.lane.call_later(self.action_s, partial(self._end_action, action, self.epoch))
+        else:
+            self.acting = False
+
+    def _handle_responses(self, batch: list[Incoming]) -> None:
+        self.answered += [decode(m.payload, Responses, self.dialect) for m in batch]
 
     def _receive(self, order: Order, epoch: int) -> None:
         if epoch == self.epoch:  # a restart ends the connection and what was on its way
@@ -183,6 +254,7 @@ class TestVehicle:
         elif order.order_update_id != 0 or order.nodes[0].node_id != self.node:
             self._refuse(order, "noRouteError", f"stands on {self.node}")
         else:
+            self.orders_begun += 1
             self.order_id, self.update_id = order.order_id, 0
             self.sequence, self.actions, self.errors = 0, [], []
             self.named = [order.nodes[0]]
@@ -215,7 +287,7 @@ class TestVehicle:
     # --- driving and acting -----------------------------------------------------------------------
 
     def _go_on(self) -> None:
-        if self.driving or self.acting or not self.ahead:
+        if self.driving or self.acting or self.is_held or not self.ahead:
             return
         self.driving = True
         self.floor.enter(self.ahead[0].node_id, self.serial)
@@ -226,6 +298,9 @@ class TestVehicle:
 
     def _arrive(self, epoch: int) -> None:
         if epoch != self.epoch:
+            return
+        if self.is_held:  # it stands between two nodes
+            self.lane.call_later(0.5, lambda: self._arrive(epoch))
             return
         node = self.ahead.pop(0)
         self.driving = False
@@ -247,8 +322,28 @@ class TestVehicle:
             self._set(action.action_id, "RUNNING")
             self.lane.call_later(self.action_s, partial(self._end_action, action, epoch))
 
+    @property
+    def is_held(self) -> bool:
+        """Return whether it must not move."""
+        return self.paused or self.e_stop != "NONE"
+
+    def stop(self, e_stop: str) -> None:
+        """Press an emergency stop, or release it (NONE)."""
+        self.e_stop = e_stop
+        self.say()
+        self._go_on()
+
     def _end_action(self, action: Action, epoch: int) -> None:
         if epoch != self.epoch:
+            return
+        if self.is_held:
+            self.lane.call_later(0.5, lambda: self._end_action(action, epoch))
+            return
+        if action.action_id in self.retriable:
+            if not self.always_retriable:
+                self.retriable.discard(action.action_id)
+            self._set(action.action_id, "RETRIABLE")
+            self.say()
             return
         self.acting = False
         if action.action_id in self.fail_actions:
@@ -275,11 +370,13 @@ class TestVehicle:
     def say(self) -> None:
         if self.dumb:
             return
+        apart = self.dialect.knows("State.instant_action_states")
+        shown = tuple(self.instants.values())
         state = State(
             **self._header(STATE),
             order_id=self.order_id,
             order_update_id=self.update_id,
-            last_node_id="" if self.x_y_m else self.node,
+            last_node_id="" if self.is_lost or (self.x_y_m and not self.names_node) else self.node,
             last_node_sequence_id=self.sequence,
             driving=self.driving,
             operating_mode=self.mode,
@@ -290,10 +387,13 @@ class TestVehicle:
             edge_states=tuple(
                 EdgeState(edge_id="e", sequence_id=n.sequence_id - 1) for n in self.ahead
             ),
-            action_states=tuple(self.actions),
+            paused=self.paused if self.says_paused else UNSET,
+            action_states=(*self.actions, *(() if apart else shown)),
+            instant_action_states=shown if apart else UNSET,
+            zone_requests=self.zone_requests or UNSET,
             errors=tuple(self.errors),
             battery_state=BatteryState(battery_charge=self.charge),
-            safety_state=SafetyState(),
+            safety_state=SafetyState(e_stop=self.e_stop),
             agv_position=(
                 AgvPosition(x=self.x_y_m[0], y=self.x_y_m[1], map_id="FC1") if self.x_y_m else UNSET
             ),
@@ -328,7 +428,7 @@ class TestVehicle:
             MANUFACTURER,
             self.serial,
             header_id=number,
-            now_ns=self.runtime.clock.now_ns(),
+            now_ns=self.runtime.clock.now_ns() + round(self.clock_off_s * 1e9),
             version=self.version,
         )
 

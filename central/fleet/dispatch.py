@@ -11,25 +11,25 @@ import structlog
 
 from central.config import FleetConfig
 from central.fleet.graph import FloorGraph
+from central.fleet.instants import wait_s
 from central.fleet.memory import NO_STOP, JobEnd, KeptJob, MemoryBusyError, OrderMemory, SentNode
-from central.fleet.orders import instant_bytes, order_bytes
+from central.fleet.orders import order_bytes
 from central.fleet.traffic import Traffic
-from central.fleet.vehicle import ENDED, ORDER_NODES_MAX, UNTOUCHED, Vehicle
+from central.fleet.vehicle import ENDED, MODE, ORDER_NODES_MAX, UNTOUCHED, Vehicle
+from central.fleet.voice import Voice
 from runtime.bus import Bus
 from runtime.clock import NS_PER_S, Clock
 from runtime.metrics import Metrics
-from wire.vda5050.dialects import V2_0, V3_0
 from wire.vda5050.messages import State
-from wire.vda5050.topics import INSTANT_ACTIONS, MAJOR, ORDER, topic
+from wire.vda5050.topics import MAJOR, ORDER
 
-ASK_AGAIN_S: Final = 10.0
 SHORT_AFTER_S: Final = 3.0
 """Idle before the end of its base for so long: the vehicle has dropped the rest."""
 CLOSE_AFTER_S: Final = 5.0
 STUCK_AFTER_S: Final = 20.0
-BACK_OFF: Final = 5
-"""Past the limit a message is repeated so many times less often."""
-UNKNOWN: Final = ((V2_0, V2_0.major), (V3_0, V3_0.major))
+NEVER_EMPTIES: Final = "goes on naming nodes that it has passed"
+HELD_UP_AFTER_S: Final = 30.0
+"""A vehicle that stands so long in an order of somebody else has that order cancelled."""
 log = structlog.get_logger()
 
 
@@ -65,6 +65,7 @@ class Dispatcher:
         clock: Clock,
         metrics: Metrics,
         bus: Bus,
+        voice: Voice,
         memory: OrderMemory,
         on_broken: Callable[[Vehicle, str, Doubt], None],
     ) -> None:
@@ -76,6 +77,7 @@ class Dispatcher:
         self._clock = clock
         self._metrics = metrics
         self._bus = bus
+        self._voice = voice
         self._memory = memory
         self._on_broken = on_broken
         self._silent_after_ns = round(config.silent_after_s * NS_PER_S)
@@ -89,10 +91,11 @@ class Dispatcher:
 
     def follow(self, vehicle: Vehicle) -> None:
         """Take in what the vehicle's newest state says about its order and its place."""
+        self._voice.follow(vehicle)
+        if self._is_held_up(vehicle) or vehicle.took_what_was_given_up():
+            self._voice.cancel(vehicle)
         if vehicle.has_order:
             self._follow_order(vehicle)
-        elif vehicle.took_what_was_given_up():
-            self.order(vehicle, "cancelOrder")
         if len(vehicle.memory.nodes) <= 1:
             self._follow_place(vehicle)
         self._remember(vehicle)
@@ -120,7 +123,30 @@ class Dispatcher:
             vehicle.moved_at_ns = self._clock.monotonic_ns()
             vehicle.moved = True
         vehicle.see_action()
+        if not vehicle.remarks and vehicle.names_what_it_passed():
+            vehicle.remarks = (NEVER_EMPTIES,)
+            self._metrics.count("fleet_nodes_not_emptied")
+            log.warning("odd vehicle", robot=vehicle.robot_id, why=NEVER_EMPTIES)
         self._check_short(vehicle)
+
+    def _is_held_up(self, vehicle: Vehicle) -> bool:
+        """Return whether it stands for long in an order that this master knows nothing of."""
+        now_ns = self._clock.monotonic_ns()
+        if not vehicle.stands_in_another_order():
+            vehicle.held_up_since_ns = -1
+        elif vehicle.held_up_since_ns < 0:
+            vehicle.held_up_since_ns = now_ns
+        since_ns = vehicle.held_up_since_ns
+        return since_ns >= 0 and now_ns - since_ns > HELD_UP_AFTER_S * NS_PER_S
+
+    def let_go(self, vehicle: Vehicle) -> None:
+        """Give up the order of a vehicle that somebody drives by hand, where no action was sent.
+
+        An action that was sent may be done by the vehicle afterwards: that job waits for it.
+        """
+        if vehicle.has_order and not vehicle.action_id:
+            assert vehicle.state is not None, "its state says who drives it"
+            self._break(vehicle, f"is in {MODE} {vehicle.state.operating_mode}", Doubt.NONE)
 
     def _break_forgotten(self, vehicle: Vehicle, state: State) -> None:
         memory = vehicle.memory
@@ -159,7 +185,9 @@ class Dispatcher:
             doubt = Doubt.MAYBE_DONE
         self._on_broken(vehicle, why, doubt)
         self._traffic.give_up(vehicle.number, 1)
-        self._outbox = [v for v in self._outbox if v is not vehicle]
+        if vehicle in self._outbox:  # it was neither saved nor sent: nobody misses its number
+            self._outbox.remove(vehicle)
+            vehicle.memory.order_header_id -= 1
         vehicle.forget_order()
         self._follow_place(vehicle)
         self._remember(vehicle)
@@ -183,7 +211,7 @@ class Dispatcher:
         """Put a vehicle that stands where it says it stands."""
         state, number = vehicle.state, vehicle.number
         assert state is not None, "follow comes after a state"
-        if not vehicle.is_idle():
+        if not (vehicle.is_idle() or (vehicle.is_in_other_hands and not vehicle.has_order)):
             return
         node = self._node_of(state)
         placed = self._traffic.is_placed(number)
@@ -319,8 +347,8 @@ class Dispatcher:
         if not self._bus.connected:
             vehicle.sent_at_ns = now_ns
             return False
-        wait_s = self._config.resend_s * (BACK_OFF if vehicle.unanswered else 1)
-        if now_ns - vehicle.sent_at_ns < wait_s * NS_PER_S:
+        wait_ns = round(wait_s(self._config.resend_s, 1 + vehicle.resends) * NS_PER_S)
+        if now_ns - vehicle.sent_at_ns < wait_ns:
             return False
         is_alive = vehicle.state_at_ns > vehicle.sent_at_ns
         vehicle.sent_at_ns = now_ns
@@ -343,22 +371,6 @@ class Dispatcher:
         vehicle.complaint = why
         log.warning("order unanswered", robot=vehicle.robot_id, why=why)
         return first
-
-    def ask(self, vehicle: Vehicle) -> None:
-        """Ask the vehicle for its state, not too often."""
-        self.order(vehicle, "stateRequest")
-
-    def order(self, vehicle: Vehicle, action_type: str) -> None:
-        """Have the vehicle do an instant action, not too often."""
-        now_ns = self._clock.monotonic_ns()
-        if not self._bus.connected:
-            return
-        if vehicle.asked_at_ns >= 0 and now_ns - vehicle.asked_at_ns < ASK_AGAIN_S * NS_PER_S:
-            return
-        vehicle.asked_at_ns = now_ns
-        vehicle.memory.actions_header_id += 1
-        vehicle.changed = True
-        vehicle.instant = action_type
 
     def keep_end(self, end: JobEnd) -> None:
         """Write down with the next flush how a job ended."""
@@ -389,34 +401,18 @@ class Dispatcher:
         self._unsaved.clear()
         for vehicle in rows:
             vehicle.changed = vehicle.moved = False
-            if vehicle.instant:
-                self._publish_instant(vehicle)
+            self._voice.say_what_is_saved(vehicle)
         for vehicle in self._outbox:
             self._publish_order(vehicle)
         self._outbox.clear()
         return True
-
-    def _publish_instant(self, vehicle: Vehicle) -> None:
-        """Send an instant action; who never spoke is asked in each way that it may listen."""
-        memory, now_ns = vehicle.memory, self._clock.now_ns()
-        known = ((vehicle.dialect, memory.major),) if memory.version else UNKNOWN
-        for dialect, major in known:
-            payload = instant_bytes(vehicle.vehicle_id, memory, vehicle.instant, now_ns, dialect)
-            self._publish(vehicle, INSTANT_ACTIONS, payload, major)
-        vehicle.instant = ""
 
     def _publish_order(self, vehicle: Vehicle) -> None:
         if not vehicle.payload:
             vehicle.payload = order_bytes(
                 vehicle.vehicle_id, vehicle.memory, self._graph, self._map_id
             )
-        self._publish(vehicle, ORDER, vehicle.payload, vehicle.memory.major or MAJOR)
-
-    def _publish(self, vehicle: Vehicle, name: str, payload: bytes, major: str) -> None:
-        """Publish with QoS 0, as the standard says: what is lost is sent again by us, not later."""
-        who, interface = vehicle.vehicle_id, self._config.interface_name
-        where = topic(interface, who.manufacturer, who.serial, name, major)
-        self._bus.publish(where, payload, qos=0)
+        self._voice.publish(vehicle, ORDER, vehicle.payload, vehicle.memory.major or MAJOR)
 
     def _order_id(self, vehicle: Vehicle, leg: Leg) -> str:
         """Return an order id that nobody had before: header ids of a vehicle are kept for ever."""

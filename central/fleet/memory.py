@@ -15,7 +15,7 @@ from central.database_url import parse_database_url
 from central.fleet.jobs import TransportJob
 from central.postgres import server_engine
 from central.store import insert_new, upsert
-from central.tables import job_end, metadata, robot_order
+from central.tables import fleet_pause, job_end, metadata, robot_order
 
 BUSY_TIMEOUT_MS: Final = 5_000
 NO_STOP: Final = -1
@@ -41,6 +41,13 @@ class KeptJob(msgspec.Struct, frozen=True, kw_only=True):
     job: TransportJob
     ended: str = ""  # done, failed, handed_back; empty: still going on
     detail: str = ""
+
+
+class Pause(msgspec.Struct, frozen=True, kw_only=True):
+    """All robots are to stand, until somebody lets them go on."""
+
+    why: str
+    since_ns: int
 
 
 class JobEnd(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +81,10 @@ class Memory(msgspec.Struct, kw_only=True):
     """The version of VDA 5050 that it speaks; empty: it has not said anything yet."""
     major: str = ""
     """The version in its topics."""
+    responses_sent: int = 0
+    """How many messages went out on its topic `responses`: the next header id there."""
+    held: bool = False
+    """Whether it was told to pause with all others, and not to go on yet."""
 
     @property
     def was_acknowledged(self) -> bool:
@@ -98,7 +109,7 @@ class OrderMemory:
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
-        metadata.create_all(self._engine, tables=[robot_order, job_end])
+        metadata.create_all(self._engine, tables=[robot_order, job_end, fleet_pause])
         self._connection: Connection = self._engine.connect()
 
     def load(self) -> dict[str, Memory]:
@@ -118,6 +129,23 @@ class OrderMemory:
             found = self._connection.execute(select(job_end).where(job_end.c.job_id == job_id))
             row = found.mappings().one_or_none()
         return JobEnd(**row) if row is not None else None
+
+    def pause(self) -> Pause | None:
+        """Return why all robots are to stand; None where they are not."""
+        with self._connection.begin():
+            row = self._connection.execute(select(fleet_pause)).mappings().one_or_none()
+        return Pause(why=row["why"], since_ns=row["since_ns"]) if row is not None else None
+
+    def keep_pause(self, pause: Pause | None) -> None:
+        """Write down that all robots are to stand, or not any more. Raises MemoryBusyError."""
+        try:
+            with self._connection.begin():
+                self._connection.execute(delete(fleet_pause))
+                if pause is not None:
+                    row = {"number": 1, "why": pause.why, "since_ns": pause.since_ns}
+                    self._connection.execute(fleet_pause.insert(), row)
+        except OperationalError as error:
+            raise MemoryBusyError(f"fleet_pause: cannot be written: {error.orig}") from error
 
     def save(self, memories: Iterable[Memory], ends: Sequence[JobEnd] = ()) -> None:
         """Write these rows in one transaction, durable on return. Raises MemoryBusyError."""
@@ -156,6 +184,8 @@ def _from_row(row: RowMapping) -> Memory:
         sent_at_ns=row["changed_at_ns"],
         version=row["version"],
         major=row["major"],
+        responses_sent=row["responses_header_id"],
+        held=bool(row["held"]),
     )
 
 
@@ -178,6 +208,8 @@ def _to_row(memory: Memory) -> dict[str, str | int]:
         "changed_at_ns": memory.sent_at_ns,
         "version": memory.version,
         "major": memory.major,
+        "responses_header_id": memory.responses_sent,
+        "held": int(memory.held),
     }
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from msgspec import UNSET
+
 from central.fleet.graph import FloorGraph
+from central.fleet.instants import Instant
 from central.fleet.jobs import Stop, TransportJob
 from central.fleet.memory import NO_STOP, Memory, SentNode
 from wire.vda5050.codec import encode, parameters
@@ -16,6 +19,8 @@ from wire.vda5050.messages import (
     Node,
     NodePosition,
     Order,
+    Response,
+    Responses,
     header,
 )
 from wire.vda5050.topics import VehicleId
@@ -50,15 +55,15 @@ def order_bytes(vehicle: VehicleId, memory: Memory, graph: FloorGraph, map_id: s
     return encode(message, dialect)
 
 
-def instant_bytes(
-    vehicle: VehicleId, memory: Memory, action_type: str, now_ns: int, dialect: Dialect
-) -> bytes:
-    """Return an instant action without parameters: stateRequest, factsheetRequest, cancelOrder."""
-    number = memory.actions_header_id
+def instant_bytes(vehicle: VehicleId, instant: Instant, now_ns: int, dialect: Dialect) -> bytes:
+    """Return the message of an instant action."""
+    number = instant.number
+    about = parameters({"actionId": instant.about}) if instant.about else UNSET
     action = Action(
-        action_type=action_type,
-        action_id=f"{action_type}.{vehicle.serial}.{number}",
+        action_type=instant.kind,
+        action_id=instant.action_id(vehicle.serial),
         blocking_type="NONE",
+        action_parameters=about,
     )
     message = InstantActions(
         **header(
@@ -69,6 +74,24 @@ def instant_bytes(
             version=dialect.version,
         ),
         actions=(action,),
+    )
+    return encode(message, dialect)
+
+
+def response_bytes(
+    vehicle: VehicleId, memory: Memory, requests: tuple[str, ...], now_ns: int
+) -> bytes:
+    """Return the message that turns requests down."""
+    dialect = dialect_of(memory.version)
+    message = Responses(
+        **header(
+            vehicle.manufacturer,
+            vehicle.serial,
+            header_id=memory.responses_sent - 1,
+            now_ns=now_ns,
+            version=dialect.version,
+        ),
+        responses=tuple(Response(request_id=r, grant_type="REJECTED") for r in requests),
     )
     return encode(message, dialect)
 

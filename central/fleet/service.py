@@ -15,17 +15,19 @@ from typing import Final
 import structlog
 
 from central.config import CentralConfig
+from central.fleet.adoption import adopt
 from central.fleet.book import ATTEMPTS_MAX, NOBODY, BookFullError, Entry, JobBook
 from central.fleet.charging import LOW_PERCENT, Charging
 from central.fleet.dispatch import Dispatcher, Doubt, Leg
 from central.fleet.ears import Ears
 from central.fleet.graph import FloorGraph, lanes_for_all
-from central.fleet.jobs import JobEvent, JobProgress, Stop, TransportJob
-from central.fleet.memory import JobEnd, KeptJob, Memory, OrderMemory
+from central.fleet.jobs import JobEvent, JobProgress, TransportJob
+from central.fleet.memory import JobEnd, KeptJob, Memory, MemoryBusyError, OrderMemory, Pause
 from central.fleet.news import News
 from central.fleet.traffic import NO_GOAL, Traffic, Wish
 from central.fleet.vehicle import Vehicle
-from central.fleet.view import RobotView, view_of
+from central.fleet.view import PauseView, RobotView, pause_view, view_of
+from central.fleet.voice import Voice
 from runtime.bus import Bus, Incoming
 from runtime.clock import NS_PER_S
 from runtime.lanes import Lane
@@ -69,6 +71,8 @@ class Fleet:
         self._graph = FloorGraph(site.nodes, lanes_for_all(site.edges, site.robots))
         self._traffic = Traffic(self._graph, len(site.robots), config.fleet.base_nodes_max)
         self._memory = OrderMemory(config.url())
+        self._pause: Pause | None = None
+        self._voice = Voice(config.fleet, runtime.clock, metrics, bus)
         self._vehicles = [
             Vehicle(
                 number=i,
@@ -87,6 +91,7 @@ class Fleet:
             clock=runtime.clock,
             metrics=metrics,
             bus=bus,
+            voice=self._voice,
             memory=self._memory,
             on_broken=self._handle_broken,
         )
@@ -137,6 +142,19 @@ class Fleet:
         numbers = frozenset(self._graph.number[n] for n in nodes if n in self._graph.number)
         self._lane.post(lambda: self._bar(numbers))
 
+    def pause(self, why: str) -> None:
+        """Have every robot stand where it is, until `resume`; also over a restart of central."""
+        pause = Pause(why=why, since_ns=self._clock.now_ns())
+        self._lane.post(lambda: self._set_pause(pause))
+
+    def resume(self) -> None:
+        """Let the robots that stand for `pause` drive on."""
+        self._lane.post(lambda: self._set_pause(None))
+
+    def paused(self) -> PauseView | None:
+        """Return since when and why all stand, and who has not said so yet; None: nobody has to."""
+        return pause_view(self._pause, self._vehicles)
+
     def robots(self) -> tuple[RobotView, ...]:
         """Return how the robots stand; on the fleet's lane, or while it does nothing."""
         if not self._why:
@@ -180,43 +198,28 @@ class Fleet:
 
     def _adopt(self) -> None:
         """Take over what robots were sent before; put the others where they stand at first."""
-        kept = self._memory.load()
-        for vehicle in self._vehicles:
-            vehicle.memory = kept.get(vehicle.robot_id, vehicle.memory)
-            memory = vehicle.memory
-            self._forget_unknown_nodes(vehicle)
-            number = self._graph.number
-            if memory.nodes:
-                nodes = [number[n.node_id] for n in memory.nodes]
-                ghosts = [number[name] for name in memory.ghosts]
-                self._traffic.adopt(vehicle.number, nodes, ghosts)
-                vehicle.acknowledged = memory.was_acknowledged or not memory.order_id
-                self._unheard.add(vehicle.number)
-            if memory.kept is not None and not memory.kept.ended:
-                self._adopt_job(vehicle, memory.kept.job)
-        for vehicle in self._vehicles:
-            if not self._traffic.is_placed(vehicle.number):
-                self._traffic.place(vehicle.number, vehicle.home)
+        self._pause = self._memory.pause()
+        self._unheard |= adopt(
+            self._memory.load(), self._vehicles, self._graph, self._traffic, self._book,
+            self._clock.monotonic_ns(),
+        )  # fmt: skip
 
-    def _forget_unknown_nodes(self, vehicle: Vehicle) -> None:
-        """Let go what leads to nodes that are no longer in nodes.csv."""
-        memory, known = vehicle.memory, self._graph.number
-        stops = memory.kept.job.stops if memory.kept else ()
-        names = {*(n.node_id for n in memory.nodes), *memory.ghosts, *(s.node_id for s in stops)}
-        gone = sorted(names - set(known))
-        if gone:
-            log.warning("nodes are gone; order forgotten", robot=vehicle.robot_id, nodes=gone)
-            memory.order_id, memory.nodes, memory.ghosts, memory.kept = "", (), (), None
+    def _set_pause(self, pause: Pause | None) -> None:
+        if self._stopped:
+            return
+        self._pause = pause
+        try:
+            self._memory.keep_pause(pause)
+        except MemoryBusyError as error:
+            log.warning("not written down", pause=pause, why=str(error))
+        self._look_at_all()
 
-    def _adopt_job(self, vehicle: Vehicle, job: TransportJob) -> None:
-        stops_done = vehicle.memory.stops_done
-        self._book.submit(job, self._clock.monotonic_ns())
-        entry = self._book.entries[job.job_id]
-        self._book.begin(entry)
-        entry.robot, entry.stop_index = vehicle.number, stops_done
-        entry.reason = "it had the job before central's restart"
-        vehicle.job_id = job.job_id
-        vehicle.order_key = (job.job_id, stops_done)
+    def _look_at_all(self) -> None:
+        """Look at every robot in this very tick: nobody waits for the next one."""
+        for vehicle in self._vehicles:
+            self._news.mark(vehicle.number)
+        self._rests_until_ns = 0
+        self._tick()
 
     # --- what comes in --------------------------------------------------------------------------
 
@@ -228,7 +231,11 @@ class Fleet:
             if heard is None:
                 continue
             vehicle, state = heard
-            if vehicle.take(state, self._clock.monotonic_ns()):
+            now_ns = self._clock.monotonic_ns()
+            if vehicle.hears_two(state, now_ns):
+                self._metrics.count("fleet_two_sources")
+                self._news.mark(vehicle.number)
+            elif vehicle.take(state, now_ns):
                 self._news.mark(vehicle.number)
                 self._dispatcher.follow(vehicle)
                 self._follow_job(vehicle)
@@ -251,7 +258,7 @@ class Fleet:
             if said.connection_state in BROKEN:
                 vehicle.suspected_at_ns = self._clock.monotonic_ns()
             elif vehicle.state is None:
-                self._dispatcher.ask(vehicle)
+                self._voice.ask(vehicle)
 
     # --- jobs -----------------------------------------------------------------------------------
 
@@ -302,7 +309,7 @@ class Fleet:
         if status != "FINISHED" and not failed:
             return
         if failed:
-            why = result or self._words_of_failure(vehicle, entry.stop)
+            why = result or vehicle.words_about(entry.stop.action_id)
             self._end_job(entry, "failed", f"{entry.stop.action_type} failed: {why}")
             return
         done = entry.stop_index
@@ -314,15 +321,6 @@ class Fleet:
         if entry.stop_index == len(entry.job.stops):
             self._end_job(entry, "done", result)
 
-    def _words_of_failure(self, vehicle: Vehicle, stop: Stop) -> str:
-        """Return what the vehicle's errors say about the action; some say it only there."""
-        state = vehicle.state
-        for error in state.errors if state is not None else ():
-            for reference in error.error_references or ():
-                if reference.reference_value == stop.action_id and error.error_description:
-                    return error.error_description
-        return "the robot gives no reason"
-
     def _handle_broken(self, vehicle: Vehicle, why: str, doubt: Doubt) -> None:
         """Decide what becomes of the job whose order was refused, lost or given up.
 
@@ -330,6 +328,7 @@ class Fleet:
         message on its way is asked of nobody else.
         """
         self._news.mark(vehicle.number)
+        self._away.add(vehicle.number)  # it rests for a while, from this very tick on
         entry = self._book.entries.get(vehicle.job_id)
         if entry is None or not entry.started:
             return
@@ -454,12 +453,16 @@ class Fleet:
     def _see(self, vehicle: Vehicle, now_ns: int) -> None:
         """Note whether a robot gets nodes, and when that may change by itself."""
         number = vehicle.number
-        why = self._why[number] = self._dispatcher.why_unavailable(vehicle, now_ns)
+        pause = f"all robots are to stand: {self._pause.why}" if self._pause else ""
+        why = self._why[number] = self._dispatcher.why_unavailable(vehicle, now_ns) or pause
+        self._voice.hold(vehicle, pause)
         if why:
             self._away.add(number)
         elif number in self._away:
             self._away.discard(number)
-        if vehicle.acknowledged:
+        if vehicle.instants.waiting:
+            self._unheard.add(number)
+        elif vehicle.acknowledged:
             self._unheard.discard(number)
         if not self._news.has_time(number):
             self._news.look_after(number, self._dispatcher.look_again_at_ns(vehicle, now_ns))
@@ -472,7 +475,10 @@ class Fleet:
             why = self._why[vehicle.number]
             suspect = vehicle.suspected_at_ns >= vehicle.state_at_ns
             if vehicle.state is None or suspect or why.startswith("silent"):
-                self._dispatcher.ask(vehicle)
+                self._voice.ask(vehicle)
+            self._voice.repeat(vehicle)
+            if vehicle.is_in_other_hands:
+                self._dispatcher.let_go(vehicle)
             gave_up = not vehicle.acknowledged and self._dispatcher.repeat(vehicle)
             if not gave_up and vehicle.unavailable_since_ns < 0:
                 continue
@@ -481,7 +487,9 @@ class Fleet:
                 self._take_back(vehicle, entry, vehicle.complaint)
                 entry = None
             away_ns = now_ns - vehicle.unavailable_since_ns
-            if vehicle.unavailable_since_ns >= 0 and away_ns > lost_ns and entry is not None:
+            if vehicle.memory.held:  # it waits for people, and they know that
+                vehicle.unavailable_since_ns = now_ns
+            elif vehicle.unavailable_since_ns >= 0 and away_ns > lost_ns and entry is not None:
                 self._end_job(entry, "failed", f"{vehicle.robot_id} {why}")
 
     def _assign(self, looked: AbstractSet[int]) -> set[int]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from central.fleet import instants
+from central.fleet.instants import Instants
 from central.fleet.memory import NO_STOP, Memory, SentNode
+from central.fleet.sources import Sources
 from runtime.clock import NS_PER_S
 from wire.vda5050.dialects import DIALECTS, V2_0, Dialect
 from wire.vda5050.messages import ActionState, NodeState, State, parse_time
@@ -14,19 +17,19 @@ from wire.vda5050.topics import VehicleId
 ENDED: Final = frozenset({"FINISHED", "FAILED"})
 UNTOUCHED: Final = frozenset({"", "WAITING"})
 DRIVEN_BY_US: Final = frozenset({"AUTOMATIC", "SEMIAUTOMATIC"})
+KEEPS_ORDER: Final = frozenset({"", "STARTUP", "INTERVENED"})
+"""It is not ours for a while, and goes on with its order afterwards."""
+MODE: Final = "operating mode"
 COUNTS_ANEW_RUN: Final = 3
 COUNTS_ANEW_S: Final = 5.0
 ORDER_NODES_MAX: Final = 10_000
 """Sequence ids are bounded too: past this a new order is begun at the next stand."""
 
 
-INSTANT_TYPES: Final = frozenset({"stateRequest", "factsheetRequest", "cancelOrder"})
-
-
 def _is_of_an_order(action: ActionState) -> bool:
     """Return whether an action was not instant: only those tell whether a vehicle is busy."""
     kind = action.action_type or action.action_id.partition(".")[0]
-    return kind not in INSTANT_TYPES
+    return kind not in instants.TYPES
 
 
 def nodes_ahead(state: State) -> list[NodeState]:
@@ -73,6 +76,15 @@ class Vehicle:
     asked_at_ns: int = -1
     """When a state was last asked for."""
     short_since_ns: int = -1
+    held_up_since_ns: int = -1
+    """Since when it has stood in an order that is not its any more."""
+    retried: str = ""
+    """The action that it was told to try again last."""
+    requests: tuple[str, ...] = ()
+    """Ids of the requests that its state shows without an answer."""
+    answers: tuple[str, ...] = ()
+    """Ids of requests that are to be answered with the next message."""
+    answered_at_ns: int = -1
     unavailable_since_ns: int = -1
     complaint: str = ""
     """What went wrong last, in words."""
@@ -85,8 +97,13 @@ class Vehicle:
     """Memory differs from its row in what a restart must know."""
     moved: bool = False
     """Memory differs from its row in where it is: written together with the next message."""
-    instant: str = ""
-    """Type of the instant action that it is to be sent."""
+    instants: Instants = field(default_factory=Instants)
+    """What it was told to do at once and has not answered yet."""
+    remarks: tuple[str, ...] = ()
+    """In what it departs from the standard, as far as that was noticed."""
+    sources: Sources = field(default_factory=Sources)
+    was_paused: bool = False
+    """Whether the last pause that it confirmed was not taken back: not all show `paused`."""
     given_up: str = ""
     """Order id that was given up: should the vehicle take it late, it is cancelled."""
     action_last: str = ""
@@ -103,7 +120,7 @@ class Vehicle:
     @property
     def rests(self) -> bool:
         """Return whether it is on no way, and nothing is to be sent, written or answered."""
-        waits = self.changed or self.moved or self.instant or not self.acknowledged
+        waits = self.changed or self.moved or self.instants.waiting or not self.acknowledged
         return not waits and len(self.memory.nodes) <= 1
 
     # --- states -----------------------------------------------------------------------------------
@@ -147,6 +164,10 @@ class Vehicle:
         since_ns = now_ns - self.state_at_ns
         return self.late_run >= COUNTS_ANEW_RUN and since_ns > COUNTS_ANEW_S * NS_PER_S
 
+    def hears_two(self, state: State, now_ns: int) -> bool:
+        """Take in who says `state`; return whether two vehicles speak under this serial now."""
+        return self.sources.see(state, now_ns)
+
     def why_unavailable(self, now_ns: int, *, silent_after_ns: int) -> str:
         """Return why the vehicle gets no further nodes now; empty: it does."""
         state = self.state
@@ -154,18 +175,34 @@ class Vehicle:
             return "has not sent a state yet"
         if now_ns - self.state_at_ns > silent_after_ns:
             return f"silent for {(now_ns - self.state_at_ns) // 1_000_000_000} s"
+        if self.sources.are_two(now_ns):
+            return f"two vehicles speak as {self.robot_id}"
         if self.suspected_at_ns >= self.state_at_ns:
             return "its connection broke; no state since"
         if state.operating_mode not in DRIVEN_BY_US:
-            return f"operating mode {state.operating_mode}"
+            return f"{MODE} {state.operating_mode}"
         if state.safety_state.e_stop != "NONE":
             return f"emergency stop {state.safety_state.e_stop}"
         for error in state.errors:
             if error.error_level == "FATAL":
                 return f"error {error.error_type}: {error.error_description or ''}".rstrip(": ")
+        if self.is_paused:
+            return "is paused"
         if self.unanswered or now_ns < self.not_before_ns:
             return self.complaint
         return ""
+
+    @property
+    def is_paused(self) -> bool:
+        """Return whether it stands until somebody lets it go on."""
+        said = self.state.paused if self.state is not None else None
+        return said if isinstance(said, bool) else self.was_paused
+
+    @property
+    def is_in_other_hands(self) -> bool:
+        """Return whether somebody drives it by hand and has taken its order from it for that."""
+        mode = self.state.operating_mode if self.state is not None else ""
+        return mode not in DRIVEN_BY_US | KEEPS_ORDER
 
     @property
     def action_id(self) -> str:
@@ -186,6 +223,14 @@ class Vehicle:
                 if found.action_id == action_id:
                     return found.action_status, found.result_description or ""
         return "", ""
+
+    def words_about(self, action_id: str) -> str:
+        """Return what its errors say about an action; some vehicles say it only there."""
+        for error in self.state.errors if self.state is not None else ():
+            for reference in error.error_references or ():
+                if reference.reference_value == action_id and error.error_description:
+                    return error.error_description
+        return "the robot gives no reason"
 
     @property
     def wanted_action_id(self) -> str:
@@ -279,6 +324,16 @@ class Vehicle:
             return ahead
         return [node for node in ahead if node.sequence_id > last.sequence_id]
 
+    def names_what_it_passed(self) -> bool:
+        """Return whether it stands at the end of its order and still names nodes of it.
+
+        Whether it is through is then told by where it stands, and by its actions.
+        """
+        state = self.state
+        if state is None or state.driving or not self.memory.nodes or not self.shows_order():
+            return False
+        return bool(nodes_ahead(state)) and not self._left(state)
+
     def is_idle(self) -> bool:
         """Return whether it stands, with nothing left to do of any order."""
         state = self.state
@@ -349,6 +404,24 @@ class Vehicle:
             return False
         acting = any(action.action_status not in ENDED for action in state.action_states)
         return bool(self.given_up) and (bool(nodes_ahead(state)) or acting)
+
+    def stands_in_another_order(self) -> bool:
+        """Return whether it stands, with something left to do of an order that is not its any more.
+
+        So it may be with an order of before this master's start, or of somebody else.
+        """
+        state = self.state
+        if state is None or state.driving or state.order_id in {"", self.memory.order_id}:
+            return False
+        if self.has_order and self.acknowledged:
+            return False
+        if self.is_paused or self.is_in_other_hands:
+            return False
+        if self.shown(self.wanted_action_id)[0] not in {"", *ENDED}:
+            return False
+        ours = [action for action in state.action_states if _is_of_an_order(action)]
+        waits = any(action.action_status == "WAITING" for action in ours)
+        return waits or any(node.released for node in nodes_ahead(state))
 
     def forget_order(self) -> None:
         """Let the order go: what comes next is a new one."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from central.fleet.book import Entry
+from central.fleet.memory import Pause
 from central.fleet.traffic import Traffic
 from central.fleet.vehicle import Vehicle
 
@@ -27,6 +29,28 @@ class RobotView:
     battery_charge: float
     last_state_at_ns: int
     """UTC; 0: never."""
+    version: str = ""
+    """Of VDA 5050, as it speaks; empty: it has not said anything yet."""
+    remarks: tuple[str, ...] = ()
+    """In what it departs from the standard, as far as that was noticed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseView:
+    """That all robots are to stand, as people see it."""
+
+    why: str
+    since_ns: int
+    unconfirmed: tuple[str, ...]
+    """Robots that have not said yet that they stand."""
+
+
+def pause_view(pause: Pause | None, vehicles: Sequence[Vehicle]) -> PauseView | None:
+    """Return how a pause stands."""
+    if pause is None:
+        return None
+    unconfirmed = tuple(v.robot_id for v in vehicles if not v.is_paused)
+    return PauseView(why=pause.why, since_ns=pause.since_ns, unconfirmed=unconfirmed)
 
 
 def view_of(
@@ -48,5 +72,7 @@ def view_of(
         available=not why,
         detail=why or (entry.reason if entry else ""),
         battery_charge=state.battery_state.battery_charge if state else 0.0,
+        version=vehicle.memory.version,
+        remarks=vehicle.remarks,
         last_state_at_ns=utc_ns - (now_ns - vehicle.state_at_ns) if state else 0,
     )

@@ -19,6 +19,7 @@ from wire.messages import EdgeCommand
 from wire.topics import TOPICS
 from wire.vda5050 import codec as vda_codec
 from wire.vda5050 import messages as v
+from wire.vda5050.dialects import DIALECTS, VERSIONS
 
 # Drawing a valid message costs far more than bending it.
 few = settings(max_examples=settings().max_examples // 8)
@@ -64,14 +65,18 @@ def test_what_is_no_message_at_all_is_refused(kind: Any) -> None:
                 read(payload)
 
 
+@pytest.mark.says_wrong
 @pytest.mark.parametrize("kind", VDA, ids=lambda k: k.__name__)
-@given(data=st.data())
+@given(data=st.data(), version=st.sampled_from(VERSIONS))
 @settings(max_examples=settings().max_examples // 4)
 def test_every_valid_vda_5050_message_survives_the_wire(
-    kind: type[v.Header], data: st.DataObject
+    kind: type[v.Header], data: st.DataObject, version: str
 ) -> None:
-    message = vda_codec.decode(data.draw(message_strategy(kind)), kind)
-    assert vda_codec.decode(vda_codec.encode(message), kind) == message
+    dialect = DIALECTS[version]
+    drawn = vda_codec.decode(data.draw(message_strategy(kind)), kind)
+    # What the version lacks is left out the first time.
+    message = vda_codec.decode(vda_codec.encode(drawn, dialect), kind, dialect)
+    assert vda_codec.decode(vda_codec.encode(message, dialect), kind, dialect) == message
 
 
 def test_a_command_of_another_type_is_refused() -> None:

@@ -10,15 +10,11 @@ import pytest
 
 from central.config import FleetConfig
 from central.fleet import service
-from runtime.bus import BusOptions
 from tests.build_fleet import FleetWorld, grid_site, transport
 from tests.build_vehicle import Network
+from tests.fleet_hand import head, publish, say_connection, written
 from wire.vda5050.codec import encode
-from wire.vda5050.dialects import DIALECTS
 from wire.vda5050.messages import (
-    Connection,
-    Header,
-    HeaderFields,
     SafetyState,
     State,
     VehicleError,
@@ -49,28 +45,6 @@ def world(**options: object) -> FleetWorld:
     made.start_vehicles()
     made.runtime.run_for(0.2)
     return made
-
-
-def say_connection(floor: FleetWorld, serial: str, word: str) -> None:
-    said = Connection(**head(floor, serial, 99), connection_state=word)
-    publish(floor, f"acme/{serial}/connection", written(floor, said))
-
-
-def head(floor: FleetWorld, serial: str, number: int, now_ns: int = -1) -> HeaderFields:
-    """Return a header as the floor's vehicles write it."""
-    at_ns = floor.runtime.clock.now_ns() if now_ns < 0 else now_ns
-    return header("acme", serial, header_id=number, now_ns=at_ns, version=floor.version)
-
-
-def written(floor: FleetWorld, message: Header) -> bytes:
-    return encode(message, DIALECTS[floor.version])
-
-
-def publish(floor: FleetWorld, topic: str, payload: bytes) -> None:
-    bus = floor.runtime.bus(BusOptions(client_id=f"by-hand-{len(floor.sent)}"))
-    bus.start()
-    bus.publish(f"uagv/{DIALECTS[floor.version].major}/{topic}", payload)
-    bus.stop()
 
 
 # --- the normal way ---------------------------------------------------------------------------
@@ -233,7 +207,7 @@ def test_a_robot_that_never_acknowledges_is_named_and_its_job_goes_to_another() 
     floor = world(robots={"r1": "N3-0", "r2": "N5-4"}, fleet_config=FleetConfig(base_nodes_max=2))
     floor.vehicles["r1"].deaf = True
     floor.submit(transport("T1", "N0-0", "N0-4", due_at_ns=1))
-    floor.runtime.run_for(22)
+    floor.runtime.run_for(45)  # 3 + 3 + 6 + 6 + 12 + 12 s
     assert floor.counters()["fleet_unanswered"] == 1
     assert "has not acknowledged order T1.r1.0 update 0, sent 6 times" in floor.view("r1").detail
     assert not floor.view("r1").available
