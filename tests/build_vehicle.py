@@ -123,6 +123,8 @@ class TestVehicle:
     zone_requests: tuple[Request, ...] = ()
     answered: list[Responses] = field(default_factory=list)
     charge: float = 80.0
+    reach_m: float | None = None
+    """How far it says that it gets."""
     order_id: str = ""
     update_id: int = 0
     sequence: int = 0
@@ -392,7 +394,9 @@ class TestVehicle:
             instant_action_states=shown if apart else UNSET,
             zone_requests=self.zone_requests or UNSET,
             errors=tuple(self.errors),
-            battery_state=BatteryState(battery_charge=self.charge),
+            battery_state=BatteryState(
+                battery_charge=self.charge, reach=UNSET if self.reach_m is None else self.reach_m
+            ),
             safety_state=SafetyState(e_stop=self.e_stop),
             agv_position=(
                 AgvPosition(x=self.x_y_m[0], y=self.x_y_m[1], map_id="FC1") if self.x_y_m else UNSET

@@ -64,5 +64,7 @@ def _adopt_job(vehicle: Vehicle, job: TransportJob, book: JobBook, now_ns: int) 
     book.begin(entry)
     entry.robot, entry.stop_index = vehicle.number, stops_done
     entry.reason = "it had the job before central's restart"
+    # An order that was given up before may have had its action, and may still be on its way.
+    entry.action_sent = not vehicle.memory.order_id or vehicle.memory.action_is_sent
     vehicle.job_id = job.job_id
     vehicle.order_key = (job.job_id, stops_done)

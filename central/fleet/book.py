@@ -8,23 +8,19 @@ from functools import partial
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from central.fleet.assignment import match
+from central.fleet.costs import Candidates, JobCosts, costs_of, explainer, lack_explainer
 from central.fleet.jobs import Stop, TransportJob
-from central.fleet.kernels import assign
 
-Metres = NDArray[np.float64]
 NOBODY: Final = -1
 JOBS_MAX: Final = 10_000
 ATTEMPTS_MAX: Final = 4
-AGE_M_PER_S: Final = 0.1
-"""A job that waits a second longer may be fetched from so much farther away."""
-FAILED_BEFORE_M: Final = 50.0
-"""A robot that gave the job back before is chosen again only where others are so much farther."""
-NO_WAY_M: Final = 1e9
 SCANNED_PER_ROBOT_MAX: Final = 4
 """So many jobs per free robot are looked at for one that some free robot can reach."""
-NAMED_OTHERS_MAX: Final = 3
+PINNED_M: Final = 1e7
+HELD_M: Final = 1e5
+"""A pinned job, and one that has its robot, lose it to no other for less than this."""
 NO_ROBOT: Final = "no robot is free that can go there"
 NO_DUE_NS: Final = 2**63
 
@@ -46,10 +42,15 @@ class Entry:
     robot: int = NOBODY
     started: bool = False
     """Its robot got an order for it: no other robot gets it unless this one gives it back."""
+    action_sent: bool = False
+    """Its robot was sent an action of it: it may have been done, or still be."""
     stop_index: int = 0
     attempts: int = 0
     failed_by: dict[int, int] = field(default_factory=dict)
     """How often each robot gave it back."""
+    pinned_to: int = NOBODY
+    """The one robot that may have it, because a planner says so."""
+    pinned_by: str = ""
     explain: Callable[[], str] = _no_robot
     """Returns why it has this robot, or none: in words, which few ask for."""
 
@@ -74,6 +75,8 @@ class JobBook:
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self._given: list[Entry] = []
+        self.moved: list[tuple[Entry, int]] = []
+        """Jobs that were taken from the robots on their way for them, and from which, last time."""
         self._waiting: list[Entry] | None = None
         """The most urgent first; None: not known since a job came, was begun or went."""
         self._sorted_at_ns = 0
@@ -94,9 +97,15 @@ class JobBook:
         entry.started = True
         self._waiting = None
 
+    def pin(self, entry: Entry, robot: int, by: str) -> None:
+        """Let only `robot` have this job; NOBODY: any."""
+        entry.pinned_to, entry.pinned_by = robot, by
+        self._waiting = None
+
     def give_back(self, entry: Entry) -> None:
         """Let the job wait for another robot."""
         entry.robot, entry.started, entry.reason = NOBODY, False, NO_ROBOT
+        entry.action_sent = False
         self._waiting = None
 
     def end(self, entry: Entry) -> None:
@@ -114,38 +123,54 @@ class JobBook:
         return bool(self._in_order(utc_ns))
 
     def assign(
-        self,
-        robots: Mapping[int, str],
-        ways_m: Callable[[Stop], Metres],
-        *,
-        now_ns: int,
-        utc_ns: int,
+        self, candidates: Candidates, held: Sequence[Entry] = (), *, now_ns: int, utc_ns: int
     ) -> None:
-        """Give jobs that nobody has begun to these free robots: `given` says which.
+        """Give jobs that nobody has begun to these robots: `given` says which, `moved` from whom.
 
-        `ways_m` returns the way of each robot, in the order of their numbers, to a stop. The most
-        urgent jobs, as many as there are robots, get robots so that the sum of costs is least:
-        metres to drive less the job's age. What was given and not begun is given anew.
+        Pinned jobs, then those that are `held` (begun, and may be another's: their robots are among
+        the candidates), then the most urgent ones, as many as there are robots, get robots so that
+        the sum of costs is least. What was given and not begun is given anew.
         """
+        robots = len(candidates.numbers)
         waiting = self._in_order(utc_ns)
-        numbers = sorted(robots)
+        urgent = [e for e in waiting if e.pinned_to != NOBODY]
+        rest = [e for e in waiting if e.pinned_to == NOBODY][: SCANNED_PER_ROBOT_MAX * robots]
         chosen: list[Entry] = []
-        costs: list[Metres] = []
-        for entry in waiting[: SCANNED_PER_ROBOT_MAX * len(numbers)]:
-            if len(chosen) == len(numbers):
-                break
-            row = _costs(entry, numbers, ways_m, now_ns=now_ns)
-            if np.isfinite(row).any():
-                chosen.append(entry)
-                costs.append(row)
+        costs: list[JobCosts] = []
         for entry in self.given:
             entry.robot, entry.reason = NOBODY, NO_ROBOT
-        names = [robots[n] for n in numbers]
-        self._given = []
-        for i, column in _match(costs).items():
-            chosen[i].robot = numbers[column]
-            chosen[i].explain = partial(_explain, costs[i], column, names)
-            self._given.append(chosen[i])
+        for entry in (*urgent, *held, *rest):
+            if len(chosen) >= max(robots, len(urgent) + len(held)):
+                break
+            found = costs_of(
+                entry.job, candidates, waited_ns=now_ns - entry.since_ns, utc_ns=utc_ns,
+                failed_by=entry.failed_by, holder=entry.robot, only=entry.pinned_to,
+            )  # fmt: skip
+            if np.isfinite(found.total).any():
+                chosen.append(entry)
+                costs.append(found)
+            elif found.charge_lacks.any():
+                entry.explain = lack_explainer(found, candidates)
+            elif entry.pinned_to != NOBODY and not entry.started:
+                entry.reason = f"waits for the robot that {entry.pinned_by} pinned it to"
+        self._given, self.moved = [], []
+        stays = {e.robot for e in held} - {e.robot for e in chosen}
+        columns = _match(chosen, costs, [n in stays for n in candidates.numbers])
+        for i, entry in enumerate(chosen):
+            self._settle(entry, costs[i], columns.get(i, NOBODY), candidates)
+
+    def _settle(self, entry: Entry, costs: JobCosts, column: int, candidates: Candidates) -> None:
+        """Note which robot a job has now; -1: none of the candidates."""
+        robot = NOBODY if column == NOBODY else candidates.numbers[column]
+        if robot == entry.robot:
+            return
+        if entry.started:
+            self.moved.append((entry, entry.robot))
+            self.give_back(entry)
+        if robot != NOBODY:
+            entry.robot = robot
+            entry.explain = explainer(costs, column, candidates, entry.pinned_by)
+            self._given.append(entry)
 
     def _in_order(self, utc_ns: int) -> Sequence[Entry]:
         """Return the jobs that nobody has begun, the most urgent first."""
@@ -158,42 +183,24 @@ class JobBook:
         return self._waiting
 
 
-def _costs(
-    entry: Entry, robots: Sequence[int], ways_m: Callable[[Stop], Metres], *, now_ns: int
-) -> Metres:
-    """Return the cost of a job for each robot, inf where it cannot go there."""
-    bonus_m = AGE_M_PER_S * (now_ns - entry.since_ns) / 1e9
-    found = ways_m(entry.stop)
-    if entry.failed_by:
-        found = found + np.array([FAILED_BEFORE_M * entry.failed_by.get(r, 0) for r in robots])
-    return found - bonus_m
-
-
 def _urgency(entry: Entry, utc_ns: int) -> tuple[bool, int, int, int]:
     """Return the sorting key of a job: overdue first, then priority, then due time, then age."""
     due_ns = entry.job.due_at_ns or NO_DUE_NS
     return (due_ns > utc_ns, -entry.job.priority, due_ns, entry.since_ns)
 
 
-def _match(costs: Sequence[Metres]) -> dict[int, int]:
-    """Return row -> column of the cheapest matching; rows without a way are left out."""
-    if not costs or not costs[0].size:
+def _match(
+    entries: Sequence[Entry], costs: Sequence[JobCosts], taken: Sequence[bool]
+) -> Mapping[int, int]:
+    """Return row -> column of the cheapest matching; rows that get none are left out."""
+    if not costs or not costs[0].total.size:
         return {}
-    table = np.stack(costs)
-    there = np.isfinite(table)
-    columns = assign(np.where(there, table, NO_WAY_M)).tolist()
-    return {row: column for row, column in enumerate(columns) if there[row, column]}
-
-
-def _explain(row: Metres, column: int, names: Sequence[str]) -> str:
-    """Return why this robot got the job: its cost, and those of the others."""
-    costs = row.tolist()
-    others = sorted((c, names[i]) for i, c in enumerate(costs) if i != column)
-    words = f"{names[column]} costs {costs[column]:.1f} m (way less age)"
-    if not others:
-        return words + "; no other robot is free"
-    shown = [f"{n} {c:.1f} m" if np.isfinite(c) else f"{n} cannot" for c, n in others]
-    rest = len(others) - NAMED_OTHERS_MAX
-    text = ", ".join(shown[:NAMED_OTHERS_MAX]) + (f" and {rest} more" if rest > 0 else "")
-    least = "least" if costs[column] <= others[0][0] else "least in sum over all jobs"
-    return f"{words}, {least}; others: {text}"
+    table = np.stack([found.total for found in costs])
+    table[:, np.asarray(taken)] = np.inf
+    for row, entry in enumerate(entries):
+        if entry.pinned_to != NOBODY:
+            table[row] -= PINNED_M
+        elif entry.started:
+            table[row] -= HELD_M
+    columns = match(table).columns.tolist()
+    return {row: column for row, column in enumerate(columns) if column >= 0}

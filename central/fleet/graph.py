@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from math import hypot
 from typing import Final
@@ -83,6 +83,13 @@ class FloorGraph:
         distances = np.hypot(self.xy_m[:, 0] - x_m, self.xy_m[:, 1] - y_m)
         best = int(np.argmin(distances))
         return best if distances[best] <= SAME_PLACE_M else None
+
+    def nearest_of(self, node: int, others: Sequence[int]) -> list[int]:
+        """Return these nodes, the nearest to `node` in a straight line first."""
+        if not others:
+            return []
+        away_m = np.hypot(*(self.xy_m[list(others)] - self.xy_m[node]).T)
+        return [others[i] for i in np.argsort(away_m, kind="stable").tolist()]
 
     def _rows(
         self, metres: Mapping[tuple[int, int], float]

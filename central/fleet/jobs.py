@@ -31,6 +31,10 @@ class TransportJob(msgspec.Struct, frozen=True, kw_only=True):
     """When it should be done; 0: no hurry. A job past this time goes before all others."""
     priority: int = 0
     """Higher goes first."""
+    pinned_to: Annotated[str, Meta(max_length=81)] = ""
+    """The one robot (`manufacturer/serial`) that may have it; empty: any."""
+    pinned_by: Annotated[str, Meta(max_length=40)] = ""
+    """Who says so."""
 
 
 class JobProgress(msgspec.Struct, frozen=True, kw_only=True):

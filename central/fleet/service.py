@@ -17,13 +17,15 @@ import structlog
 from central.config import CentralConfig
 from central.fleet.adoption import adopt
 from central.fleet.book import ATTEMPTS_MAX, NOBODY, BookFullError, Entry, JobBook
-from central.fleet.charging import LOW_PERCENT, Charging
+from central.fleet.charging import Charging
 from central.fleet.dispatch import Dispatcher, Doubt, Leg
 from central.fleet.ears import Ears
+from central.fleet.giving import Giving
 from central.fleet.graph import FloorGraph, lanes_for_all
 from central.fleet.jobs import JobEvent, JobProgress, TransportJob
 from central.fleet.memory import JobEnd, KeptJob, Memory, MemoryBusyError, OrderMemory, Pause
 from central.fleet.news import News
+from central.fleet.parking import Parking
 from central.fleet.traffic import NO_GOAL, Traffic, Wish
 from central.fleet.vehicle import Vehicle
 from central.fleet.view import PauseView, RobotView, pause_view, view_of
@@ -96,17 +98,18 @@ class Fleet:
             on_broken=self._handle_broken,
         )
         self._book = JobBook()
-        self._charging = Charging(self._graph)
+        parking = Parking(self._graph, (vehicle.home for vehicle in self._vehicles))
+        self._charging = Charging(self._graph, parking)
+        self._giving = Giving(
+            self._graph, self._traffic, self._vehicles, book=self._book, charging=self._charging,
+            parking=parking, clock=runtime.clock,
+        )  # fmt: skip
         self._ears = Ears(config.fleet.interface_name, self._vehicles, runtime.clock, metrics)
         self._news = News(len(self._vehicles))
         self._away: set[int] = set()
         """Robots that get no nodes now."""
         self._unheard: set[int] = set()
         """Robots that have not acknowledged what they were sent last."""
-        self._free: dict[int, str] = {}
-        """Robots that may be given a job, with their ids."""
-        self._on_power: set[int] = set()
-        """Robots without a job that charge, or should."""
         self._early: list[TransportJob] = []
         self._begun = False
         self._progress: list[JobProgress] = []
@@ -155,6 +158,13 @@ class Fleet:
         """Return since when and why all stand, and who has not said so yet; None: nobody has to."""
         return pause_view(self._pause, self._vehicles)
 
+    def pin(self, job_id: str, robot_id: str, by: str) -> None:
+        """Let only this robot (`manufacturer/serial`; empty: any) have a job that `by` wants so.
+
+        It takes the job over where that robot's first action was not sent yet.
+        """
+        self._lane.post(lambda: self._pin(job_id, robot_id, by))
+
     def robots(self) -> tuple[RobotView, ...]:
         """Return how the robots stand; on the fleet's lane, or while it does nothing."""
         if not self._why:
@@ -163,7 +173,8 @@ class Fleet:
         jobs, why = self._book.entries, self._why
         return tuple(
             view_of(
-                v, self._traffic, entry=jobs.get(v.job_id), why=why[v.number],
+                v, self._traffic, entry=jobs.get(v.job_id),
+                why=why[v.number], idle=self._giving.words(v.number),
                 now_ns=now_ns, utc_ns=utc_ns,
             )
             for v in self._vehicles
@@ -281,6 +292,9 @@ class Fleet:
             self._book.submit(job, self._clock.monotonic_ns())
         except BookFullError as error:
             self._tell(job, "", "handed_back", 0, str(error))
+            return
+        if job.pinned_to:
+            self._pin(job.job_id, job.pinned_to, job.pinned_by)
 
     def _tell_end_again(self, job: TransportJob, end: JobEnd) -> None:
         """Tell what was told when the job ended: whoever asks may have died before it was heard."""
@@ -297,6 +311,15 @@ class Fleet:
             log.info("job is too far to be withdrawn; it goes on", job=job_id)
             return
         self._end_job(entry, "handed_back", "withdrawn before anything was picked up")
+
+    def _pin(self, job_id: str, robot_id: str, by: str) -> None:
+        self._rests_until_ns = 0
+        entry = self._book.entries.get(job_id)
+        numbers = {v.robot_id: v.number for v in self._vehicles}
+        if entry is None or self._stopped or (robot_id and robot_id not in numbers):
+            return
+        self._book.pin(entry, numbers.get(robot_id, NOBODY), by)
+        self._giving.reconsider()
 
     def _follow_job(self, vehicle: Vehicle) -> None:
         """Move the vehicle's job on by the status of its order's action."""
@@ -378,6 +401,7 @@ class Fleet:
                     )
                 )  # fmt: skip
         self._book.end(entry)
+        self._giving.forget(job.job_id)
         self._metrics.count("fleet_jobs", event)
         self._tell(job, robot_id, event, entry.stop_index, detail)
 
@@ -494,69 +518,20 @@ class Fleet:
 
     def _assign(self, looked: AbstractSet[int]) -> set[int]:
         """Give jobs to free robots; return the robots that may have another goal now."""
-        changed: set[int] = set()
-        for number in sorted(looked | self._on_power):
-            vehicle, charger = self._vehicles[number], self._charging.goal(number)
-            if self._is_free(vehicle):
-                self._free[number] = vehicle.robot_id
-            else:
-                self._free.pop(number, None)
-            if self._charging.goal(number) != charger:
-                changed.add(number)
-        utc_ns = self._clock.now_ns()
-        given = self._book.given
-        if not given and not (self._free and self._book.anybody_waits(utc_ns)):
-            return changed
-        for entry in given:
-            vehicle = self._vehicles[entry.robot]
-            if vehicle.job_id == entry.job.job_id:
-                vehicle.job_id = ""
-                changed.add(entry.robot)
-        ways_m = self._traffic.ways_m(sorted(self._free))
-        self._book.assign(
-            self._free,
-            lambda stop: ways_m(self._graph.number[stop.node_id]),
-            now_ns=self._clock.monotonic_ns(),
-            utc_ns=utc_ns,
-        )
-        for entry in self._book.given:
-            self._vehicles[entry.robot].job_id = entry.job.job_id
-            changed.add(entry.robot)
+        changed = self._giving.update(looked, self._away)
+        changed |= self._giving.give(self._away)
+        for entry, before in self._book.moved:
+            self._metrics.count("fleet_jobs_reassigned")
+            self._mark_ended(self._vehicles[before], entry, "handed_back", "another robot has it")
+            self._news.mark(before)
         return changed
-
-    def _is_free(self, vehicle: Vehicle) -> bool:
-        """Return whether a robot may be given a job; sends it to a charger where it needs one."""
-        number = vehicle.number
-        self._on_power.discard(number)
-        entry = self._book.entries.get(vehicle.job_id)
-        if (entry is not None and entry.started) or number in self._away:
-            return False
-        charges = self._is_charging(vehicle)
-        assert vehicle.state is not None, "who has not said anything is not available"
-        if charges or vehicle.state.battery_state.battery_charge < LOW_PERCENT:
-            self._on_power.add(number)
-        return not charges
-
-    def _is_charging(self, vehicle: Vehicle) -> bool:
-        """Return whether a robot without a job is to charge now."""
-        number, state = vehicle.number, vehicle.state
-        assert state is not None, "who has not said anything is not available"
-        self._charging.review(
-            number,
-            node=self._traffic.node(number),
-            percent=state.battery_state.battery_charge,
-            charging=state.battery_state.charging,
-            way_m=lambda node: self._traffic.way_m(number, node),
-            now_ns=self._clock.monotonic_ns(),
-        )
-        return self._charging.goal(number) is not None
 
     def _wish(self, number: int) -> Wish:
         entry = self._book.entries.get(self._vehicles[number].job_id)
+        place, stays = self._giving.place(number)
         if entry is not None:
-            return _wish_of(self._graph.number[entry.stop.node_id], number in self._away)
-        charger = self._charging.goal(number)
-        return _wish_of(NO_GOAL if charger is None else charger, number in self._away)
+            place, stays = self._graph.number[entry.stop.node_id], True
+        return _wish_of(NO_GOAL if place is None else place, number in self._away, stays)
 
     def _extend(self, vehicle: Vehicle) -> None:
         if not vehicle.acknowledged or not self._traffic.may_release(vehicle.number):
@@ -575,12 +550,13 @@ class Fleet:
         if not self._dispatcher.extend(vehicle, leg):
             return
         self._unheard.add(vehicle.number)
+        entry.action_sent = entry.action_sent or vehicle.memory.action_is_sent
         if not entry.started:
             self._book.begin(entry)
             self._tell(entry.job, vehicle.robot_id, "assigned", 0, entry.reason)
 
 
 @cache
-def _wish_of(goal: int, frozen: bool) -> Wish:  # noqa: FBT001 - cached by place
+def _wish_of(goal: int, frozen: bool, stays: bool) -> Wish:  # noqa: FBT001 - cached by place
     """Return what a robot wants that goes to `goal`, or nowhere; there are few of them."""
-    return Wish(goal=goal, stays_at_goal=goal != NO_GOAL, frozen=frozen)
+    return Wish(goal=goal, stays_at_goal=stays and goal != NO_GOAL, frozen=frozen)

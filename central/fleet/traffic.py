@@ -146,6 +146,18 @@ class Traffic:
         visits = self._tracks[robot].visits
         return self.fields.way_m(visits[-1].node, goal) if visits else inf
 
+    def end(self, robot: int) -> int:
+        """Return the last node of the robot's path; 0 where it is nowhere."""
+        visits = self._tracks[robot].visits
+        return visits[-1].node if visits else 0
+
+    def visits(self) -> NDArray[np.int32]:
+        """Return how many visits are planned on each node, also those that have begun."""
+        found = np.zeros(len(self.graph), np.int32)
+        for node, queue in self._queues.items():
+            found[node] = len(queue)
+        return found
+
     def ways_m(self, robots: Sequence[int]) -> Callable[[int], NDArray[np.float64]]:
         """Return what says the ways from the ends of these robots' paths to a goal, in metres."""
         tracks = [self._tracks[robot] for robot in robots]

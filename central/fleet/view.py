@@ -25,7 +25,7 @@ class RobotView:
     planned: tuple[str, ...]
     available: bool
     detail: str
-    """Why it gets no nodes, or why it has its job."""
+    """Why it gets no nodes, why it has its job, or what it does without one."""
     battery_charge: float
     last_state_at_ns: int
     """UTC; 0: never."""
@@ -54,9 +54,19 @@ def pause_view(pause: Pause | None, vehicles: Sequence[Vehicle]) -> PauseView | 
 
 
 def view_of(
-    vehicle: Vehicle, traffic: Traffic, *, entry: Entry | None, why: str, now_ns: int, utc_ns: int
+    vehicle: Vehicle,
+    traffic: Traffic,
+    *,
+    entry: Entry | None,
+    why: str,
+    idle: str,
+    now_ns: int,
+    utc_ns: int,
 ) -> RobotView:
-    """Return how a robot stands. `entry`: its job; `why`: why it gets no nodes; empty: it does."""
+    """Return how a robot stands.
+
+    `entry`: its job; `why`: why it gets no nodes; empty: it does; `idle`: what it does without job.
+    """
     number, ids = vehicle.number, traffic.graph.ids
     names = tuple(ids[node] for node in traffic.path(number))
     owned = len(traffic.base(number))
@@ -70,7 +80,7 @@ def view_of(
         base=names[:owned],
         planned=names[owned:],
         available=not why,
-        detail=why or (entry.reason if entry else ""),
+        detail=why or (entry.reason if entry else idle),
         battery_charge=state.battery_state.battery_charge if state else 0.0,
         version=vehicle.memory.version,
         remarks=vehicle.remarks,

@@ -153,6 +153,7 @@ def follow_job(work: Round, progress: JobProgress) -> None:
             status="assigned" if row.stops_done == 0 else row.status,
             worker_id=progress.robot_id,
             assigned_at_ns=work.now_ns,
+            detail=progress.detail,  # why this robot
         )
     elif progress.event == "stop_done":
         _stops_done(work, row, progress, progress.stop_index + 1)
@@ -322,6 +323,7 @@ def _handed_back(work: Round, row: TaskRow, detail: str) -> None:
         row.task_id,
         status="open",
         worker_id="",
+        detail="",
         tries=row.tries + 1,
         due_at_ns=work.later_ns(work.config.tasking.task_due_s),
     )

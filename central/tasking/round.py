@@ -132,8 +132,8 @@ def end_task(work: Round, row: TaskRow, status: str, detail: str = "") -> None:
     """Close a task: its reservation goes back, and its proposal hears of it."""
     release(work.conn, row.task_id)
     columns: dict[str, Any] = {"status": status, "done_at_ns": work.now_ns}
-    if detail:
-        columns["detail"] = detail
+    if detail or (row.worker_kind == "robot" and status == "done"):
+        columns["detail"] = detail  # a robot's: why it had the task
     change_task(work, row.task_id, **columns)
     if row.worker_kind == "person":
         note_end(work.conn, row, is_done=status == "done", at_ns=work.now_ns)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import inf
+from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from central.fleet import book as book_module
 from central.fleet.book import NOBODY, BookFullError, JobBook
-from central.fleet.jobs import Stop
+from central.fleet.costs import Candidates
 from tests.build_fleet import transport
 
 NAMES = {0: "acme/r0", 1: "acme/r1", 2: "acme/r2"}
@@ -22,12 +21,17 @@ METRES = {
 }  # fmt: skip
 
 
-def ways_m(names: dict[int, str]) -> Callable[[Stop], NDArray[np.float64]]:
-    return lambda stop: np.array([METRES[robot, stop.node_id] for robot in sorted(names)])
+def candidates(names: dict[int, str] = NAMES, **more: Any) -> Candidates:
+    return Candidates(
+        numbers=sorted(names),
+        names=[names[n] for n in sorted(names)],
+        ways_m=lambda stop: np.array([METRES[robot, stop.node_id] for robot in sorted(names)]),
+        **more,
+    )
 
 
 def assign(book: JobBook, names: dict[int, str] = NAMES, now_ns: int = 0) -> dict[str, int]:
-    book.assign(names, ways_m(names), now_ns=now_ns, utc_ns=now_ns)
+    book.assign(candidates(names), now_ns=now_ns, utc_ns=now_ns)
     return {job_id: entry.robot for job_id, entry in book.entries.items()}
 
 
@@ -44,7 +48,8 @@ def test_the_choice_explains_itself() -> None:
     book.submit(transport("T1", "A"), 0)
     assign(book)
     assert book.entries["T1"].reason == (
-        "acme/r0 costs 10.0 m (way less age), least; others: acme/r1 12.0 m, acme/r2 50.0 m"
+        "acme/r0 costs 10.0 m (way 10.0), least; others: acme/r1 12.0 m (way 12.0), acme/r2 50.0 m"
+        " (way 50.0)"
     )
 
 

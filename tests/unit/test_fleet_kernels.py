@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from itertools import pairwise, permutations
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from central.fleet.graph import Fields, FloorGraph
-from central.fleet.kernels import _step_on, assign, distance_field, pibt_step
+from central.fleet.kernels import _step_on, distance_field, pibt_step
 from central.fleet.traffic import Traffic, Wish
 from tests.build_fleet import grid_site
 from wire.site import EdgeRow, NodeRow
@@ -80,29 +80,6 @@ def test_fields_are_those_of_a_plain_search(
                 expected[u] = metres + length
                 heapq.heappush(heap, (metres + length, u))
     assert field.tolist() == [expected.get(i, np.inf) for i in range(10)]
-
-
-@given(st.data())
-def test_no_matching_is_cheaper(data: st.DataObject) -> None:
-    rows = data.draw(st.integers(1, 4))
-    columns = data.draw(st.integers(rows, 5))
-    cost = np.array(
-        data.draw(
-            st.lists(
-                st.lists(st.integers(-9, 9), min_size=columns, max_size=columns),
-                min_size=rows,
-                max_size=rows,
-            )
-        ),
-        np.float64,
-    )
-    found = assign(cost)
-    assert len(set(found.tolist())) == rows
-    best = min(
-        sum(cost[row, column] for row, column in enumerate(order))
-        for order in permutations(range(columns), rows)
-    )
-    assert sum(cost[row, column] for row, column in enumerate(found)) == best
 
 
 def test_compiled_steps_are_those_of_the_source() -> None:
