@@ -531,7 +531,8 @@ class Fleet:
         place, stays = self._giving.place(number)
         if entry is not None:
             place, stays = self._graph.number[entry.stop.node_id], True
-        return _wish_of(NO_GOAL if place is None else place, number in self._away, stays)
+        wish: Wish = _wish_of(NO_GOAL if place is None else place, number in self._away, stays)
+        return wish
 
     def _extend(self, vehicle: Vehicle) -> None:
         if not vehicle.acknowledged or not self._traffic.may_release(vehicle.number):
