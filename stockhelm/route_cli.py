@@ -39,6 +39,14 @@ def route(
         typer.Option(min=1, max=5, help="Actions planned ahead (turning 3, without 1)."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides all chance.")] = 0,
+    tries: Annotated[
+        int,
+        typer.Option(min=0, help="Without a budget: tries to improve each step, always the same."),
+    ] = 0,
+    execute: Annotated[
+        bool,
+        typer.Option("--execute", help="Actions take ticks, robots are delayed (LoRR 2026)."),
+    ] = False,
     tasks: Annotated[
         int | None, typer.Option(min=1, help="Only so many tasks; ends when they are done.")
     ] = None,
@@ -55,9 +63,14 @@ def route(
 
     console = Console(highlight=False)
     try:
-        rules = Rules(turning=turn, depth=depth or (3 if turn else 1), rings=rings)
+        rules = Rules(turning=turn, depth=depth or (3 if turn else 1), rings=rings, seed=seed)
         settings = RouteSettings(
-            steps=steps, rules=rules, seed=seed, budget_ms=budget_ms, tasks_max=tasks
+            steps=steps,
+            rules=rules,
+            budget_ms=budget_ms,
+            tries=tries,
+            execute=execute,
+            tasks_max=tasks,
         )
         code = route_command(map_file, scenario, log, settings, console, as_json=as_json)
     except ValueError as error:

@@ -64,7 +64,8 @@ def drive(
     actions, states, reached = [], [seen(ground, planner)], 0
     for _ in range(steps):
         planner.step()
-        actions.append(planner.actions())
+        planner.improve(rules.seed)
+        actions.append(planner.actions().decode())
         arrived = planner.advance().tolist()
         reached += len(arrived)
         states.append(seen(ground, planner))
@@ -93,12 +94,13 @@ def after(place: Place, heading: int, letter: str, *, turning: bool) -> tuple[Pl
     return (place[0] + down, place[1] + right), heading
 
 
-RULES = [
+RULES = [  # a seed here is also how often a plan is improved
     Rules(turning=True, depth=3),
     Rules(turning=True, depth=3, rings=False),
     Rules(turning=True, depth=1),
     Rules(turning=True, depth=4, age_weight=8),
     Rules(turning=False, depth=1),
+    Rules(turning=True, depth=3, seed=40),
     Rules(turning=False, depth=2, rings=False),
 ]
 

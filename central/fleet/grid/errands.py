@@ -67,10 +67,15 @@ class Errands:
 
     def begin(self, drive: Drive) -> list[Event]:
         """Give everybody a first task; return who got which."""
-        return self._give(1, range(self._team), drive)
+        return self._give(1, range(self._team), drive, drive.cells)
 
-    def arrived(self, t: int, robots: Int32, drive: Drive) -> list[Event]:
-        """Return what the robots standing on their goals after step `t` did and got next."""
+    def arrived(
+        self, t: int, robots: Int32, drive: Drive, *, cells: Int32 | None = None
+    ) -> list[Event]:
+        """Return what the robots standing on their goals after step `t` did and got next.
+
+        cells : where everybody stands, if that is not where the plan sees them.
+        """
         events: list[Event] = []
         free = []
         for robot in robots.tolist():
@@ -94,7 +99,7 @@ class Errands:
         if self._open is not None:
             self._reveal((self._problem.revealed or 0) + self.done)
         if free:
-            events += self._give(t + 1, free, drive)
+            events += self._give(t + 1, free, drive, drive.cells if cells is None else cells)
         return events
 
     @property
@@ -111,19 +116,19 @@ class Errands:
         row, column = divmod(cell, self._ground.columns)
         return self._ground.cell(row, column)
 
+    def _outside(self, cell: int) -> int:
+        row, column = self._ground.place(cell)
+        return row * self._ground.columns + column
+
     def _reveal(self, until: int) -> None:
         assert self._open is not None, "only a pool reveals tasks"
         self._open.reveal(until if self._limit is None else min(until, self._limit))
 
-    def _give(self, t: int, robots: Iterable[int], drive: Drive) -> list[Event]:
+    def _give(self, t: int, robots: Iterable[int], drive: Drive, cells: Int32) -> list[Event]:
         events = []
-        outside = self._ground.outside(drive.cells)
         for robot in robots:
-            task = (
-                self._open.choose(int(outside[robot]))
-                if self._open is not None
-                else self._next_of(robot, int(outside[robot]))
-            )
+            here = self._outside(int(cells[robot]))
+            task = self._open.choose(here) if self._open is not None else self._next_of(robot, here)
             if task is None:
                 drive.set_goal(robot, -1)
                 continue

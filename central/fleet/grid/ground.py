@@ -46,6 +46,11 @@ class Ground:
         """Return the bordered cell of a row and a column."""
         return (row + BORDER) * self.width + column + BORDER
 
+    def place(self, cell: int) -> tuple[int, int]:
+        """Return the row and the column of a bordered cell."""
+        row, column = divmod(cell, self.width)
+        return row - BORDER, column - BORDER
+
     def inside(self, place: Int64) -> Int32:
         """Return the bordered cells of places row * columns + column."""
         row, column = place // self.columns, place % self.columns

@@ -20,6 +20,7 @@ WARM_BYTES_MAX: Final = 192 << 20
 """Where the fields of all cells take no more than this, they are made before the first step."""
 VISITS_MAX: Final = 10
 EXPANDED_MAX: Final = 2_000
+IMPROVE_MAX: Final = 24
 FRAMES_MAX: Final = 4_096
 PRIORITIES: Final = 16_384
 LAYERS_MIN: Final = 2
@@ -45,6 +46,8 @@ class Rules:
     rings: bool = True
     """Whether robots may all move on in a ring without an empty cell; real ones cannot."""
     visits_max: int = VISITS_MAX
+    seed: int = 0
+    """Decides where improvement begins."""
     field_bytes_max: int = FIELD_BYTES_MAX
 
 
@@ -84,6 +87,9 @@ class Planner:
         self.settings[pibt.AGE_WEIGHT] = rules.age_weight
         self.settings[pibt.WIDTH] = ground.width
         self.settings[pibt.OPERATIONS] = self.operations.count
+        self.settings[pibt.IMPROVE_MAX] = IMPROVE_MAX
+        self.settings[pibt.WAIT] = self.operations.wait
+        self.settings[pibt.CHANCE] = rules.seed * 2 + 0x9E3779B97F4A7C1
         known = self.operations
         self._tables = (
             ground.number, known.cells, known.headings, known.moves, known.kinds, known.allowed,
@@ -157,19 +163,30 @@ class Planner:
         if old >= 0:
             distance.release(self.rows, old)
 
+    def hold(self, late: Flags) -> None:
+        """Before `step`: let those stay who have not done their last action yet."""
+        pibt.hold(late, self._arrived, self.robots, self.held, self._tables, self.settings)
+
     def step(self) -> None:
         """Choose everybody's operation for this step; `actions` tells the first actions."""
         pibt.put_in_order(
             self._order, self.robots, self.fields, self._tables, self.settings, self._tally
         )
-        pibt.plan_all(
-            self._order, self.robots, self.held, self._keys, self._frames, self.fields,
+        self._plan(0)
+
+    def improve(self, tries: int) -> int:
+        """Try to better this step's plan from so many robots on; return how often that was kept."""
+        return self._plan(tries) if tries > 0 else 0
+
+    def _plan(self, tries: int) -> int:
+        return pibt.plan_all(
+            self._order, tries, self.robots, self.held, self._keys, self._frames, self.fields,
             self._tables, self.settings,
         )  # fmt: skip
 
-    def actions(self) -> str:
+    def actions(self) -> bytes:
         """Return one letter per robot: what each does in this step."""
-        return self.letters[self.robots[:, pibt.OPERATION]].tobytes().decode("ascii")
+        return self.letters[self.robots[:, pibt.OPERATION]].tobytes()
 
     def advance(self) -> Int32:
         """Let everybody act; return the robots that stand on their goals now."""
@@ -181,6 +198,11 @@ class Planner:
     def cells(self) -> Int32:
         """Return where everybody stands."""
         return self.robots[:, pibt.CELL]
+
+    @property
+    def goals(self) -> Int32:
+        """Return where everybody is sent, -1: nowhere."""
+        return self.robots[:, pibt.GOAL]
 
     @property
     def headings(self) -> Int32:

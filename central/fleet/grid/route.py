@@ -8,14 +8,15 @@ First line `{"map","rows","cols","robots","kinematics","starts","headings","seed
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import msgspec
 import numpy as np
 
 from central.fleet.grid.errands import Errands, Event
+from central.fleet.grid.execution import Execution
 from central.fleet.grid.ground import make_ground
 from central.fleet.grid.planner import Planner, Rules
 from central.fleet.grid.problem import Grid, Problem
@@ -24,6 +25,9 @@ NS_PER_MS: Final = 1e6
 STEPS_MAX: Final = 10_000_000
 KIB_PER_MB: Final = 1024
 WARM_AT_ONCE: Final = 256
+TRIES_AT_ONCE: Final = 64
+TRIES_PER_ROBOT_MAX: Final = 20
+"""More than that in one step finds nothing more."""
 Write = Callable[[bytes], None]
 Show = Callable[[str, int, int], None]
 """Told what is going on, how much of it is done, and of how much."""
@@ -42,9 +46,12 @@ class RouteSettings:
 
     steps: int
     rules: Rules
-    seed: int = 0
     budget_ms: float | None = None
     """Planning time per step; what the first plan leaves of it goes into improving it."""
+    tries: int = 0
+    """Without a budget: tries to improve each step's plan, the same in every run."""
+    execute: bool = False
+    """Whether actions take ticks and robots are delayed, as the problem says."""
     tasks_max: int | None = None
     """Only so many tasks: the run ends when they are done."""
 
@@ -65,38 +72,117 @@ def run_route(
 ) -> Summary:  # fmt: skip
     """Return the summary of a run whose log went line by line to `write`."""
     ground = make_ground(grid.free)
-    planner = Planner(ground, ground.inside(problem.starts), None, settings.rules)
+    rules = settings.rules
+    if settings.execute:
+        rules = replace(rules, rings=False)
+    planner = Planner(ground, ground.inside(problem.starts), None, rules)
     _line(write, _header(grid, problem, settings))
     _warm(planner, show)
     errands = Errands(problem, ground, settings.tasks_max)
     show("first goals", 0, 1)
-    _events(write, errands.begin(planner))
-    took_ms = []
+    run = _Run(planner, errands, settings, clock, write)
+    run.begin()
+    drive = run.ticks(problem, ground.number.size) if settings.execute else run.steps()
     steps = 0
-    for t in range(1, settings.steps + 1):
-        begun_ns = clock.monotonic_ns()
-        planner.step()
-        actions = planner.actions()
-        events = errands.arrived(t, planner.advance(), planner)
-        took_ms.append((clock.monotonic_ns() - begun_ns) / NS_PER_MS)
-        write(b'{"t":%d,"a":"%s"}\n' % (t, actions.encode("ascii")))
-        _events(write, events)
-        show("steps", t, settings.steps)
-        steps = t
+    for steps in drive:
+        show("ticks" if settings.execute else "steps", steps, settings.steps)
         if errands.is_finished:
             break
     summary = Summary(
-        steps=steps, tasks_done=errands.done,
-        ms_per_step_p50=round(float(np.percentile(took_ms, 50)) if took_ms else 0.0, 4),
-        ms_per_step_p99=round(float(np.percentile(took_ms, 99)) if took_ms else 0.0, 4),
+        steps=steps, tasks_done=errands.done, ms_per_step_p50=_part(run.took_ms, 50),
+        ms_per_step_p99=_part(run.took_ms, 99),
         peak_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MB, 1),
     )  # fmt: skip
     _line(write, summary)
     return summary
 
 
+class _Run:
+    """One run: the planner, the tasks, and what planning took."""
+
+    def __init__(
+        self, planner: Planner, errands: Errands, settings: RouteSettings, clock: Stopwatch,
+        write: Write,
+    ) -> None:  # fmt: skip
+        self._planner = planner
+        self._errands = errands
+        self._settings = settings
+        self._clock = clock
+        self._write = write
+        self._tail_ns = 0
+        """What the last step took after its plan: goals and their distances."""
+        self.took_ms: list[float] = []
+
+    def begin(self) -> None:
+        """Give the first tasks."""
+        _events(self._write, self._errands.begin(self._planner))
+
+    def steps(self) -> Iterator[int]:
+        """Yield the number of each step after it was driven: one action of everybody."""
+        planner, clock = self._planner, self._clock
+        for t in range(1, self._settings.steps + 1):
+            begun_ns = clock.monotonic_ns()
+            planner.step()
+            self._improve(begun_ns)
+            actions = planner.actions()
+            planned_ns = clock.monotonic_ns()
+            events = self._errands.arrived(t, planner.advance(), planner)
+            ended_ns = clock.monotonic_ns()
+            self._tail_ns = ended_ns - planned_ns
+            self.took_ms.append((ended_ns - begun_ns) / NS_PER_MS)
+            self._write(b'{"t":%d,"a":"%s"}\n' % (t, actions))
+            _events(self._write, events)
+            yield t
+
+    def ticks(self, problem: Problem, size: int) -> Iterator[int]:
+        """Yield the number of each tick after it has passed, actions taking some of them."""
+        planner, clock = self._planner, self._clock
+        execution = Execution(
+            planner.cells, size, ticks_per_action=problem.ticks_per_action,
+            turning=self._settings.rules.turning, delays=problem.delays,
+        )  # fmt: skip
+        for t in range(1, self._settings.steps + 1):
+            begun_ns = clock.monotonic_ns()
+            if (t - 1) % problem.ticks_per_action == 0:
+                planner.hold(execution.late)
+                planner.step()
+                self._improve(begun_ns)
+                actions = np.frombuffer(planner.actions(), np.uint8)
+                planner.advance()
+                execution.give(actions, planner.cells)
+            shown = execution.tick()
+            arrived = np.flatnonzero(execution.cells == planner.goals).astype(np.int32)
+            events = self._errands.arrived(t, arrived, planner, cells=execution.cells)
+            if (t - 1) % problem.ticks_per_action == 0:
+                self.took_ms.append((clock.monotonic_ns() - begun_ns) / NS_PER_MS)
+            self._write(b'{"t":%d,"a":"%s"}\n' % (t, shown))
+            _events(self._write, events)
+            yield t
+
+    def _improve(self, begun_ns: int) -> None:
+        """Better the plan until the budget of this step is used up, or by a number of tries."""
+        if self._settings.budget_ms is None:
+            self._planner.improve(self._settings.tries)
+            return
+        until_ns = begun_ns + round(self._settings.budget_ms * NS_PER_MS) - self._tail_ns
+        most = TRIES_PER_ROBOT_MAX * self._planner.robots.shape[0]
+        tried = 0
+        while tried < most and self._clock.monotonic_ns() < until_ns:
+            self._planner.improve(TRIES_AT_ONCE)
+            tried += TRIES_AT_ONCE
+
+
+def _part(took_ms: list[float], percent: float) -> float:
+    return round(float(np.percentile(took_ms, percent)), 4) if took_ms else 0.0
+
+
 def _header(grid: Grid, problem: Problem, settings: RouteSettings) -> dict[str, object]:
     """Return the first line of a log."""
+    more: dict[str, object] = {}
+    if settings.execute:
+        more = {"ticks_per_action": problem.ticks_per_action}
+        if problem.delays is not None:
+            more["delays"] = msgspec.to_builtins(problem.delays)
     return {
         "map": grid.name,
         "rows": int(grid.free.shape[0]),
@@ -105,8 +191,8 @@ def _header(grid: Grid, problem: Problem, settings: RouteSettings) -> dict[str, 
         "kinematics": "turn" if settings.rules.turning else "no-turn",
         "starts": problem.starts.tolist(),
         "headings": [0] * int(problem.starts.size),
-        "seed": settings.seed,
-    }
+        "seed": settings.rules.seed,
+    } | more
 
 
 def _warm(planner: Planner, show: Show) -> None:

@@ -29,7 +29,7 @@ COUNT_MADE, COUNT_REUSED, COUNT_USED = range(3)
 """What a pool counts: fields made, fields found, rows in use."""
 
 
-@njit("void(int64, int64, uint16[::1], int32[:, ::1], int32[::1])", cache=True, inline="always")
+@njit(inline="always")
 def _offer(node: int, cost: int, best: UInt16, entries: Int32, sizes: Int32) -> None:
     """Put a node into the bucket of its cost where that is less than what is known."""
     if cost < best[node]:

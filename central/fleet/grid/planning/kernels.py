@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 
 from central.fleet.grid.bare import bare
-from central.fleet.grid.ground import Int32, Int64, UInt32
+from central.fleet.grid.ground import Flags, Int32, Int64, UInt32
 
 (
     CELL, HEADING, FIRST, GOAL, ROW, OPERATION, PRIORITY, VISITS, STACKED, PRICED, SINCE, COST,
@@ -34,11 +34,14 @@ COST_ZERO = 64
 """Keys are (COST_ZERO + cost) * 256 + operation; below it: the goal is reached on the way."""
 (
     TIME, LAYER_MASK, DEPTH, HEADS, VISITS_MAX, EXPANDED_MAX, RINGS, AGE_WEIGHT, WIDTH, OPERATIONS,
-) = range(10)  # fmt: skip
+    CHANCE, IMPROVE_MAX, WAIT,
+) = range(13)  # fmt: skip
 """Indices of `settings`: the step, layers - 1, actions per operation, headings (4 or 1), visits of
 one robot per step, robots moved aside for one robot, whether rotations in a full ring are allowed,
-how much priority a step of age is worth (in 1/16 of cost), the ground's width, operations."""
-SETTINGS = 10
+how much priority a step of age is worth (in 1/16 of cost), the ground's width, operations, the
+state of chance (never 0), robots moved aside in one try to improve,
+and the operation that waits."""
+SETTINGS = 13
 NEAR_COST_MAX = 14
 """Per action of an operation: who is farther from the goal cannot cross it."""
 LATE = 9
@@ -47,6 +50,9 @@ BACK = 2
 FRAME_ROBOT, FRAME_KEY, FRAME_OLD, FRAME_FAILED = range(4)
 FRAME_COLUMNS = 4
 NOBODY = -1
+COST_SHIFT, OPERATION_MASK = 8, 0xFF
+WHEN_BITS = 3
+WEIGHT_MAX = 1_023
 SEVERAL = -2
 Tables = tuple[Int32, Int32, Int32, Int32, Int32, Int32, Int32, Int32]
 TABLES = (
@@ -58,17 +64,13 @@ headings, moves, kinds, allowed, counts, shifted."""
 T_NUMBER, T_CELLS, T_HEADINGS, T_MOVES, T_KINDS, T_ALLOWED, T_COUNTS, T_SHIFTED = range(8)
 
 
-@njit("int64(uint32, int64)", cache=True, inline="always")
+@njit(inline="always")
 def cost_at(word: int, heading: int) -> int:
     """Return a field's cost from a heading."""
     return int(word & 0xFFFF) + int((word >> (16 + 4 * heading)) & 15)
 
 
-@njit(
-    f"void(int64, int32[:, ::1], int32[:, ::1], uint32[:, ::1], {TABLES}, int64[::1])",
-    cache=True,
-    inline="always",
-)
+@njit(inline="always")
 def price(
     robot: int, robots: Int32, keys: Int32, fields: UInt32, tables: Tables, settings: Int64
 ) -> None:
@@ -108,7 +110,7 @@ def price(
         keys[robot, i] = KEY_NONE
 
 
-@njit("int32(int32[:, ::1], int64, int32)", cache=True, inline="always")
+@njit(inline="always")
 def next_key(keys: Int32, robot: int, last: int) -> int:
     """Return the smallest key of a robot above `last`, KEY_NONE where there is none."""
     found = KEY_NONE
@@ -118,11 +120,7 @@ def next_key(keys: Int32, robot: int, last: int) -> int:
     return int(found)
 
 
-@njit(
-    "void(int64, int32, int32[:, ::1], int32[:, ::1], int32[:, ::1], int64[::1])",
-    cache=True,
-    inline="always",
-)
+@njit(inline="always")
 def mark(robot: int, owner: int, robots: Int32, held: Int32, cells: Int32, settings: Int64) -> None:
     """Write `owner` (the robot, or nobody) along the robot's operation."""
     cell = robots[robot, CELL]
@@ -132,11 +130,7 @@ def mark(robot: int, owner: int, robots: Int32, held: Int32, cells: Int32, setti
         held[cell + cells[row, when], layer] = owner
 
 
-@njit(
-    "boolean(int64, int64, int32[:, ::1], int32[:, ::1], int32[:, ::1], int64[::1])",
-    cache=True,
-    inline="always",
-)
+@njit(inline="always")
 def _closes_ring(
     robot: int, operation: int, robots: Int32, held: Int32, cells: Int32, settings: Int64
 ) -> bool:
@@ -164,7 +158,7 @@ def _closes_ring(
     return False
 
 
-@njit("int64(int64, int64, int64, int32[::1], int64[::1])", cache=True, inline="always")
+@njit(inline="always")
 def _gone_from(cell: int, pusher: int, heading: int, number: Int32, settings: Int64) -> int:
     """Return how many steps a robot standing on `cell` needs to leave it, LATE if it cannot.
 
@@ -182,11 +176,7 @@ def _gone_from(cell: int, pusher: int, heading: int, number: Int32, settings: In
     return soonest
 
 
-@njit(
-    "int64(int64, int64, int32[:, ::1], int32[:, ::1], int32[:, ::1], int32[::1], int64[::1])",
-    cache=True,
-    inline="always",
-)
+@njit(inline="always")
 def in_the_way(
     robot: int,
     operation: int,
@@ -232,12 +222,7 @@ def in_the_way(
     return NOBODY
 
 
-@njit(
-    "void(int64, int64, int32[:, ::1], int32[:, ::1], int32[:, ::1], uint32[:, ::1],"
-    f" {TABLES}, int64[::1])",
-    cache=True,
-    inline="always",
-)
+@njit(inline="always")
 def _enter(
     robot: int, depth: int, robots: Int32, keys: Int32, frames: Int32, fields: UInt32,
     tables: Tables, settings: Int64,
@@ -261,20 +246,72 @@ PLAN = (
 """The arguments robots, held, keys, frames, fields, tables, settings."""
 
 
-@njit(f"boolean(int64, {PLAN}", cache=True, inline="always")
+@njit(inline="always")
+def _cost_of(robot: int, operation: int, keys: Int32) -> int:
+    """Return the cost of one of the operations that the robot's place allows."""
+    cost = 0
+    for i in range(keys.shape[1]):
+        if keys[robot, i] & OPERATION_MASK == operation:
+            cost = keys[robot, i] >> COST_SHIFT
+    return cost
+
+
+@njit(inline="always")
+def _gain(depth: int, frames: Int32, robots: Int32, keys: Int32) -> int:
+    """Return how much less the weighted costs of all on the stack are than they were."""
+    gain = 0
+    for i in range(depth + 1):
+        robot = int(frames[i, FRAME_ROBOT])
+        before = _cost_of(robot, int(frames[i, FRAME_OLD]), keys)
+        now = _cost_of(robot, int(robots[robot, OPERATION]), keys)
+        gain += int(robots[robot, WEIGHT]) * (before - now)
+    return gain
+
+
+@njit(inline="always")
+def _take_back(
+    depth: int, frames: Int32, robots: Int32, held: Int32, cells: Int32, settings: Int64
+) -> None:
+    """Give everybody on the stack the operation they had."""
+    for i in range(depth + 1):
+        mark(int(frames[i, FRAME_ROBOT]), NOBODY, robots, held, cells, settings)
+    for i in range(depth + 1):
+        robot = int(frames[i, FRAME_ROBOT])
+        robots[robot, OPERATION] = frames[i, FRAME_OLD]
+        mark(robot, robot, robots, held, cells, settings)
+
+
+@njit(inline="always")
+def _may_push(
+    other: int, floor: int, moved: int, robots: Int32, settings: Int64, limit: int
+) -> bool:
+    """Return whether a robot may be moved aside by one with priority `floor`, -1: by anybody."""
+    if robots[other, STACKED] != 0 or moved >= limit:
+        return False
+    if floor < 0:
+        return True
+    is_worn = (
+        robots[other, PRICED] == settings[TIME] and robots[other, VISITS] >= settings[VISITS_MAX]
+    )
+    return not is_worn and robots[other, PRIORITY] > floor
+
+
+@njit(inline="always")
 def plan_robot(
-    first: int, robots: Int32, held: Int32, keys: Int32, frames: Int32, fields: UInt32,
-    tables: Tables, settings: Int64,
+    first: int, floor: int, limit: int, robots: Int32, held: Int32, keys: Int32, frames: Int32,
+    fields: UInt32, tables: Tables, settings: Int64,
 ) -> bool:  # fmt: skip
-    """Return whether the robot got another operation; all reservations fit either way.
+    """Return whether the robot got an operation by a search; all reservations fit either way.
 
     The robot takes the first operation that is free, or that only one robot of lower priority is in
     the way of which then finds another one itself, by the same rule. Source: the algorithm's
     recursive part, with an explicit stack: each frame is a robot without reservation, the key it
     tried last, and the operation it goes back to.
+    floor : its priority; -1: anybody may be moved aside, and the result is kept only if the
+    weighted costs of all who moved do not grow (large-neighbourhood search).
+    limit : how many may be moved aside on the way.
     """
     cells, number = tables[T_CELLS], tables[T_NUMBER]
-    priority = int(robots[first, PRIORITY])
     mark(first, NOBODY, robots, held, cells, settings)
     depth = 0
     moved = 0
@@ -293,7 +330,7 @@ def plan_robot(
                 return False
             depth -= 1
             continue
-        operation = int(key & 0xFF)
+        operation = int(key & OPERATION_MASK)
         found = in_the_way(robot, operation, robots, held, cells, number, settings)
         if found == SEVERAL:
             continue
@@ -302,18 +339,15 @@ def plan_robot(
             mark(robot, robot, robots, held, cells, settings)
             for i in range(depth + 1):
                 robots[frames[i, FRAME_ROBOT], STACKED] = 0
+            if floor < 0 and _gain(depth, frames, robots, keys) < 0:
+                _take_back(depth, frames, robots, held, cells, settings)
+                return False
             return True
-        if found == frames[depth, FRAME_FAILED]:
+        if found == frames[depth, FRAME_FAILED] or depth + 1 >= frames.shape[0]:
             continue
-        other = found >> 3
         frames[depth, FRAME_FAILED] = found
-        if (
-            robots[other, STACKED] != 0
-            or (robots[other, PRICED] == settings[TIME]
-                and robots[other, VISITS] >= settings[VISITS_MAX])
-            or robots[other, PRIORITY] <= priority or moved >= settings[EXPANDED_MAX]
-            or depth + 1 >= frames.shape[0]
-        ):  # fmt: skip
+        other = found >> WHEN_BITS
+        if not _may_push(other, floor, moved, robots, settings, limit):
             continue
         mark(other, NOBODY, robots, held, cells, settings)
         if settings[RINGS] == 0 and _closes_ring(robot, operation, robots, held, cells, settings):
@@ -326,7 +360,18 @@ def plan_robot(
         _enter(other, depth, robots, keys, frames, fields, tables, settings)
 
 
-@njit(f"{TABLES}({TABLES})", cache=True, inline="always")
+@njit(inline="always")
+def _draw(size: int, settings: Int64) -> int:
+    """Return a number below `size`, and move on. Source: Marsaglia, Xorshift RNGs (2003)."""
+    state = settings[CHANCE]
+    state ^= state << 13
+    state ^= (state >> 7) & 0x01FFFFFFFFFFFFFF
+    state ^= state << 17
+    settings[CHANCE] = state
+    return int(((state >> 20) & 0x7FFFFFFF) % size)
+
+
+@njit(inline="always")
 def bare_tables(tables: Tables) -> Tables:
     """Return the tables uncounted."""
     return (
@@ -335,18 +380,36 @@ def bare_tables(tables: Tables) -> Tables:
     )  # fmt: skip
 
 
-@njit(f"void(int32[::1], {PLAN}", cache=True)
+@njit(f"int64(int32[::1], int64, {PLAN}", cache=True)
 def plan_all(
-    order: Int32, robots: Int32, held: Int32, keys: Int32, frames: Int32, fields: UInt32,
-    tables: Tables, settings: Int64,
-) -> None:  # fmt: skip
-    """Let every robot choose, in `order`; who was moved aside before has chosen already."""
+    order: Int32, tries: int, robots: Int32, held: Int32, keys: Int32, frames: Int32,
+    fields: UInt32, tables: Tables, settings: Int64,
+) -> int:  # fmt: skip
+    """Let every robot choose, in `order`, or improve the plan by a number of tries; see below.
+
+    tries = 0: who was moved aside before its turn has chosen already.
+    tries > 0: large-neighbourhood search from random robots on; the plan is valid at any moment.
+    Returns how many robots found something. Source: sections on EPIBT and on EPIBT+LNS.
+    """
     robots, held, keys, frames = bare(robots), bare(held), bare(keys), bare(frames)
     fields, settings, tables = bare(fields), bare(settings), bare_tables(tables)
-    for i in range(order.size):
-        robot = int(order[i])
-        if robots[robot, PRICED] != settings[TIME]:
-            plan_robot(robot, robots, held, keys, frames, fields, tables, settings)
+    found = 0
+    for i in range(order.size if tries == 0 else tries):
+        if tries > 0:
+            robot = _draw(robots.shape[0], settings)
+            if robots[robot, STACKED] != 0:
+                continue
+            floor = -1
+            limit = settings[IMPROVE_MAX]
+        else:
+            robot = int(order[i])
+            floor = int(robots[robot, PRIORITY])
+            limit = settings[EXPANDED_MAX]
+            if robots[robot, PRICED] == settings[TIME]:
+                continue
+        if plan_robot(robot, floor, limit, robots, held, keys, frames, fields, tables, settings):
+            found += 1
+    return found
 
 
 @njit(
@@ -380,6 +443,8 @@ def put_in_order(
         tally[priority] = at + 1
         order[at] = robot
         robots[robot, PRIORITY] = at
+        share = 1.0 - at / robots.shape[0]
+        robots[robot, WEIGHT] = int(share * share * WEIGHT_MAX) if robots[robot, ROW] >= 0 else 0
 
 
 @njit(f"void(int32[:, ::1], int32[:, ::1], {TABLES}, int64[::1])", cache=True)
@@ -412,3 +477,40 @@ def arrived(robots: Int32, found: Int32) -> int:
             found[count] = robot
             count += 1
     return count
+
+
+@njit(
+    f"void(uint8[::1], int32[::1], int32[:, ::1], int32[:, ::1], {TABLES}, int64[::1])", cache=True
+)
+def hold(
+    late: Flags, waiting: Int32, robots: Int32, held: Int32, tables: Tables, settings: Int64
+) -> None:
+    """Let late robots stay this step whatever they had in mind, and all whom that stops.
+
+    late : (robots,) uint8, who has not done its last action yet.  waiting : work space, (robots,).
+    That everybody stays is always possible, so this ends: each robot is stopped once at most.
+    """
+    robots, held, settings = bare(robots), bare(held), bare(settings)
+    tables = bare_tables(tables)
+    cells = tables[T_CELLS]
+    count = 0
+    for robot in range(robots.shape[0]):
+        robots[robot, STACKED] = late[robot]
+        if late[robot] != 0:
+            robots[robot, PRICED] = settings[TIME]
+            waiting[count] = robot
+            count += 1
+            mark(robot, NOBODY, robots, held, cells, settings)
+            robots[robot, OPERATION] = settings[WAIT]
+    while count > 0:
+        count -= 1
+        robot = int(waiting[count])
+        for when in range(settings[DEPTH]):
+            layer = (settings[TIME] + when + 1) & settings[LAYER_MASK]
+            other = int(held[robots[robot, CELL], layer])
+            if other >= 0 and other != robot:
+                mark(other, NOBODY, robots, held, cells, settings)
+                robots[other, OPERATION] = settings[WAIT]
+                waiting[count] = other
+                count += 1
+            held[robots[robot, CELL], layer] = robot
