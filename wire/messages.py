@@ -170,8 +170,8 @@ class Movement(Message, frozen=True, kw_only=True, omit_defaults=True):
     reason: Name
     """A scan's mode (`receive`, `damaged`, `putaway`, `refill`, `pick`, `move`, `pack`, `return`,
     `quarantine`, `release-good`, `release-error`, `scrap`), `undo`, `opening`, `robot-pick`,
-    `robot-drop`, `lot-said` (what a robot brought gets its lot in another zone) or a planner's
-    word."""
+    `robot-drop`, `robot-empty`, `lot-said` (what a robot brought gets its lot in another zone) or a
+    planner's word."""
     device_id: Name
     """Scanner, robot or edge that saw it."""
     observed_at_ns: TimeNs

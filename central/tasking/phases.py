@@ -49,6 +49,7 @@ from central.tasking.settle import (
     settle_proposals,
     settle_short,
 )
+from central.tasking.unloading import Unloading
 from central.tasking.variances import next_judging_at_ns, settle_adjustments
 
 DOUBTS_PER_ROUND_MAX: Final = 20
@@ -150,7 +151,7 @@ def make_turns(people: PeopleBoard, purchases: PurchaseSender) -> Turns:
 
 def make_phases(people: PeopleBoard, purchases: PurchaseSender) -> Sequence[Phase]:
     """Return the phases in their order."""
-    deadlines = Deadlines()
+    deadlines, unloading = Deadlines(), Unloading()
     return (
         _phase(
             settle_commands, t.edge_command, t.movement, t.mission_end, next_at_ns=next_drop_at_ns
@@ -164,6 +165,7 @@ def make_phases(people: PeopleBoard, purchases: PurchaseSender) -> Sequence[Phas
         _phase(deadlines.watch, t.task, next_at_ns=deadlines.next_at_ns, by_id=True),
         _phase(update_lines, t.order_line, t.customer_order, t.task, by_id=True),
         _phase(receive_arrivals, t.purchase_order, t.task, t.task_short),
+        _phase(unloading.ask, next_at_ns=unloading.next_at_ns),
         _phase(put_away, t.balance, t.task, t.reservation),
         _phase(allocate_lines, t.order_line, t.customer_order, t.balance, t.reservation),
         _phase(advance_orders, t.customer_order, t.order_line, by_id=True),
