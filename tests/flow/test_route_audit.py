@@ -90,7 +90,8 @@ def floor(request: pytest.FixtureRequest, tmp_path: Path) -> Floor:
     (tmp_path / "s.tasks").write_text("\n".join([str(len(tasks)), *tasks, ""]))
     problem = {
         "mapFile": "s.map", "agentFile": "s.agents", "taskFile": "s.tasks", "teamSize": ROBOTS,
-        "numTasksReveal": 1.5, "version": "2024 LoRR",
+        "numTasksReveal": 1.5, "version": "2026 LoRR", "agentCounter": 3,
+        "delayConfig": {"seed": 0, "minDelay": 2, "maxDelay": 8, "pDelay": 0.01},
     }  # fmt: skip
     (tmp_path / "s.json").write_text(json.dumps(problem))
     return Floor(tmp_path / "s.map", tmp_path / "s.json", tmp_path / "log")
@@ -121,6 +122,22 @@ def test_a_run_with_an_end_comes_to_it(floor: Floor, turning: str) -> None:
     limits = Limits(rings=False, drain_tasks=tasks if is_pool else 0, robot_steps_max=2_000)
     assert str(floor.report(limits)) == "nothing found"
     assert last["steps"] < 5_000 or not is_pool
+
+
+@pytest.mark.parametrize("turning", ["--turn", "--no-turn"])
+@pytest.mark.parametrize("floor", ["errands"], indirect=True)
+def test_a_run_in_ticks_with_delays_has_no_finding(floor: Floor, turning: str) -> None:
+    last = floor.run(900, turning, "--execute")
+    assert json.loads(floor.lines()[0])["ticks_per_action"] == 3
+    report = floor.report(Limits(quiet_steps_max=150))
+    assert str(report) == "nothing found"
+    assert report.figures["tasks_done"] == last["tasks_done"] > 50
+    rows = [json.loads(line) for line in floor.lines()]
+    mutant = too_fast(rows, read_map(floor.map))
+    assert mutant is not None
+    said = str(floor.report(lines=[json.dumps(row) for row in mutant.rows]))
+    assert f"t {mutant.t}: robots {mutant.robot}" in said
+    assert "too fast" in said
 
 
 @pytest.mark.parametrize("turning", ["--turn", "--no-turn"])
@@ -163,6 +180,7 @@ INSTANCES = {
     ),
 }  # fmt: skip
 SHORT = {"rand32-400": 60, "wh1020-500": 60, "lorr-2026": 5}
+ROBOT_STEPS_MAX = 2_000
 LONG = {
     "rand32-400": 3_000, "wh1020-100": 5_000, "wh1020-500": 10_000, "wh1020-1000": 3_000,
     "wh1020-2000": 1_500, "lorr-10000": 150, "lorr-2024": 1_000, "lorr-2026": 1_000,
@@ -203,5 +221,14 @@ def test_a_shared_problem_has_no_finding_in_a_long_run(
 ) -> None:
     floor = shared_floor(mapf_dir, name, tmp_path)
     floor.run(LONG[name], turning, rings)
-    limits = Limits(rings=rings == "--rings", quiet_steps_max=300, robot_steps_max=2_000)
+    limits = Limits(rings=rings == "--rings", quiet_steps_max=300, robot_steps_max=ROBOT_STEPS_MAX)
+    assert str(floor.report(limits)) == "nothing found"
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1_800)
+def test_ten_thousand_ticks_with_delays_have_no_finding(mapf_dir: Path, tmp_path: Path) -> None:
+    floor = shared_floor(mapf_dir, "lorr-2026", tmp_path)
+    floor.run(10_000, "--execute")
+    limits = Limits(quiet_steps_max=300, robot_steps_max=3 * ROBOT_STEPS_MAX)
     assert str(floor.report(limits)) == "nothing found"

@@ -19,8 +19,8 @@ FIELD_BYTES_MAX: Final = 2 << 30
 WARM_BYTES_MAX: Final = 192 << 20
 """Where the fields of all cells take no more than this, they are made before the first step."""
 VISITS_MAX: Final = 200
-"""So often one robot is asked to give way in a step. With few, long queues in narrow aisles wear out
-before the way of moving all of them is found, and in the end everybody stands for ever."""
+"""So often one robot is asked to give way in a step. With few, long queues in narrow aisles wear
+out before the way of moving all of them is found, and in the end everybody stands for ever."""
 EXPANDED_MAX: Final = 2_000
 IMPROVE_MAX: Final = 24
 FRAMES_MAX: Final = 4_096
