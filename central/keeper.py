@@ -32,6 +32,7 @@ from central.tasking.deadlines import OUT_OF_TOUCH_S
 from central.tasking.floor import Floor
 from central.tasking.people import PeopleBoard
 from central.tasking.phases import make_turns, raise_doubts
+from central.tasking.pinning import take_pin
 from central.tasking.proposals import decide, take_plan
 from central.tasking.purchasing import PurchaseSender, take_notice
 from central.tasking.robots import follow_job, submit_open_tasks
@@ -53,6 +54,7 @@ from wire.messages import (
     EdgeDevices,
     JournalBatch,
     Movement,
+    PinTask,
     StockEvent,
     StopZone,
     SupplierNotice,
@@ -87,6 +89,9 @@ class JobTaker(Protocol):
 
     def withdraw(self, job_id: str) -> None:
         """Give a job back if nothing was picked up for it yet."""
+
+    def pin(self, job_id: str, robot_id: str, by: str) -> None:
+        """Let only this robot have a job, because `by` says so; an empty one: any."""
 
     def close_zones(self, nodes: Collection[str]) -> None:
         """Let nobody enter these nodes, and no others."""
@@ -227,6 +232,8 @@ class Keeper:
             fleet.submit(job)
         for job_id in effects.withdrawals:
             fleet.withdraw(job_id)
+        for job_id, robot_id, by in effects.pins:
+            fleet.pin(job_id, robot_id, by)
 
     def _publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1) -> None:
         if not self._bus.publish(topic, payload, qos=qos, retain=retain) and qos:
@@ -288,6 +295,7 @@ class Keeper:
             (topics.DESK_COMMAND, self._on_decisions),
             (topics.DESK_ADJUST, self._on_adjustments),
             (topics.DESK_ZONE, self._on_zones),
+            (topics.DESK_PIN, self._on_pins),
         )
         for topic, handler in handlers:
             self._bus.subscribe(topic.any(site=site), self._lane, handler, qos=topic.qos)
@@ -403,6 +411,10 @@ class Keeper:
     def _on_adjustments(self, messages: list[Incoming]) -> None:
         for _, command in self._decoded(messages, AdjustStock):
             self._change(partial(take_adjustment, command=command))
+
+    def _on_pins(self, messages: list[Incoming]) -> None:
+        for _, command in self._decoded(messages, PinTask):
+            self._change(partial(take_pin, command=command))
 
     def _on_zones(self, messages: list[Incoming]) -> None:
         for _, command in self._decoded(messages, StopZone):

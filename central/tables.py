@@ -447,6 +447,16 @@ stop_zone = Table(
 )  # fmt: skip
 """Nodes that no robot enters until a time, for people in an aisle or what lies there."""
 
+task_pin = Table(
+    "task_pin", metadata,
+    Column("task_id", String(40), primary_key=True),
+    Column("robot_id", String(81), nullable=False),  # manufacturer/serial
+    Column("person_id", String(40), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at_ns", _Ns, nullable=False),
+)  # fmt: skip
+"""The one robot that may have a task, because a planner says so."""
+
 decision = Table(
     "decision", metadata,
     Column("command_id", String(40), primary_key=True),

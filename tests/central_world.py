@@ -281,6 +281,7 @@ class Robots:
     withdrawn: list[str] = field(default_factory=list)
     told: dict[str, list[tuple[JobEvent, int]]] = field(default_factory=dict)
     """What happened to each job: told again when central asks again, as the fleet does."""
+    pins: list[tuple[str, str, str]] = field(default_factory=list)
     closed: frozenset[str] = frozenset()
     """Nodes of stop zones."""
     idle: bool = False
@@ -302,6 +303,9 @@ class Robots:
         self.withdrawn.append(job_id)
         if self.jobs.pop(job_id, None) is not None:
             self.report(job_id, "handed_back", detail="withdrawn")
+
+    def pin(self, job_id: str, robot_id: str, by: str) -> None:
+        self.pins.append((job_id, robot_id, by))
 
     def close_zones(self, nodes: Collection[str]) -> None:
         self.closed = frozenset(nodes)

@@ -30,6 +30,8 @@ from wire.messages import (
     DecideProposal,
     DecisionResult,
     DeviceStatus,
+    PinResult,
+    PinTask,
     StopZone,
     StopZoneResult,
 )
@@ -138,6 +140,19 @@ class DeskProcess:
                 self.peer.publish(topics.DESK_RESULT.of(site="FC1"), encode(result))
 
         self.peer.subscribe(topics.DESK_COMMAND.of(site="FC1"), self.peer_lane, came)
+        self._wait_until_heard()
+
+    def pin_as_central(self, take: Callable[[PinTask], tuple[bool, str]]) -> None:
+        """Answer each pin as central does: `take` says whether and why."""
+
+        def came(batch: list[Incoming]) -> None:
+            for message in batch:
+                command = decode(message.payload, PinTask)
+                ok, text = take(command)
+                result = PinResult(command_id=command.command_id, ok=ok, text=text)
+                self.peer.publish(topics.DESK_PINNED.of(site="FC1"), encode(result))
+
+        self.peer.subscribe(topics.DESK_PIN.of(site="FC1"), self.peer_lane, came)
         self._wait_until_heard()
 
     def adjust_as_central(self, adjust: Callable[[AdjustStock], tuple[bool, str]]) -> None:

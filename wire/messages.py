@@ -618,6 +618,32 @@ class StopZoneResult(Message, frozen=True, kw_only=True):
     """Which nodes until when, or why not."""
 
 
+class PinTask(Message, frozen=True, kw_only=True):
+    """A planner lets one robot alone have a task that is not picked up yet, or any robot again."""
+
+    command_id: Name
+    """Unique: a repetition gets the first answer."""
+    task_id: Name
+    """Which."""
+    robot_id: Annotated[str, Meta(max_length=81)] = ""
+    """`manufacturer/serial` as in robots.csv; empty: any robot may have it again."""
+    person_id: Name
+    """Who says so."""
+    reason: Text = ""
+    """Why, for people."""
+
+
+class PinResult(Message, frozen=True, kw_only=True):
+    """Central's answer to one pin."""
+
+    command_id: Name
+    """As in the command."""
+    ok: bool
+    """Whether it was taken."""
+    text: Text
+    """What came of it, or why not."""
+
+
 class Changed(Message, frozen=True, kw_only=True):
     """Central is there; where it names tables, it committed something that pages may show."""
 

@@ -140,6 +140,14 @@ DESK_ZONED: Final = Topic(
     pattern=SITE + "/desk/zoned", messages=(m.StopZoneResult,),
     publisher=Party.CENTRAL, subscribers=(Party.DESK,),
 )  # fmt: skip
+DESK_PIN: Final = Topic(
+    pattern=SITE + "/desk/pin", messages=(m.PinTask,),
+    publisher=Party.DESK, subscribers=(Party.CENTRAL,),
+)  # fmt: skip
+DESK_PINNED: Final = Topic(
+    pattern=SITE + "/desk/pinned", messages=(m.PinResult,),
+    publisher=Party.CENTRAL, subscribers=(Party.DESK,),
+)  # fmt: skip
 CHANGED: Final = Topic(
     pattern=SITE + "/central/changed", messages=(m.Changed,),
     publisher=Party.CENTRAL, subscribers=(Party.DESK,), qos=0,
@@ -149,7 +157,7 @@ TOPICS: Final = (
     DEVICE_SCAN, DEVICE_FEEDBACK, CAMERA_LOOK, DEVICE_STATUS, EDGE_STATUS, EDGE_DEVICES,
     JOURNAL, JOURNAL_ACK, EDGE_COMMAND, PERSON_TASKS, CUSTOMER_ORDER, ORDER_STATUS, PURCHASE_ORDER,
     SUPPLIER_NOTICE, DESK_COMMAND, DESK_RESULT, DESK_ADJUST, DESK_ADJUSTED,
-    DESK_ZONE, DESK_ZONED, CHANGED,
+    DESK_ZONE, DESK_ZONED, DESK_PIN, DESK_PINNED, CHANGED,
 )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from central.desk.decisions import Decisions, DecisionUnansweredError
 from central.desk.errors import Problem, Refusal, RefusedError, add_error_handlers
 from central.desk.floor import Floor
 from central.desk.hub import TOO_MANY, TOO_SLOW, Hub, Page
+from central.desk.pins import add_pins
 from central.desk.queries import LIMIT_MAX, Queries
 from central.desk.stock import add_stock
 from central.desk.zones import add_zones
@@ -114,6 +115,7 @@ def build_app(desk: Desk, version: str) -> FastAPI:
     _add_decision(app, desk)
     add_stock(app, desk)
     add_zones(app, desk, desk.floor.now_ns)
+    add_pins(app, desk)
     _add_socket(app, desk)
     app.mount("/static", _Static(directory=HERE / "static"), name="static")
     return app

@@ -21,6 +21,8 @@ from wire.messages import (
     AdjustStock,
     DecideProposal,
     DecisionResult,
+    PinResult,
+    PinTask,
     StopZone,
     StopZoneResult,
 )
@@ -67,6 +69,7 @@ class Decisions:
             (topics.DESK_RESULT, self._answers_came),
             (topics.DESK_ADJUSTED, self._adjusted),
             (topics.DESK_ZONED, self._zoned),
+            (topics.DESK_PINNED, self._pinned),
         ):
             self._bus.subscribe(topic.of(site=self._site_id), self._lane, came)
 
@@ -155,12 +158,30 @@ class Decisions:
         self._metrics.count("desk_zones", "taken" if result.ok else "refused")
         return result
 
+    async def pin(self, task_id: str, *, robot_id: str, reason: str, person_id: str) -> PinResult:
+        """Return central's answer. Raises DecisionUnansweredError where none comes in time."""
+        command = PinTask(
+            command_id=self._next_id(),
+            task_id=task_id,
+            robot_id=robot_id,
+            reason=reason,
+            person_id=person_id,
+        )
+        result: PinResult = await self._ask(
+            topics.DESK_PIN,
+            command,
+            "The pin is with the broker and may still be taken; look at the task before asking"
+            " again",
+        )
+        self._metrics.count("desk_pins", "taken" if result.ok else "refused")
+        return result
+
     def _next_id(self) -> str:
         self._asked += 1
         return f"desk-{self._epoch:x}-{self._asked}"
 
     async def _ask(
-        self, topic: Topic, command: DecideProposal | AdjustStock | StopZone, then: str
+        self, topic: Topic, command: DecideProposal | AdjustStock | StopZone | PinTask, then: str
     ) -> Any:
         """Return the message that answers `command`; `then`: what to do where none comes."""
         if not self._bus.connected:
@@ -216,7 +237,11 @@ class Decisions:
         for _, result in readable(batch, StopZoneResult, self._metrics, "stop zone"):
             self._post(functools.partial(self._resolve, result))
 
-    def _resolve(self, result: DecisionResult | AdjustResult | StopZoneResult) -> None:
+    def _pinned(self, batch: list[Incoming]) -> None:
+        for _, result in readable(batch, PinResult, self._metrics, "pin"):
+            self._post(functools.partial(self._resolve, result))
+
+    def _resolve(self, result: DecisionResult | AdjustResult | StopZoneResult | PinResult) -> None:
         answer = self._waiting.get(result.command_id)
         if answer is not None and not answer.done():
             answer.set_result(result)

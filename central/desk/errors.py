@@ -48,10 +48,17 @@ class ZoneRefusal(Problem):
     text: str
 
 
+class PinRefusal(Problem):
+    """Central's no to a pin; `text` and `detail` are the same words."""
+
+    ok: bool = False
+    text: str
+
+
 class RefusedError(Exception):
     """Central said no; `body` is the answer."""
 
-    def __init__(self, body: Refusal | AdjustmentRefusal | ZoneRefusal) -> None:
+    def __init__(self, body: Refusal | AdjustmentRefusal | ZoneRefusal | PinRefusal) -> None:
         super().__init__(body.detail)
         self.body = body
 

@@ -268,6 +268,14 @@ class ZoneAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PinAnswer:
+    """Central's answer to who pins a task to a robot."""
+
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
     """One thing that a proposal was made for."""
 

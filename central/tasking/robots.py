@@ -17,6 +17,7 @@ from central.orders import set_status
 from central.statement import Row, Statement
 from central.tables import balance, edge_command, movement, task
 from central.tasking.commands import command_record
+from central.tasking.pinning import pin_of
 from central.tasking.round import Round, TaskRow, add_task, change_task, end_task, find_task, log
 from wire.ids import Gtin14, bin_of, location
 from wire.messages import Movement
@@ -89,9 +90,16 @@ def job_of(work: Round, row: TaskRow) -> TransportJob:
             _stock_stop(work, row, row.from_place, "pick"),
             _stock_stop(work, row, row.to_place, "drop"),
         )
+    robot_id, person_id = pin_of(work, row.task_id)
     # One priority for all: the fleet takes what is due first. A kind that always went first would
     # starve the others while robots are few: totes leave, and the faces they came from stay empty.
-    return TransportJob(job_id=row.task_id, stops=stops, due_at_ns=row.due_at_ns)
+    return TransportJob(
+        job_id=row.task_id,
+        stops=stops,
+        due_at_ns=row.due_at_ns,
+        pinned_to=robot_id,
+        pinned_by=person_id,
+    )
 
 
 def _bin(work: Round, place: str) -> BinRow:

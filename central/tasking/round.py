@@ -8,14 +8,14 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from central.config import CentralConfig
 from central.fleet.jobs import TransportJob
 from central.ledger.reservations import release, reserve
 from central.statement import Row, Statement
 from central.store import next_numbers
-from central.tables import task
+from central.tables import task, task_pin
 from central.tasking.ends import forget_end, note_end
 from central.tasking.floor import Floor
 from central.tasking.news import News
@@ -37,6 +37,8 @@ class Effects:
     """(topic, payload, retain, QoS)."""
     submits: list[TransportJob] = field(default_factory=list)
     withdrawals: list[str] = field(default_factory=list)
+    pins: list[tuple[str, str, str]] = field(default_factory=list)
+    """(job, the one robot that may have it, who says so)."""
     calls: list[Callable[[], None]] = field(default_factory=list)
     """What the metrics count, only of what is committed."""
 
@@ -128,6 +130,14 @@ def change_task(work: Round, task_id: str, **columns: Any) -> None:
     _CHANGE_TASK.run(work.conn, {"of_task": task_id} | columns)
 
 
+_UNPIN: Final = Statement(delete(task_pin).where(task_pin.c.task_id == bindparam("of_task")))
+
+
+def forget_pin(work: Round, task_id: str) -> None:
+    """Let any robot have a task, or none any more."""
+    _UNPIN.run(work.conn, {"of_task": task_id})
+
+
 def end_task(work: Round, row: TaskRow, status: str, detail: str = "") -> None:
     """Close a task: its reservation goes back, and its proposal hears of it."""
     release(work.conn, row.task_id)
@@ -135,6 +145,8 @@ def end_task(work: Round, row: TaskRow, status: str, detail: str = "") -> None:
     if detail or (row.worker_kind == "robot" and status == "done"):
         columns["detail"] = detail  # a robot's: why it had the task
     change_task(work, row.task_id, **columns)
+    if row.worker_kind == "robot":
+        forget_pin(work, row.task_id)
     if row.worker_kind == "person":
         note_end(work.conn, row, is_done=status == "done", at_ns=work.now_ns)
     work.count(f"tasks_{status}", row.kind)

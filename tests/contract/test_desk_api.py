@@ -23,7 +23,7 @@ from stockhelm.broker import BrokerConfig, BrokerProcess, free_port
 from tests.conftest import Address
 from tests.desk_process import DeskProcess, decide, eventually
 from tests.desk_world import DeskWorld
-from wire.messages import DecideProposal
+from wire.messages import DecideProposal, PinTask
 
 
 @pytest.fixture
@@ -212,6 +212,25 @@ def test_a_decision_reaches_central_and_its_words_come_back(
         "proposal_id": "P-999", "ok": False, "text": words, "detail": words,
     }  # fmt: skip
     assert len({command.command_id for command in heard}) == 2
+
+
+def test_a_pin_reaches_central_and_its_words_come_back(
+    desk: DeskProcess, http: httpx.Client
+) -> None:
+    heard: list[PinTask] = []
+
+    def central(command: PinTask) -> tuple[bool, str]:
+        heard.append(command)
+        return command.task_id == "T-1", "only acme/r1 may have it"
+
+    desk.pin_as_central(central)
+    body = {"robot": "acme/r1", "person": "maria", "reason": "it has the fork"}
+    answer = http.post("/api/tasks/T-1/pin", json=body)
+    assert (answer.status_code, answer.json()["text"]) == (200, "only acme/r1 may have it")
+    said = heard[0]
+    assert (said.robot_id, said.person_id, said.reason) == ("acme/r1", "maria", "it has the fork")
+    assert http.post("/api/tasks/T-2/pin", json={"robot": "acme/r1"}).status_code == 409
+    assert http.post("/api/tasks/T-1/pin", json={"robot": "r1"}).status_code == 422
 
 
 def test_without_central_a_decision_ends_in_time_with_what_to_do(

@@ -21,7 +21,7 @@ from tests.faults.site import central_config
 ROOT = Path(__file__).resolve().parents[2]
 TOO_DEEP = b'{"a":' + b"[" * 17 + b"]" * 17 + b"}"
 TOO_LONG = b'"' + b"x" * 65_535 + b'"'
-FILTERS = {"edge": 8, "central": 11}
+FILTERS = {"edge": 8, "central": 12}
 """How many filters each subscribes to: another one needs its limits too."""
 
 
