@@ -14,6 +14,7 @@ works by a newer order. No two vehicles may ever hold the same node. And of each
   before the horizon, and no released node is ever changed or taken back;
 - no update of an order that was cancelled, or that the vehicle has forgotten;
 - a state stands on the nodes of its order, and never goes back on them;
+- where asked: enough charge for the way, and charging only on chargers;
 - an action is finished by one vehicle only, and asked of nobody after it was begun elsewhere.
 """
 
@@ -89,6 +90,10 @@ class Audit:
 
     may_lose: bool = False
     """What we send may be lost before it is heard here, as by a broker that is gone."""
+    charge_min_percent: float = 0.0
+    """No vehicle that works by an order gets below; 0: not asked."""
+    chargers: frozenset[str] = frozenset()
+    """The nodes on which vehicles charge; none: not asked."""
     findings: list[str] = field(default_factory=list)
     figures: Counter[str] = field(default_factory=Counter)
     _vehicles: dict[str, _Vehicle] = field(default_factory=dict)
@@ -232,8 +237,19 @@ class Audit:
         vehicle.order_id, vehicle.update = order_id, message["orderUpdateId"]
         vehicle.place, vehicle.sequence = place or vehicle.place, sequence
         vehicle.ahead = frozenset(node["sequenceId"] for node in message["nodeStates"])
+        self._power(at_s, name, vehicle, message)
         for action in message["actionStates"]:
             self._action(at_s, name, action["actionId"], action["actionStatus"])
+
+    def _power(self, at_s: float, name: str, vehicle: _Vehicle, message: dict[str, Any]) -> None:
+        """Look at the charge, as 2.x and 3.0.0 call it."""
+        power = message.get("batteryState") or message.get("powerSupply") or {}
+        percent = power.get("batteryCharge", power.get("stateOfCharge", 100.0))
+        if percent < self.charge_min_percent and vehicle.ahead:
+            text = f"has {percent:g} % left on its way, expected {self.charge_min_percent:g} %"
+            self._tell(at_s, name, text)
+        if power.get("charging") and self.chargers and vehicle.place not in self.chargers:
+            self._tell(at_s, name, f"charges on {vehicle.place}, which is no charger")
 
     def _other_order(self, at_s: float, vehicle: _Vehicle, order_id: str) -> None:
         """The vehicle works by another order than before, or by none."""

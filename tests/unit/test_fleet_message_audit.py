@@ -174,13 +174,18 @@ def test_a_repeated_or_late_state_says_nothing_new() -> None:
     assert heard([*TAPE[:12], late, *TAPE[12:]]).findings == []
 
 
-@pytest.mark.parametrize("network", [Network(), Network(lose_p=0.1, double_p=0.1, late_p=0.1)])
+BAD = Network(lose_p=0.1, double_p=0.1, late_p=0.1)
+
+
+@pytest.mark.parametrize(
+    ("network", "version"), [(Network(), "2.0.0"), (BAD, "2.0.0"), (BAD, "2.1.0"), (BAD, "3.0.0")]
+)
 def test_a_real_fleet_is_right_also_on_a_bad_network_and_killed(
-    network: Network, tmp_path: Path
+    network: Network, version: str, tmp_path: Path
 ) -> None:
     random = Random(3)
     world = FleetWorld(
-        robots={f"r{i}": f"N{i}-0" for i in range(6)}, seed=3, network=network,
+        robots={f"r{i}": f"N{i}-0" for i in range(6)}, seed=3, network=network, version=version,
         url=f"sqlite:///{tmp_path}/central.db",
     )  # fmt: skip
     world.start_vehicles()
@@ -208,6 +213,22 @@ def _earlier(tape: list[Message], index: int) -> list[Message]:
     wronged = [*tape[:index], *tape[index + 1 :]]
     wronged.insert(max(0, index - 20), tape[index])
     return wronged
+
+
+def test_charge_and_chargers_are_looked_at_where_asked() -> None:
+    power: list[Body] = [
+        {"batteryState": {"batteryCharge": 9.0, "charging": False}},
+        {"powerSupply": {"stateOfCharge": 8.0, "charging": True}},
+    ]
+    done = Audit(charge_min_percent=10.0, chargers=frozenset({"Z"}))
+    for at, said in enumerate(power):
+        body = state(at, "O1", 0, 0, "A", "BC") | said
+        done.take(float(at), f"{ONE}/state", json.dumps(body).encode())
+    assert done.findings == [
+        "0.000 s: acme/r1: has 9 % left on its way, expected 10 %",
+        "1.000 s: acme/r1: has 8 % left on its way, expected 10 %",
+        "1.000 s: acme/r1: charges on A, which is no charger",
+    ]
 
 
 def test_numbers_of_lost_messages_may_be_missing() -> None:
