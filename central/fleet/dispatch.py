@@ -315,6 +315,9 @@ class Dispatcher:
             and vehicle.order_key == leg.key
             and not memory.action_is_sent
             and memory.nodes[-1].sequence_id < ORDER_NODES_MAX
+            # Nodes that were sent without their action cannot get it by an update: a plan that went
+            # on from there was dropped. A new order brings it, once the robot stands.
+            and not (arrives and not nodes)
         )
         # An order to stay is news enough: once acknowledged, older messages cannot come any more.
         stays = not nodes and not goes_on and (arrives or self._traffic.has_ghosts(number))

@@ -68,6 +68,8 @@ class FloorGraph:
         }
         self.indptr, self.indices, self.edge_m = self._rows(pairs)
         self.reverse = self._rows({(v, u): metres for (u, v), metres in pairs.items()})
+        self.pocket, self.depth = self._pockets(pairs)
+        """By node: its dead end, -1: none; and how many nodes it is from the way out."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -90,6 +92,39 @@ class FloorGraph:
             return []
         away_m = np.hypot(*(self.xy_m[list(others)] - self.xy_m[node]).T)
         return [others[i] for i in np.argsort(away_m, kind="stable").tolist()]
+
+    def _pockets(
+        self, pairs: Iterable[tuple[int, int]]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return which nodes lie in dead ends, parts that hang on the rest by one lane, how deep.
+
+        What is left when nodes with one neighbour are taken away again and again has ways round;
+        the nodes taken away are the dead ends. A floor without any way round has none: there
+        nobody could pass anywhere.
+        """
+        beside: list[set[int]] = [set() for _ in self.ids]
+        for u, v in pairs:
+            beside[u].add(v)
+            beside[v].add(u)
+        left = [set(others) for others in beside]
+        taken = [node for node, others in enumerate(left) if len(others) == 1]
+        for node in taken:  # grows meanwhile
+            for other in left[node]:
+                left[other].discard(node)
+                if len(left[other]) == 1:
+                    taken.append(other)
+            left[node] = set()
+        pocket = np.full(len(self.ids), -1, np.int32)
+        depth = np.zeros(len(self.ids), np.float32)
+        if any(left):
+            dead, ends = set(taken), 0
+            for node in reversed(taken):  # from the way out inwards
+                way = beside[node] - dead or {n for n in beside[node] if pocket[n] >= 0}
+                out = min(way, default=node)
+                pocket[node], depth[node] = (pocket[out], depth[out] + 1)
+                if pocket[node] < 0:
+                    pocket[node], ends = ends, ends + 1
+        return pocket, depth
 
     def _rows(
         self, metres: Mapping[tuple[int, int], float]

@@ -22,11 +22,16 @@ IN_CHAIN = 1
 DECIDED = 2
 TURN_TANGENT_MIN = 0.05
 """Less than this (3 degrees) is no turn."""
+LAST_RESORT_M = np.float32(1e6)
+"""Longer than any way: such a place comes after staying."""
 END, BEFORE, LENGTH, GOAL, ROW, FROZEN, STAYS, WAITS = range(8)
 """Rows of what `pibt_steps` is told of each robot: the last node of its path and the one before it,
 how many nodes that has, its goal (-1: none) and the row of that in `fields_m`, whether it gets no
 further nodes, whether it is not to be pushed away from its goal, for how long it has waited."""
 TRACK_ROWS = 8
+NOTHING = -1
+LEAVES = -2
+"""In place of a row of `fields_m`: the robot wants nothing; it makes room in a dead end."""
 
 
 @njit("float32[::1](int32[::1], int32[::1], float32[::1], uint8[::1], int64)", cache=True)
@@ -110,7 +115,8 @@ def _goes_straight(xy_m: Float32, before: int, here: int, there: int) -> bool:
 
 @njit(
     "int64(int32[::1], int32[::1], float32[:, ::1], float32[:, ::1], int64, int64, int64, int64,"
-    " int32[::1], uint8[::1], uint32, int32[::1], float32[::1], int64[::1])",
+    " int32[::1], uint8[::1], uint32, int32[::1], float32[::1], int64[::1], int32[::1],"
+    " float32[::1], int32[::1])",
     cache=True,
 )
 def _candidates(
@@ -128,20 +134,35 @@ def _candidates(
     out: Int32,
     out_m: Float32,
     out_tie: Int64,
+    pocket: Int32,
+    depth: Float32,
+    crowd: Int32,
 ) -> int:
     """Return how many places `robot` may be next, best first in `out`: stay, or a neighbour.
 
     Best is nearest to the goal, then staying, then empty and straight on, then empty, then by mixed
-    bits. A robot without a goal (`row` < 0) likes best to stay.
+    bits. A robot without a goal (`row` NOTHING) likes best to stay, one that LEAVES a dead end
+    what lies less deep in it. Nobody enters a dead end in which somebody is, and who has nothing
+    to do there only where nothing else is left.
     """
     count = 0
     for e in range(indptr[here] - 1, indptr[here + 1]):
         node = here if e < indptr[here] else indices[e]
         if node == here and e >= indptr[here]:
             continue
-        if node != here and closed[node] != 0:
+        end = pocket[node]
+        if node != here and (
+            closed[node] != 0 or (end >= 0 and end != pocket[here] and crowd[end] > 0)
+        ):
             continue
-        key_m = np.float32(0.0 if node == here else 1.0) if row < 0 else fields_m[row, node]
+        if row >= 0:
+            key_m = fields_m[row, node]
+        elif row == LEAVES:
+            key_m = depth[node]
+        else:
+            key_m = np.float32(0.0 if node == here else 1.0)
+        if depth[node] > depth[here] and (row < 0 or key_m > fields_m[row, here]):
+            key_m += LAST_RESORT_M  # it would only have to come out again
         rank = 0
         if node != here:
             rank = 1 if _goes_straight(xy_m, before, here, node) else 2
@@ -162,7 +183,8 @@ def _candidates(
 
 @njit(
     "int32[::1](int32[::1], int32[::1], float32[:, ::1], float32[:, ::1], int32[::1], int32[::1],"
-    " int32[::1], int32[::1], uint8[::1], uint8[::1], uint32, int32[:, ::1], int64)",
+    " int32[::1], int32[::1], uint8[::1], uint8[::1], uint32, int32[:, ::1], int64, int32[::1],"
+    " float32[::1], int32[::1])",
     cache=True,
 )
 def _step_on(
@@ -179,10 +201,14 @@ def _step_on(
     salt: int,
     nobody: Int32,
     degree: int,
+    pocket: Int32,
+    depth: Float32,
+    crowd: Int32,
 ) -> Int32:
     """Return where each robot is after one step, as `pibt_step` does.
 
     nobody: (2, nodes) of -1, and that again on return; degree: the most neighbours of a node.
+    pocket: each node's dead end, -1: none; depth: how deep in it; crowd: robots in each.
     """
     robots = at.size
     occupant = nobody[0]
@@ -204,40 +230,40 @@ def _step_on(
     for root in order:
         if status[root] != UNDECIDED:
             continue
-        depth = 0
+        link = 0
         stack[0] = root
         status[root] = IN_CHAIN
         tried[0] = -1
-        while depth >= 0:
-            r = stack[depth]
-            if tried[depth] < 0:
-                tried[depth] = 0
-                count[depth] = _candidates(
+        while link >= 0:
+            r = stack[link]
+            if tried[link] < 0:
+                tried[link] = 0
+                count[link] = _candidates(
                     indptr, indices, xy_m, fields_m, field_of[r], r, before[r], at[r], occupant,
-                    closed, salt, choices[depth], keys_m, ties,
+                    closed, salt, choices[link], keys_m, ties, pocket, depth, crowd,
                 )  # fmt: skip
-            if tried[depth] == count[depth]:
+            if tried[link] == count[link]:
                 # Nothing is left: it stays, and whoever pushed it tries something else.
                 target[r] = at[r]
                 taken[at[r]] = r
                 status[r] = DECIDED
-                depth -= 1
+                link -= 1
                 continue
-            v = choices[depth, tried[depth]]
-            tried[depth] += 1
+            v = choices[link, tried[link]]
+            tried[link] += 1
             other = occupant[v] if occupant[v] != r else np.int32(-1)
             if taken[v] >= 0 or (other >= 0 and status[other] == IN_CHAIN):
                 continue  # somebody will be there, or the chain would close to a ring
             target[r] = v
             taken[v] = r
             if other >= 0 and status[other] == UNDECIDED:
-                depth += 1
-                stack[depth] = other
+                link += 1
+                stack[link] = other
                 status[other] = IN_CHAIN
-                tried[depth] = -1
+                tried[link] = -1
                 continue
-            status[stack[: depth + 1]] = DECIDED
-            depth = -1
+            status[stack[: link + 1]] = DECIDED
+            link = -1
     for r in range(robots):
         occupant[at[r]] = taken[at[r]] = taken[target[r]] = -1
     return target
@@ -278,9 +304,10 @@ def pibt_step(
     """
     nobody = np.full((2, indptr.size - 1), -1, np.int32)
     degree = np.max(indptr[1:] - indptr[:-1])
+    pocket, depth = np.full(indptr.size - 1, -1, np.int32), np.zeros(indptr.size - 1, np.float32)
     return _step_on(
         indptr, indices, xy_m, fields_m, field_of, before, at, order, frozen, closed, salt,
-        nobody, degree,
+        nobody, degree, pocket, depth, np.zeros(1, np.int32),
     )  # fmt: skip
 
 
@@ -300,8 +327,57 @@ def _find_frozen(
 
 
 @njit(
+    "void(int32[::1], float32[::1], int32[::1], int32[::1], int32[::1], int64[::1], int32[::1],"
+    " int32[::1], int64[::1])",
+    cache=True,
+)
+def _mind_pockets(
+    pocket: Int32,
+    depth: Float32,
+    at: Int32,
+    goal: Int32,
+    row: Int32,
+    waits: Int64,
+    crowd: Int32,
+    wish: Int32,
+    turn: Int64,
+) -> None:
+    """Set how many robots are in each dead end, and what each robot wants and when it is its turn.
+
+    In a dead end nobody can pass: only one robot shall be there. Who wants to go where another one
+    is waits outside and makes way; who has nothing to do inside leaves as soon as somebody wants
+    in, and where several are inside, all but the deepest leave.
+    """
+    deepest = np.full(crowd.size, -1, np.int32)
+    wanted = np.zeros(crowd.size, np.uint8)
+    crowd[:] = 0
+    for i in range(at.size):
+        end = pocket[at[i]]
+        if end >= 0:
+            crowd[end] += 1
+            if deepest[end] < 0 or depth[at[i]] > depth[at[deepest[end]]]:
+                deepest[end] = i
+        if row[i] >= 0 and pocket[goal[i]] >= 0 and pocket[goal[i]] != end:
+            wanted[pocket[goal[i]]] = 1
+    for i in range(at.size):
+        wish[i] = row[i]
+        turn[i] = waits[i]
+        end = pocket[at[i]]
+        to = pocket[goal[i]] if row[i] >= 0 else np.int32(-1)
+        if end < 0:
+            if to >= 0 and crowd[to] > 0:
+                turn[i] = -1
+            continue
+        rests = row[i] < 0 or at[i] == goal[i]
+        if (rests and wanted[end] != 0) or (crowd[end] > 1 and deepest[end] != i and to == end):
+            wish[i] = LEAVES
+            turn[i] = waits[i] + 1
+
+
+@njit(
     "Tuple((int32[:, ::1], int64, int64))(int32[::1], int32[::1], float32[:, ::1],"
-    " float32[:, ::1], int32[:, ::1], int32[::1], uint8[::1], int64, int64, int64)",
+    " float32[:, ::1], int32[:, ::1], int32[::1], uint8[::1], int64, int64, int64, int32[::1],"
+    " float32[::1])",
     cache=True,
 )
 def pibt_steps(
@@ -315,45 +391,51 @@ def pibt_steps(
     salt: int,
     nodes_max: int,
     steps_max: int,
+    pocket: Int32,
+    depth: Float32,
 ) -> tuple[Int32, int, int]:
     """Return (moves, steps, salt) of steps of all robots, until nobody can go on.
 
     tracks: (TRACK_ROWS, robots), a row for each of END ... WAITS; it is changed to what it is after
     the steps. who: the robots that are somewhere, in the order of their numbers.
-    moves: (robot, node) in the order in which they can be carried out; salt: the last one used.
+    pocket: (nodes) each node's dead end, -1: none; depth: how many nodes lie between it and the
+    way out. moves: (robot, node) in the order in which they can be carried out; salt: the last one
+    used.
     """
     robots = who.size
-    at = np.empty(robots, np.int32)
-    before = np.empty(robots, np.int32)
-    goal = np.empty(robots, np.int32)
-    row = np.empty(robots, np.int32)
+    at = tracks[END][who]
+    before = tracks[BEFORE][who]
+    goal = tracks[GOAL][who]
+    row = np.full(robots, NOTHING, np.int32)
+    waits = np.zeros(robots, np.int64)
+    wish = np.empty(robots, np.int32)
+    turn = np.empty(robots, np.int64)
     frozen = np.empty(robots, np.uint8)
-    waits = np.empty(robots, np.int64)
     moves_max = 0
     for i in range(robots):
         r = who[i]
-        at[i] = tracks[END, r]
-        before[i] = tracks[BEFORE, r]
-        goal[i] = tracks[GOAL, r]
         if goal[i] >= 0 and closed[goal[i]] != 0 and goal[i] != at[i]:
             goal[i] = -1  # who cannot get there now wants nothing: others may pass
-        row[i] = tracks[ROW, r] if goal[i] >= 0 else -1
-        waits[i] = 0 if goal[i] < 0 or goal[i] == at[i] else tracks[WAITS, r] + 1
+        if goal[i] >= 0:
+            row[i] = tracks[ROW, r]
+            waits[i] = 0 if goal[i] == at[i] else tracks[WAITS, r] + 1
         moves_max += max(0, nodes_max + 1 - tracks[LENGTH, r])
     moves = np.empty((moves_max, 2), np.int32)
     nobody = np.full((2, indptr.size - 1), -1, np.int32)
+    crowd = np.zeros(np.max(pocket) + 2, np.int32)
     degree = np.max(indptr[1:] - indptr[:-1])
     count = 0
     steps = 0
     while steps < steps_max:
         if not _find_frozen(tracks, who, at, goal, nodes_max, frozen):
             break
+        _mind_pockets(pocket, depth, at, goal, row, waits, crowd, wish, turn)
         # Who waits longest goes first, who wants nothing last: the others may push it away.
-        order = np.argsort(-waits, kind="mergesort").astype(np.int32)
+        order = np.argsort(-turn, kind="mergesort").astype(np.int32)
         salt = (salt + 1) & 0xFFFFFFFF
         after = _step_on(
-            indptr, indices, xy_m, fields_m, row, before, at, order, frozen, closed, salt,
-            nobody, degree,
+            indptr, indices, xy_m, fields_m, wish, before, at, order, frozen, closed, salt,
+            nobody, degree, pocket, depth, crowd,
         )  # fmt: skip
         first = count
         for i in range(robots):

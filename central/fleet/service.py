@@ -39,6 +39,7 @@ from wire.site import Site
 from wire.vda5050 import topics
 
 TICK_S: Final = 0.15
+PLAN_ANEW_S: Final = 3.0
 ROBOTS_AT_ONCE_MAX: Final = 20
 """With more robots states come all the time, and each tick looks at all robots: then only the
 ticks in time follow what states say."""
@@ -117,6 +118,7 @@ class Fleet:
         self._silent_after_ns = round(config.fleet.silent_after_s * NS_PER_S)
         self._rests_until_ns = 0
         """Until then nothing happens by itself: ticks do nothing unless somebody says something."""
+        self._planned_anew_ns = 0
         self._stopped = False
 
     # --- called from any lane -------------------------------------------------------------------
@@ -462,6 +464,7 @@ class Fleet:
         self._watch(vehicles)
         self._traffic.close(self._dispatcher.closed_nodes(vehicles, self._away))
         looked |= self._assign(looked)
+        self._plan_anew(began_ns)
         self._traffic.plan({number: self._wish(number) for number in looked})
         looked |= self._traffic.take_changed()
         for number in sorted(looked):
@@ -473,6 +476,17 @@ class Fleet:
                 self._on_progress(progress)
         self._rests_until_ns = self._rest_until_ns()
         self._metrics.latency("fleet_tick_ms", (self._clock.monotonic_ns() - began_ns) / 1e6)
+
+    def _plan_anew(self, now_ns: int) -> None:
+        """Drop what is planned and not released from time to time, while anybody waits.
+
+        Paths grow at their ends only. Who has a long one is in the way of the others there, and
+        where all do, they step aside for each other for ever; planned anew, all have room.
+        """
+        if now_ns - self._planned_anew_ns >= PLAN_ANEW_S * NS_PER_S:
+            self._planned_anew_ns = now_ns
+            if self._traffic.anybody_waits():
+                self._traffic.replan()
 
     def _see(self, vehicle: Vehicle, now_ns: int) -> None:
         """Note whether a robot gets nodes, and when that may change by itself."""

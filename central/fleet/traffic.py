@@ -82,6 +82,10 @@ class Traffic:
         self._tracks = [Track() for _ in range(robots)]
         self._queues: dict[int, deque[Visit]] = {}
         self._salt = 0
+        self._steps = 0
+        """Of all plans."""
+        self._wants_since = [0] * robots
+        """The steps there were when each robot got its goal."""
         self._wishes = [Wish()] * robots
         self._table: NDArray[np.int32] = np.full((TRACK_ROWS, robots), NO_GOAL, np.int32)
         """A column per robot, with what `pibt_steps` asks for; WAITS is kept nowhere else."""
@@ -252,6 +256,15 @@ class Traffic:
                 self._forget(track.visits[track.released :])
                 del track.visits[track.released :]
                 self._note(robot)
+                # It may have been at its goal already in what is dropped, and has waited on.
+                age = self._steps - self._wants_since[robot]
+                self._table[WAITS, robot] = max(age, self._table[WAITS, robot])
+
+    def anybody_waits(self) -> bool:
+        """Return whether a robot that could go on stands and waits for another's turn."""
+        return any(
+            track.released == 1 < len(track.visits) and not track.ghosts for track in self._tracks
+        )
 
     def close(self, nodes: set[int]) -> None:
         """Let nobody plan into these nodes; what is planned is planned again where that changed."""
@@ -298,9 +311,12 @@ class Traffic:
             self._salt,
             self._path_nodes_max,
             STEPS_PER_PLAN_MAX,
+            self.graph.pocket,
+            self.graph.depth,
         )
         # Who leaves goes into the queues before who comes: chains end where it is empty, so the
         # order of visits on one node is the order of steps.
+        self._steps += steps
         for robot, node in moves.tolist():
             self._tracks[robot].visits.append(self._visit(robot, node))
             self._changed.add(robot)
@@ -319,6 +335,7 @@ class Traffic:
         self._table[FROZEN, robot] = wish.frozen
         self._table[STAYS, robot] = wish.stays_at_goal
         if wish.goal != before.goal:
+            self._wants_since[robot] = self._steps
             self._table[GOAL, robot] = wish.goal
             self._table[ROW, robot] = NO_GOAL
             self._lacks_rows = True

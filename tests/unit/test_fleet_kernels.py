@@ -99,7 +99,10 @@ def test_compiled_steps_are_those_of_the_source() -> None:
             (rng.random(20) < 0.1).astype(np.uint8), salt,
         )  # fmt: skip
         with np.errstate(over="ignore"):
-            slowly = _step_on.py_func(*arguments, np.full((2, 20), -1, np.int32), 4)
+            slowly = _step_on.py_func(
+                    *arguments, np.full((2, 20), -1, np.int32), 4, np.full(20, -1, np.int32),
+                    np.zeros(20, np.float32), np.zeros(1, np.int32),
+                )  # fmt: skip
         assert pibt_step(*arguments).tolist() == slowly.tolist()
 
 
