@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 
 import numpy as np
@@ -22,12 +23,18 @@ class Slowly:
         self.graph = graph
         self.salt = 0
         self.waits = [0] * robots
+        self.steps = 0
+        self.since = [0] * robots
+        self.goals = [NO_GOAL] * robots
         self.closed = np.zeros(len(graph), np.uint8)
 
     def plan(
         self, paths: list[list[int]], came_from: list[int], wishes: list[Wish]
     ) -> list[list[int]]:
         """Return the paths after a plan."""
+        for i, wish in enumerate(wishes):
+            if wish.goal != self.goals[i]:
+                self.goals[i], self.since[i] = wish.goal, self.steps
         paths = [list(path) for path in paths]
         goals = [
             NO_GOAL if self.closed[w.goal] and p[-1] != w.goal else w.goal
@@ -61,10 +68,16 @@ class Slowly:
             ).tolist()  # fmt: skip
             if after == [path[-1] for path in paths]:
                 return paths
+            self.steps += 1
             for path, node in zip(paths, after, strict=True):
                 if node != path[-1]:
                     path.append(node)
             self._wait(paths, goals)
+
+    def drop(self, robots: Iterable[int]) -> None:
+        """Drop what is planned for these robots: whoever wants something has waited since then."""
+        for i in robots:
+            self.waits[i] = max(self.waits[i], self.steps - self.since[i])
 
     def _wait(self, paths: list[list[int]], goals: list[int]) -> None:
         for i, (path, goal) in enumerate(zip(paths, goals, strict=True)):
@@ -108,6 +121,9 @@ def test_plans_are_those_of_one_step_after_the_other(seed: int) -> None:
             fresh[robot] = wishes[robot] = draw_wish(random)
         if random.random() < 0.2:
             nodes = set(random.sample(range(len(graph)), random.choice([0, 2, 5])))
+            ahead = [r for r in range(ROBOTS) if len(traffic.path(r)) > len(traffic.base(r))]
+            if nodes != set(np.flatnonzero(slowly.closed).tolist()):
+                slowly.drop(ahead)
             traffic.close(nodes)
             slowly.closed = np.zeros(len(graph), np.uint8)
             slowly.closed[list(nodes)] = 1
