@@ -1,6 +1,7 @@
 """Where robots wait that have nothing to do: not on stations or chargers or in dead ends. Pure.
 
-Places are those where robots stand at first, as far as they are in nobody's way.
+Places are the buffers of nodes.csv, and where robots stand at first, as far as that is in nobody's
+way.
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ class Parking:
 
     def __init__(self, graph: FloorGraph, homes: Iterable[int]) -> None:
         self._graph = graph
-        self._places = sorted({node for node in homes if not self.is_in_the_way(node)})
+        buffers = {node for node, kind in enumerate(graph.kinds) if kind == "buffer"}
+        self._places = sorted(buffers | {node for node in homes if not self.is_in_the_way(node)})
         self._taken: dict[int, int] = {}
         self._idle_since_ns: dict[int, int] = {}
 
     def is_in_the_way(self, node: int) -> bool:
         """Return whether others need this node, or cannot pass who stands there."""
         graph = self._graph
+        if graph.kinds[node] == "buffer":
+            return False
         return graph.kinds[node] in {"station", "charger"} or len(graph.neighbours(node)) <= 1
 
     def goal(self, robot: int) -> int | None:

@@ -12,6 +12,7 @@ import pytest
 
 from central.fleet.graph import Fields, FloorGraph, lanes_for_all
 from central.fleet.kernels import pibt_step
+from central.fleet.parking import Parking
 from tests.build_fleet import FleetWorld, grid_site, node_id, transport
 from wire.site import EdgeRow, NodeRow, RobotRow, Site, SiteError, parse_site
 
@@ -127,6 +128,17 @@ def test_a_robot_takes_the_way_with_fewer_turns() -> None:
     assert way[-1] == goal
     steps = [graph.xy_m[v] - graph.xy_m[u] for u, v in pairwise(way)]
     assert sum(bool((a != b).any()) for a, b in pairwise(steps)) == 1
+
+
+def test_a_buffer_is_a_place_to_wait_also_at_a_dead_end() -> None:
+    rows = {
+        name: NodeRow(node_id=name, x_m=x, y_m=0, kind=kind)
+        for name, x, kind in (("a", 0, "station"), ("b", 2, "way"), ("c", 4, "buffer"))
+    }
+    graph = FloorGraph(rows, two_way("ab", "bc"))
+    parking, fields = Parking(graph, [0]), Fields(graph)
+    assert [parking.is_in_the_way(node) for node in range(3)] == [True, False, False]
+    assert parking.find(7, 0, lambda place: fields.way_m(0, place)) == 2
 
 
 def test_robots_do_not_take_lanes_that_are_not_theirs() -> None:
