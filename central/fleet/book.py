@@ -48,6 +48,8 @@ class Entry:
     attempts: int = 0
     failed_by: dict[int, int] = field(default_factory=dict)
     """How often each robot gave it back."""
+    waits_for: str = ""
+    """What it waits for, in a word, where that is not just a free robot."""
     pinned_to: int = NOBODY
     """The one robot that may have it, because a planner says so."""
     pinned_by: str = ""
@@ -75,6 +77,8 @@ class JobBook:
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self._given: list[Entry] = []
+        self.waiting_for: list[Entry] = []
+        """Jobs that began to wait for something that only somebody can change, last time."""
         self.moved: list[tuple[Entry, int]] = []
         """Jobs that were taken from the robots on their way for them, and from which, last time."""
         self._waiting: list[Entry] | None = None
@@ -137,6 +141,7 @@ class JobBook:
         rest = [e for e in waiting if e.pinned_to == NOBODY][: SCANNED_PER_ROBOT_MAX * robots]
         chosen: list[Entry] = []
         costs: list[JobCosts] = []
+        self.waiting_for = []
         for entry in self.given:
             entry.robot, entry.reason = NOBODY, NO_ROBOT
         for entry in (*urgent, *held, *rest):
@@ -151,13 +156,21 @@ class JobBook:
                 costs.append(found)
             elif found.charge_lacks.any():
                 entry.explain = lack_explainer(found, candidates)
+                self._wait(entry, "charge")
             elif entry.pinned_to != NOBODY and not entry.started:
                 entry.reason = f"waits for the robot that {entry.pinned_by} pinned it to"
+                self._wait(entry, "pin")
         self._given, self.moved = [], []
         stays = {e.robot for e in held} - {e.robot for e in chosen}
         columns = _match(chosen, costs, [n in stays for n in candidates.numbers])
         for i, entry in enumerate(chosen):
             self._settle(entry, costs[i], columns.get(i, NOBODY), candidates)
+
+    def _wait(self, entry: Entry, why: str) -> None:
+        """Note what a job waits for, where that is something else than before."""
+        if entry.waits_for != why:
+            entry.waits_for = why
+            self.waiting_for.append(entry)
 
     def _settle(self, entry: Entry, costs: JobCosts, column: int, candidates: Candidates) -> None:
         """Note which robot a job has now; -1: none of the candidates."""
@@ -168,6 +181,7 @@ class JobBook:
             self.moved.append((entry, entry.robot))
             self.give_back(entry)
         if robot != NOBODY:
+            entry.waits_for = ""
             entry.robot = robot
             entry.explain = explainer(costs, column, candidates, entry.pinned_by)
             self._given.append(entry)

@@ -96,7 +96,7 @@ class Giving:
         """
         utc_ns, now_ns = self._clock.now_ns(), self._clock.monotonic_ns()
         book = self._book
-        book.moved = []
+        book.moved, book.waiting_for = [], []
         given = book.given
         held = self._held(away, now_ns)
         if not (given or held or (self._free and book.anybody_waits(utc_ns))):
@@ -146,9 +146,9 @@ class Giving:
             if e.started and e.robot not in away and self.may_change(e)
         ]
         pinned = any(e.pinned_to not in {NOBODY, e.robot} for e in self._book.entries.values())
+        self._reconsider_at_ns = now_ns + round(RECONSIDER_S * NS_PER_S)
         if not found or not (self._free or pinned):
             return []
-        self._reconsider_at_ns = now_ns + round(RECONSIDER_S * NS_PER_S)
         return found[:HELD_MAX]
 
     def _is_free(self, vehicle: Vehicle, away: AbstractSet[int]) -> bool:

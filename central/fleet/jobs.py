@@ -10,7 +10,7 @@ from msgspec import Meta
 from wire.messages import Name
 
 ParameterValue = str | int | float
-JobEvent = Literal["assigned", "stop_done", "done", "failed", "handed_back"]
+JobEvent = Literal["waits", "assigned", "stop_done", "done", "failed", "handed_back"]
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +40,8 @@ class TransportJob(msgspec.Struct, frozen=True, kw_only=True):
 class JobProgress(msgspec.Struct, frozen=True, kw_only=True):
     """Something happened to a job.
 
-    `assigned` (a robot got it; may come again for another robot), `stop_done`, then exactly one of
+    `waits` (for something else than a free robot; `detail` says what), `assigned` (a robot got it,
+    `detail` says why this one; may come again for another robot), `stop_done`, then exactly one of
     `done`, `failed` (a robot tried and could not) and `handed_back` (nothing was picked up and
     nobody works on it any more: withdrawn, or its robot was lost before the first action).
     """

@@ -534,6 +534,8 @@ class Fleet:
         """Give jobs to free robots; return the robots that may have another goal now."""
         changed = self._giving.update(looked, self._away)
         changed |= self._giving.give(self._away)
+        for entry in self._book.waiting_for:
+            self._tell(entry.job, "", "waits", 0, entry.reason)
         for entry, before in self._book.moved:
             self._metrics.count("fleet_jobs_reassigned")
             self._mark_ended(self._vehicles[before], entry, "handed_back", "another robot has it")

@@ -163,6 +163,8 @@ def follow_job(work: Round, progress: JobProgress) -> None:
             assigned_at_ns=work.now_ns,
             detail=progress.detail,  # why this robot
         )
+    elif progress.event == "waits":
+        change_task(work, row.task_id, detail=progress.detail)
     elif progress.event == "stop_done":
         _stops_done(work, row, progress, progress.stop_index + 1)
     elif progress.event == "done":

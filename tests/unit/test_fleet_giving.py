@@ -107,8 +107,8 @@ def test_a_pinned_job_waits_for_its_robot_and_says_so() -> None:
     made.submit(transport("T1", "N0-0"))
     made.fleet.pin("T1", "acme/far", "Ada")
     made.runtime.run_for(5)
-    assert made.events("T1") == []
-    assert made.fleet._book.entries["T1"].reason == "waits for the robot that Ada pinned it to"
+    assert made.events("T1") == ["waits"]
+    assert made.detail("T1", "waits") == "waits for the robot that Ada pinned it to"
     made.vehicles["far"].start()
     assert made.run_until_ended(1)
 
@@ -120,9 +120,10 @@ def test_no_job_is_given_that_the_charge_cannot_finish() -> None:
     started(made)
     made.submit(transport("T1", "N0-2", "N11-0"))  # 3 m, 19.5 m, then 3 m to the charger
     made.runtime.run_for(5)
-    assert made.events("T1") == []
-    reason = made.fleet._book.entries["T1"].reason
-    assert reason == "no robot is free that can do it: the charge of acme/r1 lacks"
+    assert made.events("T1") == ["waits"]
+    assert (
+        made.detail("T1", "waits") == "no robot is free that can do it: the charge of acme/r1 lacks"
+    )
     vehicle.reach_m = 100.0
     assert made.run_until_ended(1)
 

@@ -35,6 +35,12 @@ def test_a_pin_is_taken_once_told_to_the_fleet_and_outlives_central(tmp_path: Pa
     task_id = world.tasks("deliver")[0].task_id
     row = world.shared.site.robots[0]
     robot_id = f"{row.manufacturer}/{row.serial}"
+    world.robots.report(task_id, "waits", detail="the charge of acme/r1 lacks")
+    world.rt.run_for(1.0)
+    assert world.tasks("deliver")[0].detail == "the charge of acme/r1 lacks"
+    world.robots.report(task_id, "assigned", detail="acme/r1 costs 3.0 m (way 3.0)")
+    world.rt.run_for(1.0)
+    assert world.tasks("deliver")[0].detail == "acme/r1 costs 3.0 m (way 3.0)"
     for _ in range(2):  # a repetition is answered the same
         pin(world, "c1", task_id=task_id, robot_id=robot_id)
     assert [answer.ok for answer in heard] == [True, True]
