@@ -96,6 +96,11 @@ class CentralAgent:
         self._keeper.stop()
         self._bus.stop()
 
+    def let_go(self) -> None:
+        """Close all files, as the end of the process does."""
+        self._fleet.let_go()
+        self.engine.dispose()
+
 
 def build_central(runtime: Runtime, metrics: Metrics, config: CentralConfig) -> CentralAgent:
     """Return the central process of `config`. Raises SiteError or StoreError with what to do."""

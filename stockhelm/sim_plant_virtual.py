@@ -181,7 +181,7 @@ class VirtualPlant:
         agent = build_central(around, metrics, config)
         agent.start()
         file = self._demo.data("central") / "central.db"
-        return _Process(runtime, agent.engine.dispose, file, recording)
+        return _Process(runtime, agent.let_go, file, recording)
 
     def _start_desk(self, runtime: VirtualRuntime, metrics: Metrics) -> _Process:
         # Not imported above: a web framework is much to load for the few runs that have a desk.

@@ -131,6 +131,10 @@ class Fleet:
         """Send nothing any more; robots finish the nodes they have."""
         self._lane.post(self._end)
 
+    def let_go(self) -> None:
+        """Close the database, as the end of the process does."""
+        self._memory.close()
+
     def submit(self, job: TransportJob) -> None:
         """Take a job. One that is in hand, or was the last one of a robot, is not done twice."""
         self._lane.post(lambda: self._submit(job))
