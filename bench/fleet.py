@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import fleet_assignment, fleet_master
+from bench import fleet_assignment, fleet_master, fleet_planner
 from stockhelm.bench import Bench, Row
 
 
@@ -13,4 +13,8 @@ def run(bench: Bench) -> list[Row]:
     with Progress(
         TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=bench.console
     ) as progress:
-        return [*fleet_assignment.run(bench, progress), *fleet_master.run(bench, progress)]
+        return [
+            *fleet_planner.run(bench, progress),
+            *fleet_assignment.run(bench, progress),
+            *fleet_master.run(bench, progress),
+        ]

@@ -17,7 +17,8 @@ BENCHES: Final = {
     " size of its file (three hours of scans in a minute; --full: a day)",
     "sim": "the simulated floor: the same run every time, world seconds per second with 1 000"
     " scanners, a day of a small site, warehouses of up to a million bins (about ten minutes)",
-    "fleet": "the robots' master: orders on 100 third-party vehicles over mosquitto, a restart with"
+    "fleet": "500 to 10 000 robots planned on public problem files, delays; tasks beside scipy;"
+    " the robots' master: orders on 100 third-party vehicles over mosquitto, a restart with"
     " a thousand vehicles (about three minutes; --full: a thousand orders)",
     "belief": "errors found per count and per minute against ABC, oldest first and random,"
     " and whether the stated probabilities are true, in a stochastic model (about two minutes)",

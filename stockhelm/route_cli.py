@@ -40,9 +40,11 @@ def route(
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides all chance.")] = 0,
     tries: Annotated[
-        int,
-        typer.Option(min=0, help="Without a budget: tries to improve each step, always the same."),
-    ] = 0,
+        int | None,
+        typer.Option(
+            min=0, help="Without a budget: tries to improve each step (an eighth of the robots)."
+        ),
+    ] = None,
     execute: Annotated[
         bool,
         typer.Option("--execute", help="Actions take ticks, robots are delayed (LoRR 2026)."),

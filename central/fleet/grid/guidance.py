@@ -20,11 +20,13 @@ STEP_COST: Final = 1
 TURN_COST: Final = 1
 AGAINST_COST: Final = 40
 """A step against its lane, where most of the map is one lane wide."""
-AGAINST_COST_OPEN: Final = 3
+AGAINST_COST_OPEN: Final = 2
 """A step against its lane on a map that is no warehouse: there lanes help a little only."""
 CORRIDOR_SHARE_MIN: Final = 0.25
 """A row or column is a corridor where so much of its free cells is walled on both sides."""
 CORRIDOR_CELLS_MIN: Final = 3
+AISLES_SHARE_MIN: Final = 0.1
+"""A map is one of aisles where so many of its rows or columns are corridors."""
 
 
 def ways_in(ground: Ground, costs: Flags) -> Int32:
@@ -50,7 +52,8 @@ def lane_costs(ground: Ground, against: int | None = None) -> Flags:
     down, down_share = _lanes(free)
     back, back_share = _lanes(free.T)
     if against is None:
-        against = AGAINST_COST if max(down_share, back_share) > 0 else AGAINST_COST_OPEN
+        is_aisles = max(down_share, back_share) >= AISLES_SHARE_MIN
+        against = AGAINST_COST if is_aisles else AGAINST_COST_OPEN
     costs = np.full((ground.free, 4), STEP_COST, np.uint8)
     for heading, is_against in enumerate(
         (back[row] == 1, down[column] == 0, back[row] == 0, down[column] == 1)

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from central.fleet.grid.branches import find_branches
 from central.fleet.grid.distance import kernels as distance
 from central.fleet.grid.ground import Flags, Ground, Int32
 from central.fleet.grid.guidance import TURN_COST, lane_costs, ways_in
@@ -43,8 +44,10 @@ class Rules:
     """Actions per operation."""
     against_cost: int | None = None
     """What a step against its lane costs; None: as fits the map."""
-    age_weight: int = 0
+    age_weight: int = 16
     """How much a step of age is worth in priority, in sixteenths of a step of distance."""
+    patience: int = 200
+    """Steps with one goal after which age counts."""
     rings: bool = True
     """Whether robots may all move on in a ring without an empty cell; real ones cannot."""
     visits_max: int = VISITS_MAX
@@ -75,7 +78,7 @@ class Planner:
             raise PlanError("two robots start on one cell: every robot needs a cell of its own")
         width = -(-self.operations.allowed.shape[1] // KEYS_AT_ONCE) * KEYS_AT_ONCE
         self._keys = np.zeros((starts.size, width), np.int32)
-        self._frames = np.zeros((FRAMES_MAX, pibt.FRAME_COLUMNS), np.int32)
+        self._frames = np.zeros((FRAMES_MAX, pibt.FRAME_COLUMNS), np.int64)
         self._order = np.zeros(starts.size, np.int32)
         self._tally = np.zeros(PRIORITIES, np.int32)
         self._arrived = np.zeros(starts.size, np.int32)
@@ -90,6 +93,7 @@ class Planner:
         self.settings[pibt.WIDTH] = ground.width
         self.settings[pibt.OPERATIONS] = self.operations.count
         self.settings[pibt.IMPROVE_MAX] = IMPROVE_MAX
+        self.settings[pibt.PATIENCE] = rules.patience
         self.settings[pibt.WAIT] = self.operations.wait
         self.settings[pibt.CHANCE] = rules.seed * 2 + 0x9E3779B97F4A7C1
         known = self.operations
@@ -98,6 +102,7 @@ class Planner:
             known.counts, known.shifted,
         )  # fmt: skip
         self.letters = np.frombuffer(known.letters.encode(), np.uint8)
+        self._branches = find_branches(ground)
         self._make_pool(lane_costs(ground, rules.against_cost))
 
     def _robots(self, starts: Int32, headings: Sequence[int] | None) -> Int32:
@@ -130,6 +135,11 @@ class Planner:
         self._entries = np.empty((distance.BUCKETS, 4 * free), np.int32)
         self._sizes = np.empty(distance.BUCKETS, np.int32)
         self.counts = np.zeros(3, np.int64)
+        self._unknown: dict[int, int] = {}
+        """Goals to which no way is known yet, by robot, in the order in which they came."""
+        self._made_before = 0
+        self.fields_max = 0
+        """How many fields may be made per step, 0: as many as are needed."""
 
     @property
     def warm_goals(self) -> Int32:
@@ -155,15 +165,39 @@ class Planner:
             )
         return row
 
+    @property
+    def fields_made(self) -> int:
+        """Return how many distance fields were made so far."""
+        return int(self.counts[distance.COUNT_MADE])
+
     def set_goal(self, robot: int, goal: int) -> None:
-        """Send a robot to a cell; -1: nowhere, it stays and gives way."""
+        """Send a robot to a cell; -1: nowhere, it stays and gives way.
+
+        Where `fields_max` fields were made since the last step, the way to a goal that needs
+        another one is known from the next step on; until then the robot gives way too.
+        """
         line = self.robots[robot]
         old = int(line[pibt.ROW])
-        line[pibt.ROW] = self._want(goal) if goal >= 0 else -1
+        line[pibt.ROW] = -1
         line[pibt.GOAL] = goal
         line[pibt.SINCE] = self.settings[pibt.TIME]
+        self._unknown.pop(robot, None)
+        if goal >= 0:
+            self._unknown[robot] = goal
+            self._find_ways()
         if old >= 0:
             distance.release(self.rows, old)
+
+    def _find_ways(self) -> None:
+        """Give robots the fields of their goals, as many as may be made."""
+        while self._unknown:
+            robot, goal = next(iter(self._unknown.items()))
+            is_known = self._row_of[self.ground.number[goal]] >= 0
+            made = int(self.counts[distance.COUNT_MADE]) - self._made_before
+            if self.fields_max and not is_known and made >= self.fields_max:
+                return
+            self.robots[robot, pibt.ROW] = self._want(goal)
+            del self._unknown[robot]
 
     def hold(self, late: Flags) -> None:
         """Before `step`: let those stay who have not done their last action yet."""
@@ -171,8 +205,16 @@ class Planner:
 
     def step(self) -> None:
         """Choose everybody's operation for this step; `actions` tells the first actions."""
+        self._made_before = int(self.counts[distance.COUNT_MADE])
+        self._find_ways()
         pibt.put_in_order(
-            self._order, self.robots, self.fields, self._tables, self.settings, self._tally
+            self._order,
+            self.robots,
+            self.fields,
+            self._tables,
+            self.settings,
+            self._tally,
+            self._branches,
         )
         self._plan(0)
 

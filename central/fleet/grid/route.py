@@ -26,6 +26,10 @@ STEPS_MAX: Final = 10_000_000
 KIB_PER_MB: Final = 1024
 WARM_AT_ONCE: Final = 256
 TRIES_AT_ONCE: Final = 64
+ROBOTS_PER_TRY: Final = 8
+FIELDS_SHARE: Final = 0.5
+"""Of a step's budget, what distance fields may take; the others are made in later steps."""
+FIELDS_MIN: Final = 2
 TRIES_PER_ROBOT_MAX: Final = 20
 """More than that in one step finds nothing more."""
 Write = Callable[[bytes], None]
@@ -48,8 +52,9 @@ class RouteSettings:
     rules: Rules
     budget_ms: float | None = None
     """Planning time per step; what the first plan leaves of it goes into improving it."""
-    tries: int = 0
-    """Without a budget: tries to improve each step's plan, the same in every run."""
+    tries: int | None = None
+    """Without a budget: tries to improve each step's plan, the same in every run; None: one for
+    every eighth robot."""
     execute: bool = False
     """Whether actions take ticks and robots are delayed, as the problem says."""
     tasks_max: int | None = None
@@ -114,8 +119,13 @@ class _Run:
         self.took_ms: list[float] = []
 
     def begin(self) -> None:
-        """Give the first tasks."""
+        """Give the first tasks; what a distance field takes says how many fit in a budget."""
+        made, begun_ns = self._planner.fields_made, self._clock.monotonic_ns()
         _events(self._write, self._errands.begin(self._planner))
+        made, took_ns = self._planner.fields_made - made, self._clock.monotonic_ns() - begun_ns
+        if self._settings.budget_ms is not None and made > 0 and took_ns > 0:
+            share_ns = FIELDS_SHARE * self._settings.budget_ms * NS_PER_MS
+            self._planner.fields_max = max(FIELDS_MIN, int(share_ns * made / took_ns))
 
     def steps(self) -> Iterator[int]:
         """Yield the number of each step after it was driven: one action of everybody."""
@@ -161,11 +171,13 @@ class _Run:
 
     def _improve(self, begun_ns: int) -> None:
         """Better the plan until the budget of this step is used up, or by a number of tries."""
+        tries = self._settings.tries
+        robots = self._planner.robots.shape[0]
         if self._settings.budget_ms is None:
-            self._planner.improve(self._settings.tries)
+            self._planner.improve(robots // ROBOTS_PER_TRY if tries is None else tries)
             return
         until_ns = begun_ns + round(self._settings.budget_ms * NS_PER_MS) - self._tail_ns
-        most = TRIES_PER_ROBOT_MAX * self._planner.robots.shape[0]
+        most = TRIES_PER_ROBOT_MAX * robots
         tried = 0
         while tried < most and self._clock.monotonic_ns() < until_ns:
             self._planner.improve(TRIES_AT_ONCE)

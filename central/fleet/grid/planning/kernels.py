@@ -25,32 +25,33 @@ from central.fleet.grid.ground import Flags, Int32, Int64, UInt32
 ) = range(13)  # fmt: skip
 """Columns of `robots`: cell; heading (0 where robots do not turn); heading * operations, where its
 operations begin in the tables; the goal's cell (-1: none) and its row among the fields (-1: none);
-the operation; priority of this step; whether on the stack;
-the step its keys were made in (-1: never); since when it has its goal; the operation's cost and
-what that counts when plans are compared."""
+the operation; its priority, 0 goes first; how often it was on the stack in this step, and whether
+it is now; the step its keys were made in (-1: never); since when it has its goal; unused; what its
+cost counts when plans are compared."""
 ROBOT_COLUMNS = 16
 KEY_NONE = np.int32(0x7FFFFFFF)
 COST_ZERO = 64
 """Keys are (COST_ZERO + cost) * 256 + operation; below it: the goal is reached on the way."""
 (
     TIME, LAYER_MASK, DEPTH, HEADS, VISITS_MAX, EXPANDED_MAX, RINGS, AGE_WEIGHT, WIDTH, OPERATIONS,
-    CHANCE, IMPROVE_MAX, WAIT,
-) = range(13)  # fmt: skip
+    CHANCE, IMPROVE_MAX, WAIT, PATIENCE,
+) = range(14)  # fmt: skip
 """Indices of `settings`: the step, layers - 1, actions per operation, headings (4 or 1), visits of
 one robot per step, robots moved aside for one robot, whether rotations in a full ring are allowed,
 how much priority a step of age is worth (in 1/16 of cost), the ground's width, operations, the
-state of chance (never 0), robots moved aside in one try to improve,
-and the operation that waits."""
-SETTINGS = 13
+state of chance (never 0), robots moved aside in one try to improve, the operation that waits, and
+from which age on age counts."""
+SETTINGS = 14
 NEAR_COST_MAX = 14
 """Per action of an operation: who is farther from the goal cannot cross it."""
 LATE = 9
 PRIORITY_ZERO = 1_000
+AGE_PARTS = 16
 BACK = 2
 FRAME_ROBOT, FRAME_KEY, FRAME_OLD, FRAME_FAILED = range(4)
 FRAME_COLUMNS = 4
 NOBODY = -1
-COST_SHIFT, OPERATION_MASK = 8, 0xFF
+OPERATION_MASK = 0xFF
 WHEN_BITS = 3
 WEIGHT_MAX = 1_023
 SEVERAL = -2
@@ -224,7 +225,7 @@ def in_the_way(
 
 @njit(inline="always")
 def _enter(
-    robot: int, depth: int, robots: Int32, keys: Int32, frames: Int32, fields: UInt32,
+    robot: int, depth: int, robots: Int32, keys: Int32, frames: Int64, fields: UInt32,
     tables: Tables, settings: Int64,
 ) -> None:  # fmt: skip
     """Put a robot without reservation on the stack."""
@@ -240,7 +241,7 @@ def _enter(
 
 
 PLAN = (
-    f"int32[:, ::1], int32[:, ::1], int32[:, ::1], int32[:, ::1], uint32[:, ::1], {TABLES},"
+    f"int32[:, ::1], int32[:, ::1], int32[:, ::1], int64[:, ::1], uint32[:, ::1], {TABLES},"
     " int64[::1])"
 )
 """The arguments robots, held, keys, frames, fields, tables, settings."""
@@ -248,16 +249,16 @@ PLAN = (
 
 @njit(inline="always")
 def _cost_of(robot: int, operation: int, keys: Int32) -> int:
-    """Return the cost of one of the operations that the robot's place allows."""
+    """Return the key of one of the operations that the robot's place allows: less is sooner too."""
     cost = 0
     for i in range(keys.shape[1]):
         if keys[robot, i] & OPERATION_MASK == operation:
-            cost = keys[robot, i] >> COST_SHIFT
+            cost = int(keys[robot, i])
     return cost
 
 
 @njit(inline="always")
-def _gain(depth: int, frames: Int32, robots: Int32, keys: Int32) -> int:
+def _gain(depth: int, frames: Int64, robots: Int32, keys: Int32) -> int:
     """Return how much less the weighted costs of all on the stack are than they were."""
     gain = 0
     for i in range(depth + 1):
@@ -270,7 +271,7 @@ def _gain(depth: int, frames: Int32, robots: Int32, keys: Int32) -> int:
 
 @njit(inline="always")
 def _take_back(
-    depth: int, frames: Int32, robots: Int32, held: Int32, cells: Int32, settings: Int64
+    depth: int, frames: Int64, robots: Int32, held: Int32, cells: Int32, settings: Int64
 ) -> None:
     """Give everybody on the stack the operation they had."""
     for i in range(depth + 1):
@@ -298,7 +299,7 @@ def _may_push(
 
 @njit(inline="always")
 def plan_robot(
-    first: int, floor: int, limit: int, robots: Int32, held: Int32, keys: Int32, frames: Int32,
+    first: int, floor: int, limit: int, robots: Int32, held: Int32, keys: Int32, frames: Int64,
     fields: UInt32, tables: Tables, settings: Int64,
 ) -> bool:  # fmt: skip
     """Return whether the robot got an operation by a search; all reservations fit either way.
@@ -339,13 +340,15 @@ def plan_robot(
             mark(robot, robot, robots, held, cells, settings)
             for i in range(depth + 1):
                 robots[frames[i, FRAME_ROBOT], STACKED] = 0
-            if floor < 0 and _gain(depth, frames, robots, keys) < 0:
+            if floor < 0 and _gain(depth, frames, robots, keys) <= 0:
                 _take_back(depth, frames, robots, held, cells, settings)
                 return False
             return True
-        if found == frames[depth, FRAME_FAILED] or depth + 1 >= frames.shape[0]:
+        there = int(robots[robot, CELL] + cells[robots[robot, FIRST] + operation, (found & 7) - 1])
+        memo = found << 24 | there
+        if memo == frames[depth, FRAME_FAILED] or depth + 1 >= frames.shape[0]:
             continue
-        frames[depth, FRAME_FAILED] = found
+        frames[depth, FRAME_FAILED] = memo
         other = found >> WHEN_BITS
         if not _may_push(other, floor, moved, robots, settings, limit):
             continue
@@ -382,7 +385,7 @@ def bare_tables(tables: Tables) -> Tables:
 
 @njit(f"int64(int32[::1], int64, {PLAN}", cache=True)
 def plan_all(
-    order: Int32, tries: int, robots: Int32, held: Int32, keys: Int32, frames: Int32,
+    order: Int32, tries: int, robots: Int32, held: Int32, keys: Int32, frames: Int64,
     fields: UInt32, tables: Tables, settings: Int64,
 ) -> int:  # fmt: skip
     """Let every robot choose, in `order`, or improve the plan by a number of tries; see below.
@@ -413,13 +416,17 @@ def plan_all(
 
 
 @njit(
-    f"void(int32[::1], int32[:, ::1], uint32[:, ::1], {TABLES}, int64[::1], int32[::1])", cache=True
+    f"void(int32[::1], int32[:, ::1], uint32[:, ::1], {TABLES}, int64[::1], int32[::1],"
+    " int32[:, ::1])",
+    cache=True,
 )
 def put_in_order(
-    order: Int32, robots: Int32, fields: UInt32, tables: Tables, settings: Int64, tally: Int32
-) -> None:
+    order: Int32, robots: Int32, fields: UInt32, tables: Tables, settings: Int64, tally: Int32,
+    branches: Int32,
+) -> None:  # fmt: skip
     """Set each robot's priority and fill `order`, nearest to its goal first, less a term of age.
 
+    Before all others go those who are in a dead end (`branches`) and do not want deeper into it.
     tally : work space; its size is the number of priorities kept apart. Counting sort, O(robots).
     """
     tally[:] = 0
@@ -429,10 +436,15 @@ def put_in_order(
         priority = top
         if row >= 0:
             word = fields[row, tables[T_NUMBER][robots[robot, CELL]]]
-            age = int(settings[TIME] - robots[robot, SINCE])
+            age = max(0, int(settings[TIME] - robots[robot, SINCE] - settings[PATIENCE]))
             priority = cost_at(word, int(robots[robot, HEADING]))
-            priority += PRIORITY_ZERO - (age * int(settings[AGE_WEIGHT]) >> 4)
-            priority = min(max(priority, 0), top - 1)
+            if age > 0:
+                age = _draw(age * int(settings[AGE_WEIGHT]) // AGE_PARTS + 1, settings)
+            priority += PRIORITY_ZERO - age
+            priority = min(max(priority, 1), top - 1)
+            first, end = branches[robots[robot, CELL]]
+            if end > 0 and not first <= branches[robots[robot, GOAL], 0] < end:
+                priority = 0
         robots[robot, PRIORITY] = priority
         tally[priority + 1] += 1
     for i in range(1, tally.size):
