@@ -27,6 +27,7 @@ FOLDERS: Final = {"2.0.0": "2.0.0-errata", "2.1.0": "2.1.0", "3.0.0": "3.0.0"}
 TOPICS: Final = {
     "Order": "order",
     "InstantActions": "instantActions",
+    "OldInstantActions": "instantActions",
     "State": "state",
     "Connection": "connection",
     "Visualization": "visualization",
@@ -34,7 +35,7 @@ TOPICS: Final = {
     "Responses": "responses",
     "ZoneSet": "zoneSet",
 }
-FROM_MASTER: Final = {"Order", "InstantActions", "Responses"}
+FROM_MASTER: Final = {"order", "instantActions", "responses"}
 _TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"(?!:)|-?[0-9][0-9.eE+-]*')
 
 
@@ -108,8 +109,8 @@ class Tap:
         if shape not in self.known:
             self.known.add(shape)
             self.found += faults(self.folder, dialect.version, TOPICS[name], payload)
-        if name in FROM_MASTER:
-            topic = (name, message.manufacturer, message.serial_number)
+        if TOPICS[name] in FROM_MASTER:
+            topic = (TOPICS[name], message.manufacturer, message.serial_number)
             last = self.last_ids.get(topic)
             if last is not None and message.header_id > last + 1:
                 self.found.append(f"{topic}: headerId {message.header_id} after {last}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil, hypot
 from typing import Final
 
 import structlog
@@ -27,6 +28,9 @@ SHORT_AFTER_S: Final = 3.0
 """Idle before the end of its base for so long: the vehicle has dropped the rest."""
 CLOSE_AFTER_S: Final = 5.0
 STUCK_AFTER_S: Final = 20.0
+ON_NODE_M: Final = 0.1
+BESIDE_M_MAX: Final = 3.0
+"""Who is farther from its node has another map, or is lost."""
 NEVER_EMPTIES: Final = "goes on naming nodes that it has passed"
 HELD_UP_AFTER_S: Final = 30.0
 """A vehicle that stands so long in an order of somebody else has that order cancelled."""
@@ -123,8 +127,8 @@ class Dispatcher:
             vehicle.moved_at_ns = self._clock.monotonic_ns()
             vehicle.moved = True
         vehicle.see_action()
-        if not vehicle.remarks and vehicle.names_what_it_passed():
-            vehicle.remarks = (NEVER_EMPTIES,)
+        if NEVER_EMPTIES not in vehicle.remarks and vehicle.names_what_it_passed():
+            vehicle.remarks += (NEVER_EMPTIES,)
             self._metrics.count("fleet_nodes_not_emptied")
             log.warning("odd vehicle", robot=vehicle.robot_id, why=NEVER_EMPTIES)
         self._check_short(vehicle)
@@ -330,7 +334,8 @@ class Dispatcher:
             memory.order_update_id += 1
         else:
             start = self._graph.ids[self._traffic.node(number)]
-            vehicle.begin_order(self._order_id(vehicle, leg), start, leg.key)
+            beside_m = self._beside_m(vehicle)
+            vehicle.begin_order(self._order_id(vehicle, leg), start, leg.key, beside_m)
         names = [self._graph.ids[node] for node in nodes]
         vehicle.extend_order(names, leg.stop_index if arrives else NO_STOP)
         self._traffic.release(number, len(nodes))
@@ -338,6 +343,18 @@ class Dispatcher:
         self._outbox.append(vehicle)
         self._metrics.count("fleet_order_updates" if goes_on else "fleet_orders")
         return True
+
+    def _beside_m(self, vehicle: Vehicle) -> float:
+        """Return how far from its node the vehicle stands, a bit more; 0: on it, or too far away.
+
+        One that stopped between two nodes takes no order that wants it to be on the first.
+        """
+        position = vehicle.state.agv_position if vehicle.state is not None else None
+        if not position or not position.position_initialized:
+            return 0.0
+        x_m, y_m = self._graph.places_m[self._traffic.node(vehicle.number)]
+        off_m = hypot(position.x - x_m, position.y - y_m)
+        return ceil(10 * off_m + 1) / 10 if ON_NODE_M < off_m < BESIDE_M_MAX else 0.0
 
     def repeat(self, vehicle: Vehicle) -> bool:
         """Send the last message again where due; return whether the limit is reached just now."""

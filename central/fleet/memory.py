@@ -33,6 +33,8 @@ class SentNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sequence_id: int
     update_id: int
     stop_index: int = NO_STOP
+    beside_m: float = 0.0
+    """How far from it the vehicle stood when its order began there; 0: on it."""
 
 
 class KeptJob(msgspec.Struct, frozen=True, kw_only=True):

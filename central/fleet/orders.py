@@ -10,7 +10,7 @@ from central.fleet.graph import FloorGraph
 from central.fleet.instants import Instant
 from central.fleet.jobs import Stop, TransportJob
 from central.fleet.memory import NO_STOP, Memory, SentNode
-from wire.vda5050.codec import encode, parameters
+from wire.vda5050.codec import OldInstantActions, encode, parameters
 from wire.vda5050.dialects import Dialect, dialect_of
 from wire.vda5050.messages import (
     Action,
@@ -55,8 +55,10 @@ def order_bytes(vehicle: VehicleId, memory: Memory, graph: FloorGraph, map_id: s
     return encode(message, dialect)
 
 
-def instant_bytes(vehicle: VehicleId, instant: Instant, now_ns: int, dialect: Dialect) -> bytes:
-    """Return the message of an instant action."""
+def instant_bytes(
+    vehicle: VehicleId, instant: Instant, now_ns: int, dialect: Dialect, *, old_key: bool
+) -> bytes:
+    """Return the message of an instant action; `old_key`: also under the key of 1.1."""
     number = instant.number
     about = parameters({"actionId": instant.about}) if instant.about else UNSET
     action = Action(
@@ -65,16 +67,16 @@ def instant_bytes(vehicle: VehicleId, instant: Instant, now_ns: int, dialect: Di
         blocking_type="NONE",
         action_parameters=about,
     )
-    message = InstantActions(
-        **header(
-            vehicle.manufacturer,
-            vehicle.serial,
-            header_id=number,
-            now_ns=now_ns,
-            version=dialect.version,
-        ),
-        actions=(action,),
+    fields = header(
+        vehicle.manufacturer,
+        vehicle.serial,
+        header_id=number,
+        now_ns=now_ns,
+        version=dialect.version,
     )
+    message = InstantActions(**fields, actions=(action,))
+    if old_key:
+        message = OldInstantActions(**fields, actions=(action,), instant_actions=(action,))
     return encode(message, dialect)
 
 
@@ -106,7 +108,9 @@ def _node(sent: SentNode, job: TransportJob | None, graph: FloorGraph, map_id: s
         node_id=sent.node_id,
         sequence_id=sent.sequence_id,
         released=True,
-        node_position=NodePosition(x=x_m, y=y_m, map_id=map_id),
+        node_position=NodePosition(
+            x=x_m, y=y_m, allowed_deviation_xy=sent.beside_m or UNSET, map_id=map_id
+        ),
         actions=actions,
     )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from central.fleet import instants
 from central.fleet.instants import Instants
 from central.fleet.memory import NO_STOP, Memory, SentNode
@@ -12,7 +14,7 @@ from central.fleet.sources import Sources
 from runtime.clock import NS_PER_S
 from wire.vda5050.dialects import DIALECTS, V2_0, Dialect
 from wire.vda5050.messages import ActionState, NodeState, State, parse_time
-from wire.vda5050.topics import VehicleId
+from wire.vda5050.topics import INSTANT_ACTIONS, MAJOR, VehicleId
 
 ENDED: Final = frozenset({"FINISHED", "FAILED"})
 UNTOUCHED: Final = frozenset({"", "WAITING"})
@@ -78,6 +80,8 @@ class Vehicle:
     short_since_ns: int = -1
     held_up_since_ns: int = -1
     """Since when it has stood in an order that is not its any more."""
+    reads_old_key: bool = False
+    """It understands instant actions only under the key that they had in version 1.1."""
     retried: str = ""
     """The action that it was told to try again last."""
     requests: tuple[str, ...] = ()
@@ -232,6 +236,19 @@ class Vehicle:
                     return error.error_description
         return "the robot gives no reason"
 
+    def asks_for_old_key(self) -> bool:
+        """Return whether it refuses instant actions since `instantActions` is not in them."""
+        state = self.state
+        if state is None or self.dialect.major != MAJOR:
+            return False
+        for error in state.errors:
+            about = {r.reference_key: r.reference_value for r in error.error_references or ()}
+            if about.get("topic") == INSTANT_ACTIONS:
+                words = (error.error_description or "").rpartition("#/")[2]
+                if words.strip() == INSTANT_ACTIONS:
+                    return True
+        return False
+
     @property
     def wanted_action_id(self) -> str:
         """Return the id of the action that its job wants next, in whatever order it is sent."""
@@ -354,12 +371,15 @@ class Vehicle:
             return False
         return len(self.memory.nodes) > 1 or (bool(self.action_id) and not self.action_last)
 
-    def begin_order(self, order_id: str, start: str, key: tuple[str, int]) -> None:
-        """Make memory hold a new order that starts where the vehicle stands."""
+    def begin_order(
+        self, order_id: str, start: str, key: tuple[str, int], beside_m: float = 0.0
+    ) -> None:
+        """Make memory hold a new order that starts where the vehicle stands, or `beside_m` off."""
         memory = self.memory
         memory.order_id = order_id
         memory.order_update_id = 0
-        memory.nodes = (SentNode(node_id=start, sequence_id=0, update_id=0),)
+        first = SentNode(node_id=start, sequence_id=0, update_id=0, beside_m=beside_m)
+        memory.nodes = (first,)
         self.order_key = key
         self.begun_on = start
         self.action_last = ""
@@ -374,13 +394,7 @@ class Vehicle:
         ]
         whole = [*memory.nodes, *added]
         if stop_index != NO_STOP:
-            last = whole[-1]
-            whole[-1] = SentNode(
-                node_id=last.node_id,
-                sequence_id=last.sequence_id,
-                update_id=last.update_id,
-                stop_index=stop_index,
-            )
+            whole[-1] = msgspec.structs.replace(whole[-1], stop_index=stop_index)
         memory.nodes = tuple(whole)
 
     def stamp(self, *, now_ns: int, monotonic_ns: int) -> None:

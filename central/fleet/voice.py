@@ -22,6 +22,7 @@ from wire.vda5050.topics import INSTANT_ACTIONS, RESPONSES, topic
 ASK_AGAIN_S: Final = 10.0
 CANCEL_AGAIN_S: Final = 30.0
 """A cancel that failed or was not answered is not said again sooner."""
+OLD_KEY: Final = "reads instant actions under the key of version 1.1"
 PAUSE_AGAIN_S: Final = 5.0
 UNKNOWN: Final = ((V2_0, V2_0.major), (V3_0, V3_0.major))
 """Who never spoke is spoken to in each way that it may listen."""
@@ -43,6 +44,8 @@ class Voice:
         """Take in what the newest state says of instant actions, and what it asks for."""
         state, now_ns = vehicle.state, self._clock.monotonic_ns()
         assert state is not None, "follow comes after a state"
+        if not vehicle.reads_old_key and vehicle.asks_for_old_key():
+            self._use_old_key(vehicle)
         for instant, status in vehicle.instants.answered(state, vehicle.vehicle_id.serial, now_ns):
             self._metrics.count("fleet_instants_ended", status)
             if status == "FAILED":
@@ -58,6 +61,19 @@ class Voice:
         vehicle.requests = tuple(r.request_id for r in asked if r.request_status == "REQUESTED")
         if vehicle.requests:
             self._answer(vehicle)
+
+    def _use_old_key(self, vehicle: Vehicle) -> None:
+        """Say everything again so that a vehicle understands it that reads the key of 1.1."""
+        vehicle.reads_old_key = True
+        vehicle.remarks += (OLD_KEY,)
+        self._metrics.count("fleet_old_keys")
+        log.warning("odd vehicle", robot=vehicle.robot_id, why=OLD_KEY)
+        for instant in vehicle.instants.waiting:
+            if instant.sends:
+                vehicle.memory.actions_header_id += 1
+                instant.number, instant.payloads = vehicle.memory.actions_header_id, ()
+                instant.sends = 0
+                vehicle.changed = True
 
     def _retry(self, vehicle: Vehicle, action_id: str) -> None:
         """Have an action that waits for our word tried once more; the second time it fails."""
@@ -155,7 +171,12 @@ class Voice:
             memory, now_ns = vehicle.memory, self._clock.now_ns()
             known = ((vehicle.dialect, memory.major),) if memory.version else UNKNOWN
             instant.payloads = tuple(
-                (major, instant_bytes(vehicle.vehicle_id, instant, now_ns, dialect))
+                (
+                    major,
+                    instant_bytes(
+                        vehicle.vehicle_id, instant, now_ns, dialect, old_key=vehicle.reads_old_key
+                    ),
+                )
                 for dialect, major in known
             )
         for major, payload in instant.payloads:

@@ -191,6 +191,21 @@ def test_a_robot_that_stands_in_an_order_nobody_knows_has_it_cancelled() -> None
     assert floor.run_until_ended(1)
 
 
+@pytest.mark.parametrize(("off_m", "allowed_m"), [(0.05, 0.0), (1.1, 1.2), (50.0, 0.0)])
+def test_a_robot_that_stands_beside_its_node_is_allowed_to(off_m: float, allowed_m: float) -> None:
+    floor = world()
+    vehicle = floor.vehicles["r1"]
+    vehicle.x_y_m, vehicle.names_node = (off_m, 0.0), True
+    vehicle.say()
+    floor.submit(transport("T1", "N2-0"))
+    assert floor.run_until_ended(1)
+    first, *others = floor.orders("r1")[0].nodes
+    assert first.node_position
+    said: Any = first.node_position.allowed_deviation_xy or 0.0
+    assert (said if isinstance(said, float) else said.a) == allowed_m
+    assert all(not node.node_position.allowed_deviation_xy for node in others if node.node_position)
+
+
 # --- silence and late states ----------------------------------------------------------------------
 
 
@@ -404,6 +419,31 @@ def test_two_vehicles_under_one_serial_are_believed_to_neither(sign: str) -> Non
     assert floor.events("T1") == []
     floor.runtime.run_for(60)  # the other one is gone
     assert floor.run_until_ended(1)
+
+
+def test_an_order_in_which_a_second_vehicle_appears_is_not_the_end() -> None:
+    floor = world(robots={"r1": "N0-0"})
+    vehicle = floor.vehicles["r1"]
+    vehicle.x_y_m, vehicle.names_node = (0.0, 0.0), True
+    floor.submit(transport("T1", "N5-0", "N5-4"))
+    floor.runtime.run_for(1)
+    for n in range(8):
+        vehicle.say()
+        floor.runtime.run_for(0.4)
+        other = State(
+            **head(floor, "r1", 10**6 + n),
+            last_node_id="N5-4",
+            agv_position=AgvPosition(x=90.0, y=90.0, map_id="FC1"),
+        )
+        publish(floor, "acme/r1/state", written(floor, other))
+        floor.runtime.run_for(0.4)
+    assert floor.view("r1").detail == "two vehicles speak as acme/r1"
+    assert floor.run_until_ended(1)
+    assert floor.events("T1")[-1] == "done" or floor.detail("T1", "failed")
+    floor.submit(transport("T2", "N1-0", "N1-4"))
+    assert floor.run_until_ended(2)
+    assert floor.events("T2")[-1] == "done"
+    assert max(floor.actions_done().values()) == 1
 
 
 # --- pauses ----------------------------------------------------------------------------------

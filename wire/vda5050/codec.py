@@ -15,8 +15,8 @@ T = TypeVar("T", bound=Header)
 WireError = codec.WireError
 
 
-class _OldInstantActions(InstantActions, frozen=True, kw_only=True):
-    """The key of version 1.1, which some software still writes under a 2.0.0 header."""
+class OldInstantActions(InstantActions, frozen=True, kw_only=True):
+    """With the key of version 1.1 beside the right one: some software knows no other in 2.0.0."""
 
     instant_actions: tuple[Action, ...] = ()
 
@@ -53,7 +53,7 @@ def decode_order(payload: bytes, dialect: Dialect = V2_0) -> Order:
 
 def decode_instant_actions(payload: bytes, dialect: Dialect = V2_0) -> InstantActions:
     """Return the instant actions in `payload`: key `actions`, or `instantActions` as it was."""
-    found = codec.decode(payload, dialect.type_of(_OldInstantActions))
+    found = codec.decode(payload, dialect.type_of(OldInstantActions))
     return InstantActions(
         header_id=found.header_id,
         timestamp=found.timestamp,
