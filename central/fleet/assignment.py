@@ -204,9 +204,12 @@ class Matcher:
         return self._resolve(rows)
 
     def _change_columns(self, columns: Int64, costs: Float64) -> Matching:
-        self._cost[:, columns] = costs
-        if self._is_solved:
-            change_columns(self._cost, columns, self._lists, self._pairs)
+        new = np.ascontiguousarray(costs, np.float64)
+        if self._is_solved and columns.size:
+            changed = np.ascontiguousarray(columns, np.int64)
+            change_columns(self._cost, changed, new, self._lists, self._pairs)
+        else:
+            self._cost[:, columns] = new
         return self._resolve(np.empty(0, np.int64))
 
     def _resolve(self, rows: Int64) -> Matching:

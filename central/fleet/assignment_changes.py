@@ -179,37 +179,42 @@ def cool(cost: Float64, lists: Lists, pairs: Pairs) -> int:
     return count
 
 
-@njit(f"void(float64[:, ::1], int64[::1], {LISTS}, {PAIRS})", cache=True)
-def change_columns(cost: Float64, changed: Int64, lists: Lists, pairs: Pairs) -> None:
-    """Take in that all costs of some columns changed: they are free, and no pair is worse for it.
+@njit(f"void(float64[:, ::1], int64[::1], float64[:, ::1], {LISTS}, {PAIRS})", cache=True)
+def change_columns(cost: Float64, changed: Int64, new: Float64, lists: Lists, pairs: Pairs) -> None:
+    """Write the new costs of some columns: they are free then, and no pair is worse for it.
 
-    Their prices become the least with which no row would rather have them than what it has.
+    new: (rows, changed). Prices become the least with which no row would rather have one of these
+    columns than what it has. The table is walked once, row by row: its columns are far apart.
     """
     row_of, column_of, pair_cost, price = pairs
     columns, costs, count, reach = lists
     is_changed = np.zeros(price.size, np.uint8)
+    least = np.zeros(changed.size)
     for c in changed:
         is_changed[c] = 1
         if row_of[c] >= 0:
             column_of[row_of[c]] = FREE
             row_of[c] = FREE
-        price[c] = 0.0
     for i in range(column_of.size):
         own = column_of[i]
+        pays = -np.inf
         if own != FREE:
             pays = pair_cost[i] + (price[own] if own >= 0 else 0.0)
-            for c in changed:
-                price[c] = max(price[c], pays - cost[i, c])
+        for q in range(changed.size):
+            cost[i, changed[q]] = new[i, q]
+            least[q] = max(least[q], pays - new[i, q])
+    for q in range(changed.size):
+        price[changed[q]] = least[q]
     for i in range(column_of.size):
         size = 0
         for k in range(count[i]):
             if is_changed[columns[i, k]] == 0:
                 columns[i, size], costs[i, size] = columns[i, k], costs[i, k]
                 size += 1
-        for c in changed:
-            value = cost[i, c] + price[c]
+        for q in range(changed.size):
+            value = new[i, q] + least[q]
             if value < reach[i] and size < LISTED_MAX:
-                columns[i, size], costs[i, size] = c, cost[i, c]
+                columns[i, size], costs[i, size] = changed[q], new[i, q]
                 size += 1
             else:
                 reach[i] = min(reach[i], value)
