@@ -102,6 +102,16 @@ class Errands:
             events += self._give(t + 1, free, drive, drive.cells if cells is None else cells)
         return events
 
+    def later_goals(self) -> Int32:
+        """Return the cells of all errands of assigned tasks that come after the next one."""
+        places = {
+            cell
+            for held in self._held
+            if held is not None
+            for cell in self._tasks[held.task % len(self._tasks)][held.errand + 1 :]
+        }
+        return self._ground.inside(np.array(sorted(places), np.int64))
+
     @property
     def is_finished(self) -> bool:
         """Return whether all tasks of a run with an end are done."""

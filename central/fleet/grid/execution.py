@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from central.fleet.grid.ground import Flags, Int32, Int64
 from central.fleet.grid.problem import Delays
 
-GIVEN_MAX: Final = 2
-"""Actions a robot is given ahead: more hide delays, fewer keep the plan near to what happens."""
+GIVEN_MAX: Final = 1
+"""Actions a robot is given ahead: 2 or 4 did less, since the plan is farther from what happens."""
 NO_LETTER: Final = ord(".")
 WAITS: Final = (ord("W"), ord("."))
 

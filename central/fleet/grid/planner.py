@@ -166,6 +166,11 @@ class Planner:
         return row
 
     @property
+    def fields_free(self) -> int:
+        """Return how many more fields there is room for."""
+        return int(self.fields.shape[0] - self.counts[distance.COUNT_USED])
+
+    @property
     def fields_made(self) -> int:
         """Return how many distance fields were made so far."""
         return int(self.counts[distance.COUNT_MADE])

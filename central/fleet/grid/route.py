@@ -17,7 +17,7 @@ import numpy as np
 
 from central.fleet.grid.errands import Errands, Event
 from central.fleet.grid.execution import Execution
-from central.fleet.grid.ground import make_ground
+from central.fleet.grid.ground import Int32, make_ground
 from central.fleet.grid.planner import Planner, Rules
 from central.fleet.grid.problem import Grid, Problem
 
@@ -27,8 +27,10 @@ KIB_PER_MB: Final = 1024
 WARM_AT_ONCE: Final = 256
 TRIES_AT_ONCE: Final = 64
 ROBOTS_PER_TRY: Final = 8
-FIELDS_SHARE: Final = 0.5
+FIELDS_SHARE: Final = 0.4
 """Of a step's budget, what distance fields may take; the others are made in later steps."""
+TAIL_KEPT: Final = 0.95
+FIELD_LEARNED: Final = 0.1
 FIELDS_MIN: Final = 2
 TRIES_PER_ROBOT_MAX: Final = 20
 """More than that in one step finds nothing more."""
@@ -82,10 +84,10 @@ def run_route(
         rules = replace(rules, rings=False)
     planner = Planner(ground, ground.inside(problem.starts), None, rules)
     _line(write, _header(grid, problem, settings))
-    _warm(planner, show)
+    _warm(planner, planner.warm_goals, show)
     errands = Errands(problem, ground, settings.tasks_max)
     show("first goals", 0, 1)
-    run = _Run(planner, errands, settings, clock, write)
+    run = _Run(planner, errands, settings, clock, write, show)
     run.begin()
     drive = run.ticks(problem, ground.number.size) if settings.execute else run.steps()
     steps = 0
@@ -107,25 +109,38 @@ class _Run:
 
     def __init__(
         self, planner: Planner, errands: Errands, settings: RouteSettings, clock: Stopwatch,
-        write: Write,
+        write: Write, show: Show,
     ) -> None:  # fmt: skip
         self._planner = planner
         self._errands = errands
         self._settings = settings
         self._clock = clock
         self._write = write
-        self._tail_ns = 0
-        """What the last step took after its plan: goals and their distances."""
+        self._show = show
+        self._tail_ns = 0.0
+        """What steps take after their plans: goals and their distances; the worst fades."""
+        self._field_ns = 0.0
+        """What a distance field takes."""
         self.took_ms: list[float] = []
 
     def begin(self) -> None:
         """Give the first tasks; what a distance field takes says how many fit in a budget."""
         made, begun_ns = self._planner.fields_made, self._clock.monotonic_ns()
         _events(self._write, self._errands.begin(self._planner))
-        made, took_ns = self._planner.fields_made - made, self._clock.monotonic_ns() - begun_ns
-        if self._settings.budget_ms is not None and made > 0 and took_ns > 0:
-            share_ns = FIELDS_SHARE * self._settings.budget_ms * NS_PER_MS
-            self._planner.fields_max = max(FIELDS_MIN, int(share_ns * made / took_ns))
+        self._note_tail(self._planner.fields_made - made, self._clock.monotonic_ns() - begun_ns)
+        self._tail_ns = 0.0
+        goals = self._errands.later_goals()[: self._planner.fields_free]
+        _warm(self._planner, goals, self._show)
+
+    def _note_tail(self, made: int, took_ns: int) -> None:
+        """Learn from what came after a plan what that takes: goals, and the fields they need."""
+        self._tail_ns = max(float(took_ns), TAIL_KEPT * self._tail_ns)
+        if self._settings.budget_ms is None or made == 0:
+            return
+        old, new = self._field_ns, took_ns / made
+        self._field_ns = new if old == 0.0 else old + (new - old) * FIELD_LEARNED
+        share_ns = FIELDS_SHARE * self._settings.budget_ms * NS_PER_MS
+        self._planner.fields_max = max(FIELDS_MIN, int(share_ns / max(1.0, self._field_ns)))
 
     def steps(self) -> Iterator[int]:
         """Yield the number of each step after it was driven: one action of everybody."""
@@ -134,11 +149,12 @@ class _Run:
             begun_ns = clock.monotonic_ns()
             planner.step()
             self._improve(begun_ns)
+            made = planner.fields_made
             actions = planner.actions()
             planned_ns = clock.monotonic_ns()
             events = self._errands.arrived(t, planner.advance(), planner)
             ended_ns = clock.monotonic_ns()
-            self._tail_ns = ended_ns - planned_ns
+            self._note_tail(planner.fields_made - made, ended_ns - planned_ns)
             self.took_ms.append((ended_ns - begun_ns) / NS_PER_MS)
             self._write(b'{"t":%d,"a":"%s"}\n' % (t, actions))
             _events(self._write, events)
@@ -176,7 +192,7 @@ class _Run:
         if self._settings.budget_ms is None:
             self._planner.improve(robots // ROBOTS_PER_TRY if tries is None else tries)
             return
-        until_ns = begun_ns + round(self._settings.budget_ms * NS_PER_MS) - self._tail_ns
+        until_ns = begun_ns + self._settings.budget_ms * NS_PER_MS - self._tail_ns
         most = TRIES_PER_ROBOT_MAX * robots
         tried = 0
         while tried < most and self._clock.monotonic_ns() < until_ns:
@@ -207,8 +223,8 @@ def _header(grid: Grid, problem: Problem, settings: RouteSettings) -> dict[str, 
     } | more
 
 
-def _warm(planner: Planner, show: Show) -> None:
-    goals = planner.warm_goals
+def _warm(planner: Planner, goals: Int32, show: Show) -> None:
+    """Make distance fields before they are needed."""
     for begin in range(0, goals.size, WARM_AT_ONCE):
         show("distances", begin, int(goals.size))
         planner.warm(goals[begin : begin + WARM_AT_ONCE])
