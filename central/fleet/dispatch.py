@@ -301,7 +301,7 @@ class Dispatcher:
 
     def _is_stuck(self, vehicle: Vehicle, now_ns: int) -> bool:
         late = now_ns - vehicle.moved_at_ns > STUCK_AFTER_S * NS_PER_S
-        return late and len(vehicle.memory.nodes) > 1
+        return (late or vehicle.says_blocked()) and len(vehicle.memory.nodes) > 1
 
     # --- sending ----------------------------------------------------------------------------
 

@@ -16,6 +16,8 @@ from wire.vda5050.dialects import DIALECTS, V2_0, Dialect
 from wire.vda5050.messages import ActionState, NodeState, State, parse_time
 from wire.vda5050.topics import INSTANT_ACTIONS, MAJOR, VehicleId
 
+BLOCKED: Final = "blocked"
+"""Part of what vehicles call an error that tells of an obstacle."""
 ENDED: Final = frozenset({"FINISHED", "FAILED"})
 UNTOUCHED: Final = frozenset({"", "WAITING"})
 DRIVEN_BY_US: Final = frozenset({"AUTOMATIC", "SEMIAUTOMATIC"})
@@ -270,6 +272,14 @@ class Vehicle:
     def has_order(self) -> bool:
         """Return whether it was sent an order that is not given up."""
         return bool(self.memory.order_id)
+
+    def says_blocked(self) -> bool:
+        """Return whether it says that something is in its way: others need not find out too.
+
+        The standard names no such error before 3.0.0; makers call it pathBlocked and the like.
+        """
+        errors = self.state.errors if self.state is not None else ()
+        return any(BLOCKED in error.error_type.casefold() for error in errors)
 
     def shows_order(self) -> bool:
         """Return whether the newest state reflects order id and update id of the last message."""

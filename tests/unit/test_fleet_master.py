@@ -423,6 +423,27 @@ def test_others_go_around_a_robot_that_falls_silent() -> None:
     assert "N2-1" not in driven
 
 
+@pytest.mark.parametrize("says_so", [True, False])
+def test_others_go_around_a_robot_that_says_its_path_is_blocked_at_once(*, says_so: bool) -> None:
+    floor = world(robots={"r1": "N0-0", "r2": "N1-0"}, width=14, height=2)
+    floor.vehicles["r2"].edge_s = 600.0
+    floor.submit(transport("T2", "N12-0"))
+    floor.runtime.run_for(1)
+    held = {node.node_id for order in floor.orders("r2") for node in order.nodes}
+    assert len(held) > 3
+    if says_so:
+        blocked = VehicleError(error_type="pathBlocked", error_level="WARNING")
+        floor.vehicles["r2"].errors = [blocked]
+        floor.vehicles["r2"].say()
+        floor.runtime.run_for(1)
+    floor.submit(transport("T1", "N11-0"))
+    floor.runtime.run_for(12)
+    driven = {node.node_id for order in floor.orders("r1") for node in order.nodes}
+    assert not driven & held
+    assert ("N3-1" in driven) == says_so
+    assert floor.runtime.run_until(lambda: "done" in floor.events("T1"), 90)
+
+
 def test_a_job_on_a_robot_that_is_lost_with_its_load_fails() -> None:
     floor = world(fleet_config=FleetConfig(silent_after_s=10))
     floor.submit(transport("T1", "N1-0", "N5-4"))
