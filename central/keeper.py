@@ -21,6 +21,7 @@ from central.ledger.journal import Applied, apply_batches
 from central.ledger.origin import Origin, read_devices, write_devices
 from central.orders import take_orders
 from central.replenish.types import Plan
+from central.robot_pause import Pause, pause_now
 from central.statement import ON_WRITE, Values
 from central.stop_zones import closed_nodes
 from central.store import birth_mark, command_key, reading
@@ -96,6 +97,12 @@ class JobTaker(Protocol):
     def close_zones(self, nodes: Collection[str]) -> None:
         """Let nobody enter these nodes, and no others."""
 
+    def pause(self, why: str) -> None:
+        """Have every robot stand where it is, until `resume`."""
+
+    def resume(self) -> None:
+        """Let the robots that stand for `pause` drive on."""
+
 
 class Keeper:
     """Owns the one connection that writes ledger, orders, proposals and tasks."""
@@ -137,6 +144,8 @@ class Keeper:
         self._fleet: JobTaker | None = None
         self._closed: frozenset[str] = frozenset()
         """Nodes of stop zones, as the fleet was told."""
+        self._pause: Pause | None = None
+        """Why all robots are to stand, as the fleet was told."""
         self._progress = lane.inbox("progress", self._on_progress, size_max=PROGRESS_MAX)
         # Journals are read beside the lane that writes: SQLite leaves the interpreter to others.
         self._reader = runtime.lane("journals")
@@ -276,9 +285,16 @@ class Keeper:
             self._follow_soon()
 
     def _tell_zones(self) -> None:
-        """Tell the fleet which nodes stop zones close now, where that changed."""
+        """Tell the fleet which nodes stop zones close now, and whether all stand: what changed."""
         with reading(self._engine) as conn:
             closed = closed_nodes(conn, self._clock.now_ns())
+            pause = pause_now(conn)
+        if pause != self._pause and self._fleet is not None:
+            self._pause = pause
+            if pause is None:
+                self._fleet.resume()
+            else:
+                self._fleet.pause(pause.why)
         if closed != self._closed and self._fleet is not None:
             self._closed = closed
             self._fleet.close_zones(closed)

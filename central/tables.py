@@ -1,7 +1,7 @@
 """Central's tables: the ledger, orders, proposals, tasks, what the fleet must remember.
 
-Writers: the `store` lane writes everything but `robot_order`, `fleet_pause` and `job_end`, which
-the fleet's lane owns. The desk only reads.
+Writers: the `store` lane writes everything but `robot_order` and `job_end`, which the fleet's lane
+owns. The desk only reads.
 """
 
 from __future__ import annotations
@@ -392,6 +392,7 @@ fleet_pause = Table(
     "fleet_pause", metadata,
     Column("number", Integer, primary_key=True),  # 1: there is one row, or none
     Column("why", Text, nullable=False),
+    Column("person_id", String(40), nullable=False),
     Column("since_ns", _Ns, nullable=False),
 )  # fmt: skip
 """That all robots are to stand until somebody lets them go on."""

@@ -23,6 +23,7 @@ from stockhelm.ending import USAGE, end_with
 from stockhelm.import_cli import add_import_commands
 from stockhelm.keys_cli import add_keys_commands
 from stockhelm.ledger_cli import add_ledger_commands
+from stockhelm.robot_cli import add_robot_commands
 from stockhelm.route_cli import add_route_command
 from stockhelm.sim_cli import add_sim_commands
 from stockhelm.zone_cli import add_zone_commands
@@ -115,6 +116,7 @@ keys_app = _group("keys", "Who may connect: a small CA, certificates, passwords.
 add_keys_commands(keys_app)
 add_import_commands(_group("import", "Files of a site from files of others."))
 add_zone_commands(_group("zone", "Parts of the floor that robots do not enter."))
+add_robot_commands(_group("robots", "All robots at once: they stand, and go on."))
 add_ledger_commands(_group("ledger", "Check, rebuild, correct counts; the stock of any past time."))
 add_route_command(app)
 

@@ -34,21 +34,21 @@ def close(
         zone_id=f"zone-{now_ns:x}", person_id=person_id, reason=reason, lasts_s=minutes * 60,
         nodes=nodes, box_m=box_m,
     )  # fmt: skip
-    with _books(config) as books, books.opened() as engine, engine.begin() as conn:
+    with books_of(config) as books, books.opened() as engine, engine.begin() as conn:
         answer = close_zone(conn, books.site, wanted, now_ns)
     return answer.ok, _said(answer, wanted.zone_id, as_json=as_json)
 
 
 def lift(config: Path, zone_id: str, *, person_id: str, as_json: bool) -> tuple[bool, str]:
     """Return whether the zone is open again, and what is to be said of it."""
-    with _books(config) as books, books.opened() as engine, engine.begin() as conn:
+    with books_of(config) as books, books.opened() as engine, engine.begin() as conn:
         answer = lift_zone(conn, zone_id, person_id, SystemClock().now_ns())
     return answer.ok, _said(answer, zone_id, as_json=as_json)
 
 
 def listed(config: Path, *, as_json: bool) -> str:
     """Return what is closed now, in lines or as JSON."""
-    with _books(config) as books, books.opened() as engine, reading(engine) as conn:
+    with books_of(config) as books, books.opened() as engine, reading(engine) as conn:
         zones = open_zones(conn, SystemClock().now_ns())
     if as_json:
         return _json([_told(zone) for zone in zones])
@@ -56,7 +56,8 @@ def listed(config: Path, *, as_json: bool) -> str:
 
 
 @contextmanager
-def _books(config: Path) -> Iterator[Books]:
+def books_of(config: Path) -> Iterator[Books]:
+    """Return central's books; what is wrong with them ends the command with words."""
     with named(config):
         try:
             yield Books(config)

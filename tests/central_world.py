@@ -284,6 +284,8 @@ class Robots:
     pins: list[tuple[str, str, str]] = field(default_factory=list)
     closed: frozenset[str] = frozenset()
     """Nodes of stop zones."""
+    pauses: list[str] = field(default_factory=list)
+    """Why all were told to stand; empty: to go on."""
     idle: bool = False
     books: bool = True
     """Whether the edges see the robots' states and book their moves."""
@@ -306,6 +308,12 @@ class Robots:
 
     def pin(self, job_id: str, robot_id: str, by: str) -> None:
         self.pins.append((job_id, robot_id, by))
+
+    def pause(self, why: str) -> None:
+        self.pauses.append(why)
+
+    def resume(self) -> None:
+        self.pauses.append("")
 
     def close_zones(self, nodes: Collection[str]) -> None:
         self.closed = frozenset(nodes)

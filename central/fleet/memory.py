@@ -14,6 +14,7 @@ from sqlalchemy.pool import StaticPool
 from central.database_url import parse_database_url
 from central.fleet.jobs import TransportJob
 from central.postgres import server_engine
+from central.robot_pause import Pause, pause_now
 from central.store import insert_new, upsert
 from central.tables import fleet_pause, job_end, metadata, robot_order
 
@@ -43,13 +44,6 @@ class KeptJob(msgspec.Struct, frozen=True, kw_only=True):
     job: TransportJob
     ended: str = ""  # done, failed, handed_back; empty: still going on
     detail: str = ""
-
-
-class Pause(msgspec.Struct, frozen=True, kw_only=True):
-    """All robots are to stand, until somebody lets them go on."""
-
-    why: str
-    since_ns: int
 
 
 class JobEnd(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,19 +129,7 @@ class OrderMemory:
     def pause(self) -> Pause | None:
         """Return why all robots are to stand; None where they are not."""
         with self._connection.begin():
-            row = self._connection.execute(select(fleet_pause)).mappings().one_or_none()
-        return Pause(why=row["why"], since_ns=row["since_ns"]) if row is not None else None
-
-    def keep_pause(self, pause: Pause | None) -> None:
-        """Write down that all robots are to stand, or not any more. Raises MemoryBusyError."""
-        try:
-            with self._connection.begin():
-                self._connection.execute(delete(fleet_pause))
-                if pause is not None:
-                    row = {"number": 1, "why": pause.why, "since_ns": pause.since_ns}
-                    self._connection.execute(fleet_pause.insert(), row)
-        except OperationalError as error:
-            raise MemoryBusyError(f"fleet_pause: cannot be written: {error.orig}") from error
+            return pause_now(self._connection)
 
     def save(self, memories: Iterable[Memory], ends: Sequence[JobEnd] = ()) -> None:
         """Write these rows in one transaction, durable on return. Raises MemoryBusyError."""

@@ -23,13 +23,14 @@ from central.fleet.ears import Ears
 from central.fleet.giving import Giving
 from central.fleet.graph import FloorGraph, lanes_for_all
 from central.fleet.jobs import JobEvent, JobProgress, TransportJob
-from central.fleet.memory import JobEnd, KeptJob, Memory, MemoryBusyError, OrderMemory, Pause
+from central.fleet.memory import JobEnd, KeptJob, Memory, OrderMemory
 from central.fleet.news import News
 from central.fleet.parking import Parking
 from central.fleet.traffic import NO_GOAL, Traffic, Wish
 from central.fleet.vehicle import Vehicle
 from central.fleet.view import PauseView, RobotView, pause_view, view_of
 from central.fleet.voice import Voice
+from central.robot_pause import Pause
 from runtime.bus import Bus, Incoming
 from runtime.clock import NS_PER_S
 from runtime.lanes import Lane
@@ -152,7 +153,7 @@ class Fleet:
         self._lane.post(lambda: self._bar(numbers))
 
     def pause(self, why: str) -> None:
-        """Have every robot stand where it is, until `resume`; also over a restart of central."""
+        """Have every robot stand where it is, until `resume`."""
         pause = Pause(why=why, since_ns=self._clock.now_ns())
         self._lane.post(lambda: self._set_pause(pause))
 
@@ -222,14 +223,9 @@ class Fleet:
         )  # fmt: skip
 
     def _set_pause(self, pause: Pause | None) -> None:
-        if self._stopped:
-            return
-        self._pause = pause
-        try:
-            self._memory.keep_pause(pause)
-        except MemoryBusyError as error:
-            log.warning("not written down", pause=pause, why=str(error))
-        self._look_at_all()
+        if not self._stopped:
+            self._pause = pause
+            self._look_at_all()
 
     def _look_at_all(self) -> None:
         """Look at every robot in this very tick: nobody waits for the next one."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from central.fleet.book import Entry
-from central.fleet.memory import Pause
 from central.fleet.traffic import Traffic
 from central.fleet.vehicle import Vehicle
+from central.robot_pause import Pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

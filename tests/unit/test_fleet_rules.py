@@ -8,8 +8,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import create_engine
 
 from central.config import FleetConfig
+from central.robot_pause import Pause, pause_robots
 from runtime.clock import NS_PER_S
 from tests.build_fleet import FleetWorld, transport
 from tests.build_vehicle import TestVehicle
@@ -513,6 +515,10 @@ def test_a_pause_outlives_central(tmp_path: Path) -> None:
     floor.runtime.run_for(2)
     floor.fleet.pause("people")
     floor.runtime.run_for(1)
+    engine = create_engine(floor.url)  # as central's keeper, who tells the fleet, finds it there
+    with engine.begin() as conn:
+        assert pause_robots(conn, Pause(why="people", since_ns=1, person_id="ann"))
+    engine.dispose()
     floor.kill_central()
     floor.vehicles["r2"].paused = False  # it restarted meanwhile, say
     floor.runtime.run_for(2)
