@@ -197,7 +197,7 @@ class Giving:
         reach_m = (percent - RESERVE_PERCENT) / PERCENT * FULL_REACH_M
         for i, state in enumerate(states):
             told_m = state.battery_state.reach if state else None
-            if isinstance(told_m, int | float):
+            if isinstance(told_m, int | float) and told_m > 0.0:  # 0 is what some say always
                 reach_m[i] = told_m * (1.0 - RESERVE_PERCENT / PERCENT)
         has_chargers = bool(self._charging.chargers)
         return Candidates(

@@ -126,6 +126,31 @@ def test_what_was_begun_stays_with_its_robot_and_what_was_not_may_change() -> No
     assert assign(book, {1: "acme/r1"}) == {"T1": 0}
 
 
+def test_a_robot_that_comes_too_late_is_farther_away() -> None:
+    book = JobBook()
+    book.submit(transport("T1", "A", due_at_ns=11_000_000_000), 0)
+    assign(book)
+    words = book.entries["T1"].reason
+    assert "acme/r1 12.5 m (way 12.0 + late 0.5)" in words
+    assert "acme/r2 69.5 m (way 50.0 + late 19.5)" in words
+
+
+def test_a_held_job_loses_its_robot_to_a_pinned_one_alone() -> None:
+    book = JobBook()
+    book.submit(transport("T1", "A"), 0)
+    one = {0: "acme/r0"}
+    assign(book, one)
+    held = book.entries["T1"]
+    book.begin(held)
+    book.submit(transport("T2", "A", priority=9), 0)
+    book.assign(candidates(one), [held], now_ns=0, utc_ns=0)
+    assert (held.robot, book.moved) == (0, [])
+    book.pin(book.entries["T2"], 0, "Ada")
+    book.assign(candidates(one), [held], now_ns=0, utc_ns=0)
+    assert (held.robot, held.started, book.entries["T2"].robot) == (NOBODY, False, 0)
+    assert book.moved == [(held, 0)]
+
+
 def test_a_robot_that_gave_a_job_back_gets_it_only_when_others_are_far() -> None:
     book = JobBook()
     book.submit(transport("T1", "A"), 0)

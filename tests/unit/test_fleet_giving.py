@@ -128,6 +128,14 @@ def test_no_job_is_given_that_the_charge_cannot_finish() -> None:
     assert made.run_until_ended(1)
 
 
+def test_a_robot_that_says_it_reaches_nowhere_is_judged_by_its_charge() -> None:
+    made = world({"r1": "N0-0"}, {"N11-2": "charger"})
+    made.vehicles["r1"].reach_m = 0.0
+    started(made)
+    made.submit(transport("T1", "N0-2", "N11-0"))
+    assert made.run_until_ended(1)
+
+
 def test_robots_wait_for_a_charger_one_after_the_other() -> None:
     robots = {"r1": "N3-0", "r2": "N6-0", "r3": "N9-0"}
     made = world(robots, {"N0-2": "charger"})
