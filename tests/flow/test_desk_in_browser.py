@@ -24,7 +24,7 @@ from stockhelm.broker import free_port
 from tests.conftest import ROOT, Address
 from tests.desk_process import DeskProcess, decide, eventually
 from tests.desk_world import DeskWorld
-from wire.messages import DecideProposal
+from wire.messages import DecideProposal, PinTask
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 BROWSER_ARGUMENTS = (
@@ -385,6 +385,30 @@ def test_the_map_is_drawn_and_its_bins_are_reached_by_keyboard(
             }"""
         )
         assert colours > 20
+
+
+def test_a_task_is_pinned_to_a_robot(desk: DeskProcess, browser: Any) -> None:
+    heard: list[PinTask] = []
+
+    def central(command: PinTask) -> tuple[bool, str]:
+        heard.append(command)
+        return bool(command.robot_id), f"{command.robot_id or 'any'} it is"
+
+    desk.pin_as_central(central)
+    with opened(browser, desk.url + "/") as page:
+        task = page.locator("#tasks-rows tr", has=page.locator("select.pin:visible")).first
+        choice = task.locator("select.pin")
+        choice.focus()
+        choice.select_option("any robot")
+        says = task.get_by_role("status")
+        playwright.expect(says).to_have_text("any it is")
+        robots = choice.locator("option").all_inner_texts()[2:]
+        assert robots
+        choice.focus()
+        choice.select_option(robots[0])
+        playwright.expect(says).to_have_text(f"{robots[0]} it is")
+    assert [(c.robot_id, c.person_id) for c in heard] == [("", "planner"), (robots[0], "planner")]
+    assert len({c.task_id for c in heard}) == 1
 
 
 def test_a_part_of_the_floor_is_closed_for_robots_and_opened_again(

@@ -2,6 +2,7 @@
 
 import { $, el, KeyedRows, mark, say } from "./dom.js";
 import { ago, binOf, bins, clock, count, MOODS, place, span, units } from "./format.js";
+import { fillPin, pinParts } from "./pins.js";
 import { FLAG } from "./socket.js";
 import { now, on, state, taskOf } from "./state.js";
 
@@ -103,13 +104,13 @@ function tasks(openBin) {
     const parts = {
       tr: row({ data: { taskId: task.task_id } }), id: cell("id", "th"), what: cell("what"),
       way: cell("way"), who: cell("who"), status: cell("status"), note: cell("note"), when: cell("when"), kind: el("small"), chip: chip(task.status), waits: el("span"), refs: el("small"),
-      units: el("span"), sku: el("small"),
+      units: el("span"), sku: el("small"), pin: pinParts(),
     };
     parts.id.append(el("span", { class: "id" }, task.task_id), parts.kind);
     parts.what.append(parts.units, parts.sku);
     parts.way.append(...wayParts(task, openBin));
     parts.status.append(parts.chip);
-    parts.note.append(parts.waits, parts.refs);
+    parts.note.append(parts.waits, parts.refs, parts.pin.choice, parts.pin.says);
     parts.tr.append(parts.id, parts.what, parts.way, parts.who, parts.status, parts.note, parts.when);
     return parts;
   }, fillTask);
@@ -154,6 +155,7 @@ function fillTask(parts, task) {
   say(parts.who, task.worker || (isOpen ? "nobody yet" : ""));
   setChip(parts.chip, task.status);
   say(parts.waits, task.waits);
+  fillPin(parts.pin, task);
   say(parts.refs, [task.order_id && `order ${task.order_id}`, task.proposal_id && `proposal ${task.proposal_id}`]
     .filter(Boolean).join(", "));
   const late = isOpen && task.due_at_ms > 0 && task.due_at_ms < now();
