@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import bindparam, select
@@ -24,10 +25,21 @@ _PIN: Final = Statement(
 )
 
 
-def pin_of(work: Round, task_id: str) -> tuple[str, str]:
-    """Return (robot, who says so) of a task that is pinned; empty: any robot may have it."""
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The one robot that may have a task, and who says so; empty: any robot."""
+
+    robot_id: str
+    person_id: str
+
+
+NO_PIN: Final = Pin("", "")
+
+
+def pin_of(work: Round, task_id: str) -> Pin:
+    """Return the pin of a task."""
     row = _PIN.first(work.conn, {"task_id": task_id})
-    return (row.robot_id, row.person_id) if row is not None else ("", "")
+    return Pin(row.robot_id, row.person_id) if row is not None else NO_PIN
 
 
 def take_pin(work: Round, command: PinTask) -> None:

@@ -17,7 +17,7 @@ from central.orders import set_status
 from central.statement import Row, Statement
 from central.tables import balance, edge_command, movement, task
 from central.tasking.commands import command_record
-from central.tasking.pinning import pin_of
+from central.tasking.pinning import NO_PIN, Pin, pin_of
 from central.tasking.round import Round, TaskRow, add_task, change_task, end_task, find_task, log
 from wire.ids import Gtin14, bin_of, location
 from wire.messages import Movement
@@ -47,11 +47,11 @@ def start_move(work: Round, row: Row, units: int) -> bool:
     return True
 
 
-def submit(work: Round, task_id: str) -> None:
+def submit(work: Round, task_id: str, pin: Pin = NO_PIN) -> None:
     """Give the task to the fleet once it is committed."""
     row = find_task(work, task_id)
     assert row is not None, "a task is written before it is submitted"
-    _give_to_fleet(work, row)
+    _give_to_fleet(work, row, pin)
 
 
 _OPEN: Final = Statement(
@@ -64,10 +64,10 @@ _OPEN: Final = Statement(
 def submit_open_tasks(work: Round) -> None:
     """Give every open robot task to the fleet again, as at a start; it knows the running ones."""
     for row in _OPEN.all(work.conn):
-        _give_to_fleet(work, row)
+        _give_to_fleet(work, row, pin_of(work, row.task_id))
 
 
-def _give_to_fleet(work: Round, row: TaskRow) -> None:
+def _give_to_fleet(work: Round, row: TaskRow, pin: Pin) -> None:
     """Submit the task's job after the commit; a task whose bins the site no longer has fails."""
     gone = [place for place in (row.from_place, row.to_place) if work.floor.bin_at(place) is None]
     if row.stops_done >= MOVE_STOPS:
@@ -75,10 +75,10 @@ def _give_to_fleet(work: Round, row: TaskRow) -> None:
     if gone:
         end_task(work, row, "failed", f"{gone[0]} is no longer in bins.csv")
     else:
-        work.effects.submits.append(job_of(work, row))
+        work.effects.submits.append(job_of(work, row, pin))
 
 
-def job_of(work: Round, row: TaskRow) -> TransportJob:
+def job_of(work: Round, row: TaskRow, pin: Pin = NO_PIN) -> TransportJob:
     """Return the fleet's job for a task: the same row gives the same job, also after a restart."""
     if row.kind == "deliver":
         stops = (
@@ -90,15 +90,14 @@ def job_of(work: Round, row: TaskRow) -> TransportJob:
             _stock_stop(work, row, row.from_place, "pick"),
             _stock_stop(work, row, row.to_place, "drop"),
         )
-    robot_id, person_id = pin_of(work, row.task_id)
     # One priority for all: the fleet takes what is due first. A kind that always went first would
     # starve the others while robots are few: totes leave, and the faces they came from stay empty.
     return TransportJob(
         job_id=row.task_id,
         stops=stops,
         due_at_ns=row.due_at_ns,
-        pinned_to=robot_id,
-        pinned_by=person_id,
+        pinned_to=pin.robot_id,
+        pinned_by=pin.person_id,
     )
 
 
@@ -337,4 +336,4 @@ def _handed_back(work: Round, row: TaskRow, detail: str) -> None:
         tries=row.tries + 1,
         due_at_ns=work.later_ns(work.config.tasking.task_due_s),
     )
-    submit(work, row.task_id)
+    submit(work, row.task_id, pin_of(work, row.task_id))
