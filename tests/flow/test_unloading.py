@@ -97,6 +97,7 @@ def test_what_the_robot_drops_after_all_is_asked_for_no_more(world: CentralWorld
     assert world.balance("robot:r1") == 0
 
 
+@pytest.mark.soak
 def test_nobody_who_comes_is_asked_again_after_a_while(world: CentralWorld) -> None:
     left_on_robot(world)
     for person in world.people.values():

@@ -26,7 +26,8 @@ SPOKEN = {"version": "2.0.0"}
 
 
 @pytest.fixture(
-    autouse=True, params=["2.0.0", pytest.param("2.1.0", marks=pytest.mark.soak), "3.0.0"]
+    autouse=True,
+    params=["2.0.0", *(pytest.param(v, marks=pytest.mark.soak) for v in ("2.1.0", "3.0.0"))],
 )
 def version(request: pytest.FixtureRequest) -> Iterator[str]:
     """Yield the version of VDA 5050 that the vehicles of a test speak."""

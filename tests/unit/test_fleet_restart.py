@@ -70,6 +70,36 @@ def test_six_running_orders_are_adopted(tmp_path: Path) -> None:
     assert not floor.floor.conflicts
 
 
+@pytest.mark.parametrize("robots", [24, pytest.param(100, marks=pytest.mark.soak)])
+def test_many_running_orders_are_adopted_and_each_is_done_once(tmp_path: Path, robots: int) -> None:
+    width = 20
+    places = {f"r{i}": f"N{i % width}-{2 * (i // width)}" for i in range(robots)}
+    floor = FleetWorld(
+        robots=places, width=width, height=12, url=f"sqlite:///{tmp_path}/central.db"
+    )
+    floor.start_vehicles()
+    floor.runtime.run_for(0.2)
+    jobs = [
+        transport(f"T{i}", f"N{i % width}-{i * 7 % 12}", f"N{i * 3 % width}-{i * 5 % 12}")
+        for i in range(robots)
+    ]
+    floor.submit(*jobs)
+    floor.runtime.run_for(20)
+    running = {j.job_id for j in jobs if floor.events(j.job_id)}
+    assert len(running) == robots
+    for _ in range(3):
+        restart(floor, 0.5)
+        floor.submit(*jobs)  # as tasking does: what no robot has yet only it knows
+        floor.runtime.run_for(4)
+    assert floor.runtime.run_until(
+        lambda: all("done" in floor.events(job.job_id) for job in jobs), 1_200
+    )
+    assert set(floor.actions_done().values()) == {1}
+    assert len(floor.actions_done()) == 2 * robots
+    assert not floor.floor.conflicts
+    assert "fleet_orders_broken" not in floor.counters()
+
+
 def test_what_was_saved_and_not_sent_is_sent_with_the_saved_ids(tmp_path: Path) -> None:
     floor = world(tmp_path)
     floor.bus.stop()  # what is published now reaches nobody
