@@ -24,6 +24,7 @@ ROOM_M: Final = 0.8
 SPEED_MAX: Final = 100
 TYPE_MAX: Final = 64
 PICKS: Final = frozenset({"pick", "drop"})
+ID_RULE: Final = "expected an id of letters, digits, '_', '.' and '-', a letter or digit first"
 CHARGES: Final = "startCharging"
 
 _LAYOUT: Final = frozenset(
@@ -194,7 +195,8 @@ def _read_node(notes: Notes, at: str, node: dict[str, Any], places: dict[str, _P
     try:
         read = msgspec.convert(row, NodeRow)
     except msgspec.ValidationError as error:
-        what = f"nodeId {row['node_id']!r}, x {row['x_m']!r}, y {row['y_m']!r}: {error}"
+        said = f"nodeId {row['node_id']!r}, x {row['x_m']!r}, y {row['y_m']!r}"
+        what = f"{said}: {ID_RULE if 'regex' in str(error) else error}"
         notes.left_out(at, what, "correct it in the layout (and in the robots' own maps)")
         return
     if read.node_id in places:

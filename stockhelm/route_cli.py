@@ -29,7 +29,7 @@ def route(
     log: Annotated[Path | None, typer.Option(help="Write every step here, JSON lines.")] = None,
     budget_ms: Annotated[
         float | None,
-        typer.Option(min=0.1, max=60_000, help="Planning time per step, used up to plan better."),
+        typer.Option(min=0.1, max=60_000, help="Planning time per step, to plan better in."),
     ] = None,
     turn: Annotated[
         bool, typer.Option("--turn/--no-turn", help="Robots turn, or move to all four sides.")
@@ -59,6 +59,13 @@ def route(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Plan for many robots on a grid, alone, and write the log that a checker can read."""
+    from stockhelm.warmup import GRID_MODULES, say_where_compiled
+
+    errors = Console(stderr=True, highlight=False)
+    if budget_ms is not None and tries is not None:
+        errors.print("route: --tries is for runs without a budget: say --budget-ms or --tries")
+        raise typer.Exit(USAGE)
+    say_where_compiled(errors, GRID_MODULES)
     from central.fleet.grid.planner import Rules
     from central.fleet.grid.route import RouteSettings
     from stockhelm.route_command import route_command
@@ -76,6 +83,6 @@ def route(
         )
         code = route_command(map_file, scenario, log, settings, console, as_json=as_json)
     except ValueError as error:
-        console.print(f"route: {error}", markup=False, soft_wrap=True)
+        errors.print(f"route: {error}", markup=False, soft_wrap=True)
         code = USAGE
     raise typer.Exit(code)

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from rich.console import Console
 
 from runtime.clock import SystemClock
-from stockhelm.ending import USAGE
+from stockhelm.ending import FAILED, USAGE, os_error_text
 from stockhelm.sim_progress import shown_progress
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from central.fleet.grid.route import RouteSettings, Write
 
 
@@ -32,7 +31,7 @@ def route_command(
         grid = read_map(map_path)
         problem = read_problem(scenario_path, grid)
     except ProblemError as error:
-        console.print(f"route: {error}", highlight=False, markup=False, soft_wrap=True)
+        _refuse(str(error))
         return USAGE
     try:
         with _written(log_path) as write, shown_progress(console, "reading") as shown:
@@ -40,22 +39,31 @@ def route_command(
                 grid, problem, settings, clock=SystemClock(), write=write,
                 show=shown.show,
             )  # fmt: skip
-    except (PlanError, OSError) as error:
-        console.print(f"route: {error}", highlight=False, markup=False, soft_wrap=True)
-        return 1
+    except PlanError as error:
+        _refuse(str(error))
+        return FAILED
+    except OSError as error:
+        _refuse(os_error_text(error))
+        return FAILED
     if as_json:
         console.out(msgspec.json.encode(summary).decode(), highlight=False)
         return 0
     console.print(
         f"{summary.steps} steps of {problem.starts.size} robots, {summary.tasks_done} tasks done,"
         f" {summary.tasks_done / max(1, summary.steps):.2f} per step; a step took"
-        f" {summary.ms_per_step_p50:.2f} ms in the middle, {summary.ms_per_step_p99:.2f} ms at"
-        f" most in 99 of 100; {summary.peak_mb:.0f} MB",
+        f" {summary.ms_per_step_p50:.2f} ms (p50), {summary.ms_per_step_p99:.2f} ms (p99);"
+        f" {summary.peak_mb:.0f} MB",
         highlight=False, soft_wrap=True,
     )  # fmt: skip
     if log_path is not None:
         console.print(f"log: {log_path}", highlight=False, markup=False, soft_wrap=True)
     return 0
+
+
+def _refuse(text: str) -> None:
+    """Say on stderr why nothing came of it."""
+    console = Console(stderr=True, highlight=False)
+    console.print(f"route: {text}", markup=False, soft_wrap=True)
 
 
 @contextlib.contextmanager

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
@@ -29,6 +31,8 @@ KERNEL_MODULES: Final = (
     "central.fleet.grid.distance.kernels",
     "central.fleet.grid.planning.kernels",
 )
+
+GRID_MODULES: Final = tuple(name for name in KERNEL_MODULES if ".grid." in name)
 
 
 class Warmed(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +61,17 @@ def warm_up(
         console.print(f"{name}: {warmed.kernels} kernels, {how}, {warmed.seconds:.1f} s")
         found.append(warmed)
     return found
+
+
+def say_where_compiled(console: Console, modules: Sequence[str]) -> None:
+    """Say that the kernels are compiled now, where numba's cache beside them holds none yet."""
+    specs = [importlib.util.find_spec(name) for name in modules]
+    origins = [Path(spec.origin) for spec in specs if spec is not None and spec.origin]
+    if os.environ.get("NUMBA_CACHE_DIR") or all(
+        any((origin.parent / "__pycache__").glob(f"{origin.stem}.*.nbi")) for origin in origins
+    ):
+        return
+    console.print("compiling the planner, once: about half a minute", highlight=False)
 
 
 def _load(clock: Clock, name: str) -> Warmed:

@@ -21,6 +21,7 @@ INT32_MAX: Final = 2**31 - 1
 OPEN_TASKS: Final = ("open", "assigned", "moving")
 FAILED_TASKS: Final = ("failed", "cancelled")
 MOVES: Final = ("refill", "transfer")
+BINS_SHOWN_MAX: Final = 4
 OPEN_ORDERS: Final = ("accepted", "allocated", "picked")
 _encoder: Final = msgspec.json.Encoder()
 
@@ -136,8 +137,18 @@ class BinMarks:
         return bins_frame(list(self.held.values()), full=True)
 
 
-def why_it_waits(*, status: str, worker_kind: str, worker: str, detail: str, tries: int = 1) -> str:
-    """Return the sentence that says what a task waits for; `detail` where central wrote one."""
+def why_it_waits(
+    *, status: str, worker_kind: str, worker: str, detail: str, tries: int = 1, kind: str = ""
+) -> str:
+    """Return the sentence that says what a task waits for; `detail` where central wrote one.
+
+    While it is open, the detail of a count is its bins, each maybe with articles after a colon.
+    """
+    if kind == "count" and status != "failed":
+        base = why_it_waits(
+            status=status, worker_kind=worker_kind, worker=worker, detail="", tries=tries
+        )
+        return f"{base} {_bins_text(detail)}".rstrip() if base else ""
     if detail:
         return detail
     if status == "open":
@@ -150,6 +161,13 @@ def why_it_waits(*, status: str, worker_kind: str, worker: str, detail: str, tri
         again = f" Given out {tries} times: it was due." if tries > 1 else ""
         return f"{worker or 'The worker'} has it next.{again}"
     return ""
+
+
+def _bins_text(stops: str) -> str:
+    """Return which bins are counted, the first ones by name."""
+    bins = [stop.partition(":")[0] for stop in stops.split()]
+    more = f" and {len(bins) - BINS_SHOWN_MAX} more" if len(bins) > BINS_SHOWN_MAX else ""
+    return f"To count: {', '.join(bins[:BINS_SHOWN_MAX])}{more}." if bins else ""
 
 
 def place_text(place: str) -> str:

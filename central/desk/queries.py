@@ -239,6 +239,7 @@ class Queries:
                 worker_kind=row["worker_kind"],
                 worker=worker,
                 detail=row["detail"],
+                kind=row["kind"],
                 tries=row["tries"] if row["worker_kind"] == "person" else 1,
             ),
             created_at_ms=_ms(row["created_at_ns"]),

@@ -82,16 +82,22 @@ def _some(names: list[str], shown_max: int = 5) -> str:
 
 def _pinned(work: Round, command: PinTask) -> str:
     task_id, robot_id, person = command.task_id, command.robot_id, command.person_id
+    row = find_task(work, task_id)
+    assert row is not None, "what cannot be pinned was refused"
     forget_pin(work, task_id)
     work.effects.pins.append((task_id, robot_id, person))
     if not robot_id:
         return f"any robot may have task {task_id} again"
-    row = {
+    said = {
         "task_id": task_id, "robot_id": robot_id, "person_id": person,
         "reason": command.reason, "at_ns": work.now_ns,
     }  # fmt: skip
-    insert_new(work.conn, task_pin, [row])
-    return f"only {robot_id} may have task {task_id}; it gets it as soon as it can"
+    insert_new(work.conn, task_pin, [said])
+    text = f"only {robot_id} may have task {task_id}; it gets it as soon as it can"
+    if row.status == "assigned" and row.worker_id != robot_id:
+        # What a robot was sent is never taken back, and the books know only when it is done.
+        text += f", unless {row.worker_id} was sent its pickup before"
+    return text
 
 
 def _answer(work: Round, command: PinTask, *, ok: bool, text: str) -> None:

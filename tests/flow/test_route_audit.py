@@ -107,6 +107,21 @@ def test_a_run_has_no_finding(floor: Floor, turning: str, rings: str) -> None:
     assert report.figures["tasks_done"] == last["tasks_done"] > 50
 
 
+def test_what_it_refuses_stands_on_stderr(floor: Floor) -> None:
+    def refused(*more: object) -> tuple[int, str]:
+        words = ["route", "--map", floor.map, "--scenario", floor.scenario, "--steps", 1, *more]
+        result = CliRunner().invoke(app, [str(word) for word in words])
+        assert result.stdout == ""
+        return result.exit_code, result.stderr.replace("\n", "")
+
+    assert refused("--budget-ms", 5, "--tries", 1)[0] == 2
+    assert refused("--scenario", floor.map)[0] == 2
+    code, said = refused("--log", floor.map / "log")
+    assert code == 1
+    assert said.startswith("route: ")
+    assert "Errno" not in said
+
+
 def test_the_same_seed_gives_the_same_log(floor: Floor) -> None:
     floor.run(60, "--seed", 3)
     first = floor.lines()[:-1]

@@ -92,6 +92,23 @@ def test_a_task_that_was_handed_on_says_so() -> None:
     assert said == "Bob has it next. Given out 2 times: it was due."
 
 
+@pytest.mark.parametrize(
+    ("status", "detail", "text"),
+    [
+        ("assigned", "A-1:04006381333931,5 A-2", "drone-1 has it next. To count: A-1, A-2."),
+        ("assigned", "A B C D E F", "drone-1 has it next. To count: A, B, C, D and 2 more."),
+        ("assigned", "", "drone-1 has it next."),
+        ("done", "A-1 A-2", ""),
+        ("failed", "no word from drone drone-1", "no word from drone drone-1"),
+    ],
+)
+def test_a_count_names_its_bins_in_words(status: str, detail: str, text: str) -> None:
+    said = core.why_it_waits(
+        status=status, worker_kind="drone", worker="drone-1", detail=detail, kind="count"
+    )
+    assert said == text
+
+
 def test_an_event_reads_as_a_sentence() -> None:
     mug = ArticleRef(gtin="1", sku="M", name="Mug")
 

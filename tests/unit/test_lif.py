@@ -116,7 +116,7 @@ E0 = ("edges", 0, "vehicleTypeEdgeProperties", 0)
 N0 = ("nodes", 0, "vehicleTypeNodeProperties", 0)
 NOTED = (
     (changed("nodes", 1, "nodeId", to="a b"),
-     "layouts[0].nodes[1]: left out: nodeId 'a b', x 4, y 0"),
+     "layouts[0].nodes[1]: left out: nodeId 'a b', x 4, y 0: expected an id of letters, digits"),
     (changed("nodes", 1, "nodeId", to="gate"),
      "layouts[0].nodes[1]: left out: nodeId 'gate' is taken; to do: give each node its own id"),
     (changed("nodes", 1, "nodePosition", to={"x": 4}), "nodeId 'a', x 4, y None"),

@@ -44,7 +44,13 @@ def test_a_pin_is_taken_once_told_to_the_fleet_and_outlives_central(tmp_path: Pa
     for _ in range(2):  # a repetition is answered the same
         pin(world, "c1", task_id=task_id, robot_id=robot_id)
     assert [answer.ok for answer in heard] == [True, True]
+    assert heard[0].text.endswith("; it gets it as soon as it can")
     assert world.robots.pins == [(task_id, robot_id, "ann")]
+    pin(world, "c5", task_id=task_id, robot_id="acme/r2")
+    assert heard.pop().text.endswith(", unless acme/r1 was sent its pickup before")
+    pin(world, "c6", task_id=task_id, robot_id=robot_id)
+    heard.pop()
+    del world.robots.pins[1:]
     pin(world, "c2", task_id="T-none", robot_id=robot_id)
     pin(world, "c3", task_id=task_id, robot_id="nobody/r0")
     assert [answer.ok for answer in heard[2:]] == [False, False]

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from runtime.clock import SystemClock
-from stockhelm.warmup import KERNEL_MODULES, warm_up
+from stockhelm.warmup import KERNEL_MODULES, say_where_compiled, warm_up
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = [
@@ -60,3 +60,19 @@ def test_what_one_start_compiled_the_next_one_finds(tmp_path: Path) -> None:
     first = compiled()
     assert all(first)
     assert not any(compiled())
+
+
+def test_it_says_that_it_compiles_only_where_the_cache_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "some_kernels_of_none.py").write_text("")
+    shown = io.StringIO()
+    console = Console(file=shown, width=100)
+    say_where_compiled(console, ["some_kernels_of_none"])
+    assert "compiling the planner, once" in shown.getvalue()
+    (tmp_path / "__pycache__").mkdir(exist_ok=True)
+    (tmp_path / "__pycache__" / "some_kernels_of_none.f-1.py311.nbi").write_text("")
+    say_where_compiled(console, ["some_kernels_of_none"])
+    assert shown.getvalue().count("compiling") == 1
