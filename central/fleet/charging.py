@@ -9,6 +9,7 @@ and makes room for whoever must. Where a site has no charger, or none that charg
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from math import isfinite
 from typing import Final
@@ -92,6 +93,11 @@ class Charging:
     def stop_waiting(self, robot: int) -> None:
         """Note that a robot cannot drive to a charger now: it keeps no other from one."""
         self._waiting.pop(robot, None)
+
+    def give_up(self, robot: int, owned: AbstractSet[int]) -> None:
+        """Let others have the charger of a robot that does not come; not one that it may be on."""
+        if self.goal(robot) not in owned:
+            self._stays.pop(robot, None)
 
     def review(
         self,

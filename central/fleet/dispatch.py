@@ -155,7 +155,11 @@ class Dispatcher:
     def _break_forgotten(self, vehicle: Vehicle, state: State) -> None:
         memory = vehicle.memory
         here = state.last_node_id == memory.nodes[-1].node_id
-        doubt = Doubt.MAYBE_DONE if here and vehicle.action_id else Doubt.NONE
+        doubt = Doubt.NONE
+        if vehicle.action_id:
+            # Elsewhere, an update on its way may bring the action to one that forgot nothing.
+            on_its_way = Doubt.NONE if vehicle.acknowledged else Doubt.MAY_COME
+            doubt = Doubt.MAYBE_DONE if here else on_its_way
         self._break(vehicle, f"no longer knows order {memory.order_id} (restarted?)", doubt)
 
     def _acknowledge(self, vehicle: Vehicle) -> None:

@@ -33,6 +33,8 @@ CROWD_NODES_MAX: Final = 64
 """So far along a way the visits of others are counted: farther on they will be over."""
 CROWD_ROBOTS_MAX: Final = 32
 """Only on the ways of so many robots, the nearest ones: the others are too far away to count."""
+COMES_WITHIN_S: Final = 30.0
+"""A robot that gets no nodes for longer gives up the charger that it was on the way to."""
 PERCENT: Final = 100.0
 
 
@@ -158,6 +160,9 @@ class Giving:
         entry = self._book.entries.get(vehicle.job_id)
         if number in away:
             self._charging.stop_waiting(number)
+            since_ns = vehicle.unavailable_since_ns
+            if 0 <= since_ns < self._clock.monotonic_ns() - COMES_WITHIN_S * NS_PER_S:
+                self._charging.give_up(number, self._traffic.owned(number))
             return False
         if entry is not None and entry.started:
             self._charging.leave(number)

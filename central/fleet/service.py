@@ -357,6 +357,10 @@ class Fleet:
         entry = self._book.entries.get(vehicle.job_id)
         if entry is None or not entry.started:
             return
+        if vehicle.shown(entry.stop.action_id)[0] == "FINISHED":
+            # The very state for which the order is given up says that it was done in it.
+            self._follow_job(vehicle)
+            return
         entry.attempts += 1
         entry.failed_by[vehicle.number] = entry.failed_by.get(vehicle.number, 0) + 1
         if doubt is Doubt.MAYBE_DONE:
