@@ -20,6 +20,7 @@ works by a newer order. No two vehicles may ever hold the same node. And of each
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections import Counter
@@ -314,8 +315,15 @@ def trace_messages(path: Path) -> Iterator[Message]:
 
 
 def main() -> int:
-    """Audit one trace; 0 where nothing was found."""
-    done = audit(trace_messages(Path(sys.argv[1])))
+    """Audit one trace; 0 where nothing was found, 1 where something was, 2 for a wrong file."""
+    parser = argparse.ArgumentParser(description="Audit the VDA 5050 messages of a trace.")
+    parser.add_argument("trace", type=Path, help="what `stockhelm sim run --trace` wrote")
+    asked = parser.parse_args()
+    try:
+        done = audit(trace_messages(asked.trace))
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"fleet_audit.messages: {asked.trace}: expected a trace: {error}\n")
+        return 2
     sys.stdout.write("\n".join(done.findings or ["nothing found"]) + f"\n{dict(done.figures)}\n")
     return 1 if done.findings else 0
 

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.fleet_audit.__main__ import main as grid_main
 from tests.fleet_audit.checker import check_log
+from tests.fleet_audit.messages import main as messages_main
 from tests.fleet_audit.mutants import MUTATIONS, Mutate
 from tests.fleet_audit.report import Limits, Report
 from tests.fleet_audit.scenario import GridMap, Scenario, read_map, read_scenario
@@ -264,3 +266,21 @@ def test_problem_files_are_read(tmp_path: Path, grid: GridMap) -> None:
     (tmp_path / "x_tasks.csv").write_text("targets\n5\n")
     with pytest.raises(ValueError, match="a task on 5, which is no free cell"):
         read_scenario(tmp_path / "x_2_agents.csv", grid)
+
+
+@pytest.mark.parametrize("text", [None, "no json\n"])
+def test_wrong_files_are_told_in_a_line(
+    text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (tmp_path / "m.map").write_text(MAP)
+    log = tmp_path / "run.jsonl"
+    if text is not None:
+        log.write_text(text)
+    words = ["--map", tmp_path / "m.map", "--scenario", tmp_path / "none.json", log]
+    monkeypatch.setattr("sys.argv", ["fleet_audit", *map(str, words)])
+    assert grid_main() == 2
+    assert capsys.readouterr().err.startswith("fleet_audit: ")
+    monkeypatch.setattr("sys.argv", ["messages", str(log)])
+    assert messages_main() == 2
+    assert "expected a trace" in capsys.readouterr().err
