@@ -11,6 +11,8 @@ from rich.console import Console
 from stockhelm.ending import USAGE
 
 STEPS_MAX = 10_000_000
+SEED_MAX = 2**60
+TRIES_MAX = 1_000_000
 
 
 def add_route_command(app: typer.Typer) -> None:
@@ -38,11 +40,13 @@ def route(
         int | None,
         typer.Option(min=1, max=5, help="Actions planned ahead (turning 3, without 1)."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Decides all chance.")] = 0,
+    seed: Annotated[int, typer.Option(min=-SEED_MAX, max=SEED_MAX, help="Decides all chance.")] = 0,
     tries: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Without a budget: tries to improve each step (an eighth of the robots)."
+            min=0,
+            max=TRIES_MAX,
+            help="Without a budget: tries to improve each step (an eighth of the robots).",
         ),
     ] = None,
     execute: Annotated[

@@ -124,3 +124,41 @@ def test_a_file_of_another_kind_or_none_is_refused(folder: Path) -> None:
         read_problem(folder / "small.map", grid)
     with pytest.raises(ProblemError, match="cannot be read: No such file"):
         read_map(folder / "none.map")
+
+
+HUGE = "9" * 5_000
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("p.agents", "2\n0\n99999999999999999999\n"),
+        ("p.tasks", f"1\n{HUGE}\n"),
+        ("small.map", f"type octile\nheight {HUGE}\nwidth 4\nmap\n"),
+    ],
+)
+def test_a_number_without_end_is_refused_with_its_line(name: str, text: str, folder: Path) -> None:
+    (folder / name).write_text(text)
+    with pytest.raises(ProblemError, match=rf"{name}, line \d: expected") as refused:
+        read_problem(folder / "p.json", read_map(folder / "small.map"))
+    assert len(str(refused.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "delays",
+    ['"seed":-1', '"gaussStdRatio":-1.0', '"gaussMeanRatio":1e308', '"minDelay":8,"maxDelay":2'],
+)
+def test_delays_that_cannot_be_drawn_are_refused(delays: str, folder: Path) -> None:
+    path = folder / "p.json"
+    path.write_text(path.read_text()[:-1] + f',"delayConfig":{{{delays}}}}}')
+    with pytest.raises(ProblemError, match=r"p\.json: .*expected"):
+        read_problem(path, read_map(folder / "small.map"))
+
+
+def test_a_file_without_end_and_a_name_that_is_none_are_refused(folder: Path) -> None:
+    path, grid = folder / "p.json", read_map(folder / "small.map")
+    told = path.read_text()
+    for agents, says in (("/dev/zero", "MiB are not read"), ("a\\u0000b", "cannot be read")):
+        path.write_text(told.replace("p.agents", agents))
+        with pytest.raises(ProblemError, match=says):
+            read_problem(path, grid)

@@ -20,6 +20,8 @@ TASKS_MAX: Final = 10_000_000
 ERRANDS_MAX: Final = 64
 FILE_BYTES_MAX: Final = 256 << 20
 HEADER_LINES: Final = 4
+DIGITS_MAX: Final = 9
+"""No count and no cell has more; what has could be more than a machine's number holds."""
 
 
 class ProblemError(Exception):
@@ -42,14 +44,14 @@ class Grid:
 class Delays(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """How robots are delayed while they act (LoRR 2026): chance per tick, and how many ticks."""
 
-    seed: int = 0
+    seed: Annotated[int, msgspec.Meta(ge=0)] = 0
     min_delay: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 2
     max_delay: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 8
     event_model: str = "poisson"
     p_delay: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.003
     duration_model: str = "gaussian"
-    gauss_mean_ratio: float = 0.5
-    gauss_std_ratio: float = 0.22
+    gauss_mean_ratio: Annotated[float, msgspec.Meta(ge=-1_000.0, le=1_000.0)] = 0.5
+    gauss_std_ratio: Annotated[float, msgspec.Meta(ge=0.0, le=1_000.0)] = 0.22
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +87,10 @@ def read_map(path: Path) -> Grid:
     sizes = {}
     for number, (line, word) in enumerate(zip(lines, ("type", "height", "width"), strict=False), 1):
         found, _, value = line.partition(" ")
-        if found != word or (word != "type" and not value.strip().isdigit()):
+        if found != word or (word != "type" and not _is_number(value.strip())):
             shape = "type octile" if word == "type" else f"{word} N"
             raise ProblemError(
-                f"{path}, line {number}: expected {shape!r}, got {line!r}: is this a MovingAI map?"
+                f"{path}, line {number}: expected {shape!r}, got {line[:60]!r}: is this a MovingAI map?"
             )
         sizes[word] = int(value) if word != "type" else 0
     if len(lines) < HEADER_LINES or lines[HEADER_LINES - 1].strip() != "map":
@@ -173,6 +175,12 @@ def _read_json(path: Path) -> Problem:
             f"{path}: not a League of Robot Runners problem: {error}: expected mapFile, agentFile,"
             " teamSize, taskFile"
         ) from error
+    delays = told.delay_config
+    if delays is not None and delays.min_delay > delays.max_delay:
+        raise ProblemError(
+            f"{path}: delayConfig: minDelay {delays.min_delay} is more than maxDelay"
+            f" {delays.max_delay}: expected the smaller one first"
+        )
     agents_path, tasks_path = path.parent / told.agent_file, path.parent / told.task_file
     starts = [row[0] for _, row in _number_rows(agents_path, 1, ROBOTS_MAX)]
     if len(starts) < told.team_size:
@@ -197,7 +205,7 @@ def _number_rows(path: Path, width_max: int, rows_max: int) -> list[tuple[int, t
         if not text or text.startswith("#"):
             continue
         parts = text.split(",")
-        if not all(part.strip().isdigit() for part in parts) or len(parts) > width_max:
+        if not all(_is_number(part.strip()) for part in parts) or len(parts) > width_max:
             raise ProblemError(
                 f"{path}, line {number}: expected 1 to {width_max} cell numbers with commas"
                 f" between, got {text[:60]!r}"
@@ -218,7 +226,7 @@ def _read_lists(path: Path, grid: Grid) -> Problem:
     starts = []
     for number, line in _csv(path, "agent id,row,col"):
         parts = line.split(",")
-        if len(parts) != len(("id", "row", "col")) or not all(part.isdigit() for part in parts):
+        if len(parts) != len(("id", "row", "col")) or not all(map(_is_number, parts)):
             raise ProblemError(f"{path}, line {number}: expected id,row,col, got {line[:60]!r}")
         _, row, column = (int(part) for part in parts)
         if column >= grid.columns:
@@ -231,7 +239,7 @@ def _read_lists(path: Path, grid: Grid) -> Problem:
     tasks_path = path.with_name(f"{name if count.isdigit() else stem}_tasks.csv")
     tasks: list[tuple[int, ...]] = []
     for number, line in _csv(tasks_path, "targets"):
-        if not line.isdigit():
+        if not _is_number(line):
             raise ProblemError(f"{tasks_path}, line {number}: expected a cell, got {line[:60]!r}")
         tasks.append((int(line),))
     if not 0 < len(starts) <= ROBOTS_MAX or not 0 < len(tasks) <= TASKS_MAX:
@@ -249,13 +257,21 @@ def _csv(path: Path, header: str) -> list[tuple[int, str]]:
     return [(number, line.strip()) for number, line in enumerate(lines[1:], 2) if line.strip()]
 
 
+def _is_number(text: str) -> bool:
+    return text.isdigit() and len(text) <= DIGITS_MAX
+
+
 def _bytes(path: Path) -> bytes:
     try:
-        if path.stat().st_size > FILE_BYTES_MAX:
-            raise ProblemError(f"{path}: more than {FILE_BYTES_MAX >> 20} MiB are not read")
-        return path.read_bytes()
+        with path.open("rb") as file:  # a device or a pipe does not say how long it is
+            found = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
         raise ProblemError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ProblemError(f"{path}: cannot be read: {error}: expected a file's name") from error
+    if len(found) > FILE_BYTES_MAX:
+        raise ProblemError(f"{path}: more than {FILE_BYTES_MAX >> 20} MiB are not read")
+    return found
 
 
 def _lines(path: Path) -> list[str]:
