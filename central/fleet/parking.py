@@ -34,6 +34,8 @@ class Parking:
         graph = self._graph
         if graph.kinds[node] == "buffer":
             return False
+        if graph.pocket[node] >= 0:  # who stands farther out in a dead end shuts the rest of it
+            return True
         return graph.kinds[node] in {"station", "charger"} or len(graph.neighbours(node)) <= 1
 
     def goal(self, robot: int) -> int | None:

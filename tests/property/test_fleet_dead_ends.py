@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -78,6 +79,24 @@ def test_jobs_on_a_floor_full_of_robots_are_done(seed: int) -> None:
     floor.submit(*[transport(f"T{i}", *random.sample(cells, 2)) for i in range(40)])
     floor.run_until_ended(40, WAIT_S_MAX)
     assert [e.event for e in floor.told].count("done") == 40
+
+
+def test_nobody_waits_in_a_dead_end_into_which_others_have_to_go() -> None:
+    starts = {"r0": node_id(0, 6), "r1": node_id(3, 0)}
+    site = comb_site(2, 6, starts)
+    charger = node_id(0, 2)
+    nodes = {**site.nodes, charger: msgspec.structs.replace(site.nodes[charger], kind="charger")}
+    world = FleetWorld(robots=starts, site=msgspec.structs.replace(site, nodes=nodes))
+    first = world.vehicles["r0"]
+    first.charge = 10.0
+    world.start_vehicles()
+    assert world.runtime.run_until(lambda: first.node == charger, 60)
+    first.charge = 100.0
+    world.runtime.run_for(30)
+    job = transport("T1", node_id(1, 1), node_id(0, 3))
+    world.submit(msgspec.structs.replace(job, pinned_to="acme/r1", pinned_by="Ada"))
+    assert world.run_until_ended(1, 300)
+    assert world.events("T1")[-1] == "done"
 
 
 def test_dead_ends_are_found_with_how_deep_they_are() -> None:
