@@ -90,7 +90,8 @@ def read_map(path: Path) -> Grid:
         if found != word or (word != "type" and not _is_number(value.strip())):
             shape = "type octile" if word == "type" else f"{word} N"
             raise ProblemError(
-                f"{path}, line {number}: expected {shape!r}, got {line[:60]!r}: is this a MovingAI map?"
+                f"{path}, line {number}: expected {shape!r}, got {line[:60]!r}: is this a MovingAI"
+                " map?"
             )
         sizes[word] = int(value) if word != "type" else 0
     if len(lines) < HEADER_LINES or lines[HEADER_LINES - 1].strip() != "map":
