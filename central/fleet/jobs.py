@@ -40,7 +40,8 @@ class TransportJob(msgspec.Struct, frozen=True, kw_only=True):
 class JobProgress(msgspec.Struct, frozen=True, kw_only=True):
     """Something happened to a job.
 
-    `waits` (for something else than a free robot; `detail` says what), `assigned` (a robot got it,
+    `waits` (for something else than a free robot, `detail` says what; the robot that is named has
+    it no more), `assigned` (a robot got it,
     `detail` says why this one; may come again for another robot), `stop_done`, then exactly one of
     `done`, `failed` (a robot tried and could not) and `handed_back` (nothing was picked up and
     nobody works on it any more: withdrawn, or its robot was lost before the first action).

@@ -544,6 +544,9 @@ class Fleet:
             self._metrics.count("fleet_jobs_reassigned")
             self._mark_ended(self._vehicles[before], entry, "handed_back", "another robot has it")
             self._news.mark(before)
+            if entry.robot == NOBODY:
+                robot_id = self._vehicles[before].robot_id
+                self._tell(entry.job, robot_id, "waits", 0, f"{robot_id} got another job before it")
         return changed
 
     def _wish(self, number: int) -> Wish:

@@ -6,7 +6,7 @@ What the fleet saw done and no edge booked in time is sent to the edge as a comm
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from sqlalchemy import bindparam, case, func, select, union_all
 
@@ -163,7 +163,10 @@ def follow_job(work: Round, progress: JobProgress) -> None:
             detail=progress.detail,  # why this robot
         )
     elif progress.event == "waits":
-        change_task(work, row.task_id, detail=progress.detail)
+        changed: dict[str, Any] = {"detail": progress.detail}
+        if progress.robot_id and progress.robot_id == row.worker_id and row.stops_done == 0:
+            changed |= {"status": "open", "worker_id": ""}
+        change_task(work, row.task_id, **changed)
     elif progress.event == "stop_done":
         _stops_done(work, row, progress, progress.stop_index + 1)
     elif progress.event == "done":

@@ -100,6 +100,23 @@ def test_a_pin_takes_a_job_over_that_is_not_picked_up_yet() -> None:
     assert [e.robot_id for e in made.told if e.event == "assigned"] == ["acme/near", "acme/far"]
 
 
+def test_who_loses_its_robot_to_a_pinned_job_says_so_and_comes_later() -> None:
+    made = started(world({"r1": "N11-0"}))
+    made.submit(transport("T1", "N0-0"))
+    made.runtime.run_for(1)
+    assert made.view("r1").job_id == "T1"
+    made.submit(transport("T2", "N0-2"))
+    made.fleet.pin("T2", "acme/r1", "Ada")
+    made.runtime.run_for(5)
+    assert made.view("r1").job_id == "T2"
+    assert [(e.event, e.robot_id) for e in made.told if e.job_id == "T1"] == [
+        ("assigned", "acme/r1"), ("waits", "acme/r1"),
+    ]  # fmt: skip
+    assert made.detail("T1", "waits") == "acme/r1 got another job before it"
+    assert made.run_until_ended(2)
+    assert made.events("T1")[-1] == "done"
+
+
 def test_a_pinned_job_waits_for_its_robot_and_says_so() -> None:
     made = world(TWO)
     made.vehicles["near"].start()

@@ -41,6 +41,13 @@ def test_a_pin_is_taken_once_told_to_the_fleet_and_outlives_central(tmp_path: Pa
     world.robots.report(task_id, "assigned", detail="acme/r1 costs 3.0 m (way 3.0)")
     world.rt.run_for(1.0)
     assert world.tasks("deliver")[0].detail == "acme/r1 costs 3.0 m (way 3.0)"
+    world.robots.report(task_id, "waits", detail="acme/r1 got another job before it")
+    world.rt.run_for(1.0)
+    waits = world.tasks("deliver")[0]
+    assert (waits.status, waits.worker_id) == ("open", "")
+    assert waits.detail == "acme/r1 got another job before it"
+    world.robots.report(task_id, "assigned", detail="acme/r1 costs 3.0 m (way 3.0)")
+    world.rt.run_for(1.0)
     for _ in range(2):  # a repetition is answered the same
         pin(world, "c1", task_id=task_id, robot_id=robot_id)
     assert [answer.ok for answer in heard] == [True, True]
