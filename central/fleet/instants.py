@@ -25,6 +25,9 @@ TYPES: Final = ANSWERED | {STATE_REQUEST, "factsheetRequest"}
 WAITING_MAX: Final = 16
 """More are not said to one vehicle before it answered the first ones."""
 BACK_OFF_MAX: Final = 4
+DONE_AGAIN_S: Final = 2.0
+"""What a vehicle says it has done, and did not, is not said again sooner."""
+OPPOSITE: Final = {PAUSE: RESUME, RESUME: PAUSE}
 _ENDED: Final = frozenset({"FINISHED", "FAILED"})
 
 
@@ -59,6 +62,8 @@ class Instants:
     waiting: list[Instant] = field(default_factory=list)
     refused: dict[str, int] = field(default_factory=dict)
     """When a kind of action failed last, or was given up; monotonic."""
+    done: dict[str, int] = field(default_factory=dict)
+    """When a kind of action was finished last; monotonic."""
 
     def add(self, kind: str, number: int, about: str = "") -> bool:
         """Take an action to be said; False where one of its kind waits, or too many do."""
@@ -73,6 +78,8 @@ class Instants:
 
     def drop(self, kind: str) -> None:
         """Say an action of this kind no more where it was said already."""
+        if self.has(kind):  # it may be done all the same: its opposite is said at once
+            self.done.clear()
         self.waiting = [one for one in self.waiting if one.kind != kind or not one.sends]
 
     def unsent(self) -> Iterator[Instant]:
@@ -96,6 +103,10 @@ class Instants:
                 found.append((one, ended))
                 if ended == "FAILED":
                     self.refused[one.kind] = now_ns
+                    continue
+                self.done[one.kind] = now_ns
+                if one.kind in OPPOSITE:
+                    self.done.pop(OPPOSITE[one.kind], None)
         return found
 
     def due(self, now_ns: int, first_s: float) -> list[Instant]:
@@ -112,8 +123,13 @@ class Instants:
         self.refused[instant.kind] = now_ns
 
     def rests(self, kind: str, now_ns: int, for_s: float) -> bool:
-        """Return whether a kind of action failed lately, so that it is not said again yet."""
-        at_ns = self.refused.get(kind)
+        """Return whether a kind of action failed lately, so that it is not said again yet.
+
+        One that was finished and made no difference is not said again with every state either.
+        """
+        at_ns, done_ns = self.refused.get(kind), self.done.get(kind)
+        if done_ns is not None and now_ns - done_ns < DONE_AGAIN_S * NS_PER_S:
+            return True
         return at_ns is not None and now_ns - at_ns < for_s * NS_PER_S
 
 

@@ -80,6 +80,8 @@ class Voice:
         if vehicle.instants.has(RETRY) or vehicle.instants.has(SKIP):
             return
         kind = SKIP if vehicle.retried == action_id else RETRY
+        if vehicle.instants.rests(kind, self._clock.monotonic_ns(), 0.0):
+            return
         vehicle.retried = action_id
         self.order(vehicle, kind, action_id)
 

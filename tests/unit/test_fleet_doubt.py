@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from tests.build_fleet import FleetWorld, grid_site, node_id, transport
+from wire.vda5050.messages import Action, ActionState, Node
 
 CHARGER = node_id(0, 0)
 
@@ -59,3 +60,26 @@ def test_a_silent_robot_keeps_no_charger_that_it_does_not_stand_on(*, is_on_it: 
     came = world.runtime.run_until(lambda: world.vehicles["r1"].node == CHARGER, 400)
     assert (silent.node == CHARGER) == is_on_it != came
     assert not world.floor.conflicts
+
+
+def test_a_cancel_that_is_said_to_be_done_and_is_not_is_not_said_with_every_state(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = FleetWorld(robots={"r0": node_id(0, 0)})
+    world.start_vehicles()
+    odd = world.vehicles["r0"]
+    world.runtime.run_for(2)
+    heard: list[str] = []
+
+    def only_say_so(action: Action) -> None:
+        heard.append(action.action_type)
+        odd.instants[action.action_id] = ActionState(
+            action_id=action.action_id, action_type=action.action_type, action_status="FINISHED"
+        )
+
+    monkeypatch.setattr(odd, "_do_at_once", only_say_so)
+    odd.e_stop = "MANUAL"
+    odd.order_id = "somebody-else.7"
+    odd.ahead = [Node(node_id=node_id(1, 0), sequence_id=2, released=True)]
+    world.runtime.run_for(100)
+    assert 2 <= heard.count("cancelOrder") <= 35
