@@ -25,7 +25,10 @@ class Parking:
     def __init__(self, graph: FloorGraph, homes: Iterable[int]) -> None:
         self._graph = graph
         buffers = {node for node, kind in enumerate(graph.kinds) if kind == "buffer"}
-        self._places = sorted(buffers | {node for node in homes if not self.is_in_the_way(node)})
+        homes = {node for node in homes if not self.is_in_the_way(node)}
+        # Who waits where a dead end begins drives to and fro before those who go in and out.
+        off = {n for n in homes if all(graph.pocket[m] < 0 for m in graph.neighbours(n))}
+        self._places = sorted(buffers | (off or homes))
         self._taken: dict[int, int] = {}
         self._idle_since_ns: dict[int, int] = {}
 

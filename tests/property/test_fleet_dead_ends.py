@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from central.fleet.graph import FloorGraph
+from central.fleet.parking import Parking
 from tests.build_fleet import GRID_M, FleetWorld, node_id, transport
 from wire.site import EdgeRow, NodeRow, RobotRow, Site
 
@@ -97,6 +98,14 @@ def test_nobody_waits_in_a_dead_end_into_which_others_have_to_go() -> None:
     world.submit(msgspec.structs.replace(job, pinned_to="acme/r1", pinned_by="Ada"))
     assert world.run_until_ended(1, 300)
     assert world.events("T1")[-1] == "done"
+
+
+def test_robots_wait_where_a_dead_end_begins_only_where_there_is_no_other_place() -> None:
+    graph = graph_of(comb_site(2, 3, {}))
+    mouth, inside, off = (graph.number[node_id(*at)] for at in ((2, 1), (2, 3), (3, 0)))
+    assert Parking(graph, [mouth, inside, off]).find(0, mouth) == off
+    assert Parking(graph, [mouth, inside]).find(0, inside) == mouth
+    assert Parking(graph, [inside]).find(0, inside) is None
 
 
 def test_dead_ends_are_found_with_how_deep_they_are() -> None:
